@@ -1,0 +1,125 @@
+# Build of vow. One make process sees the whole graph; all output is in build/$(MODE).
+#   make [MODE=release|debug|asan|tsan|cov|fuzz] [CC=clang] [V=1]      `make help` lists the targets.
+#
+# Each folder says in its module.mk which programs it makes and what they link; the archive of a
+# folder (build/MODE/<folder>.a) holds every .c file in it except the files that have a main().
+
+MODE     ?= release
+V        ?= 0
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+CLANG    ?= clang
+BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PROTOC_C ?= protoc-c
+B        := build/$(MODE)
+
+# --- flags: ours are separate, so that CFLAGS and LDFLAGS stay the user's ------------------------
+VOW_WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+            -Wundef -Wformat=2 -Wvla -Wwrite-strings -Wimplicit-fallthrough
+VOW_STD  := -std=gnu17 -D_GNU_SOURCE -fno-common -fvisibility=hidden -fPIC -pthread
+# -iquote and not -I: our bpf/ folder must not shadow <bpf/...>.
+VOW_INC  := -iquote . -I include -isystem $(B)/gen
+MODE_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+MODE_debug   := -O0 -g3
+MODE_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE_tsan    := -O1 -g -fsanitize=thread
+MODE_cov     := -O0 -g --coverage
+MODE_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+ifndef MODE_$(MODE)
+$(error unknown MODE '$(MODE)': use release, debug, asan, tsan, cov or fuzz)
+endif
+VOW_CFLAGS := $(VOW_STD) $(VOW_WARN) $(VOW_INC) $(MODE_$(MODE))
+# -MD and not -MMD: -MMD leaves out headers found through -isystem, thus the generated ones.
+DEPFLAGS = -MD -MP -MF $(@:.o=.d)
+
+ifeq ($(V),1)
+Q =
+say =
+else
+Q = @
+say = @printf '  %-7s %s\n' '$(1)' '$(2)';
+MAKEFLAGS += --no-print-directory
+endif
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# --- the graph: folders, programs, generated code ------------------------------------------------
+# Folders of plain C, lowest floor first; the linker searches them in one group.
+PARTS := lib/base lib/data lib/model client proto config view collectors rpc deliver store \
+         agent export hub cli
+PROGRAMS :=
+MAINS    :=
+include $(wildcard *.mk) $(wildcard */module.mk) $(wildcard */*/module.mk)
+
+BPF_SRC   := $(wildcard bpf/*.bpf.c)
+SKELS     := $(BPF_SRC:bpf/%.bpf.c=$(B)/gen/bpf/%.skel.h)
+PROTO_SRC := $(wildcard proto/vow/v1/*.proto)
+PB_C      := $(PROTO_SRC:proto/%.proto=$(B)/gen/%.pb-c.c)
+GEN       := $(SKELS) $(PB_C:.c=.h)
+
+part_src     = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
+part_obj     = $(patsubst %.c,$(B)/%.o,$(call part_src,$(1))) $(if $(filter proto,$(1)),$(PB_C:.c=.o))
+part_archive = $(B)/$(subst /,_,$(1)).a
+
+ALL_OBJ := $(foreach p,$(PARTS),$(call part_obj,$(p))) $(MAINS:%.c=$(B)/%.o)
+
+define PART_RULE
+$(call part_archive,$(1)): $(call part_obj,$(1))
+	$$(call say,AR,$$@)
+	$$(Q)mkdir -p $$(@D) && rm -f $$@ && $$(AR) rcs $$@ $$^
+endef
+$(foreach p,$(PARTS),$(eval $(call PART_RULE,$(p))))
+
+# A program NAME says: NAME_MAIN (the file with main), NAME_PARTS (folders), NAME_LIBS (libraries).
+define PROGRAM_RULE
+$(B)/$(1): $(patsubst %.c,$(B)/%.o,$($(1)_MAIN)) $(foreach p,$($(1)_PARTS),$(call part_archive,$(p)))
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $(MODE_$(MODE)) $$(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
+	  -Wl,--end-group -Wl,--as-needed $$(LDFLAGS) $($(1)_LIBS) -pthread -o $$@
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call PROGRAM_RULE,$(p))))
+
+.PHONY: all help clean FORCE
+all: $(PROGRAMS:%=$(B)/%) $(EXTRA_TARGETS) ## build everything for MODE
+
+# A change of flags or of compiler rebuilds: the stamp is rewritten only when its text differs.
+FLAGS_TEXT := $(CC) $(VOW_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+$(B)/.flags: FORCE
+	@mkdir -p $(@D); echo '$(FLAGS_TEXT)' | cmp -s - $@ || echo '$(FLAGS_TEXT)' > $@
+
+$(B)/%.o: %.c $(B)/.flags | $(GEN)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(VOW_CFLAGS) $(CPPFLAGS) $(CFLAGS) $($(subst /,_,$(<D))_CFLAGS) $(DEPFLAGS) -c $< -o $@
+
+$(B)/gen/%.pb-c.o: $(B)/gen/%.pb-c.c $(B)/.flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(VOW_STD) $(VOW_INC) $(MODE_$(MODE)) $(CFLAGS) -w $(DEPFLAGS) -c $< -o $@
+
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: proto/%.proto
+	$(call say,PROTOC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(PROTOC_C) --proto_path=proto --c_out=$(B)/gen $<
+
+# One object of BPF serves every MODE's skeleton; x86-64 and arm64 name their registers differently.
+BPF_ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
+$(B)/gen/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O2 -Wall -Wextra -Wno-unused-parameter -target bpf -mcpu=v3 \
+	  -D__TARGET_ARCH_$(BPF_ARCH) -iquote . -idirafter /usr/include/$(shell uname -m)-linux-gnu \
+	  -MD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(B)/gen/bpf/%.skel.h: $(B)/gen/bpf/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(ALL_OBJ:.o=.d) $(PB_C:.c=.d) $(SKELS:.skel.h=.bpf.d)

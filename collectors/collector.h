@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A collector: one source of observations, one file in this folder, one line in collectors.c.
+ * Everything here runs on the writer thread of the series table (vowd's main loop).
+ *
+ * The life of a tick: poll() is called often and records into the series table; at the tick the
+ * agent calls prepare() of every collector (what it took from outside since the last commit is
+ * described as bytes), appends one journal record, and only then calls commit(), which lets the
+ * source forget. When the agent dies between the two, restore() gets the bytes of the journal's
+ * records at the next start, and nothing is counted twice.
+ */
+#ifndef VOW_COLLECTORS_COLLECTOR_H
+#define VOW_COLLECTORS_COLLECTOR_H
+
+#include "lib/base/diag.h"
+#include "lib/base/loop.h"
+#include "lib/data/gauge.h"
+#include "lib/data/series.h"
+
+struct vow_config; /* config/config.h */
+
+/* What every collector is given; all of it outlives the collector. */
+struct collector_context {
+	struct loop *loop;
+	struct series_table *series;
+	struct gauge_table *gauges;
+	const char *host;        /* name of this host in series keys: leave "" in keys, see below */
+	const char *dir;         /* runtime folder (--dir) */
+	const struct vow_config *config;
+};
+
+/* A reason for which observations were seen but not reported, and how many; names are stable. */
+struct collector_drop {
+	const char *reason; /* "ring_full"; static storage */
+	uint64_t total;
+};
+
+#define COLLECTOR_DROPS_MAX 16
+
+struct collector_status {
+	const char *tier;      /* "A", "lanes", "proc"; "off" when it does not run; static storage */
+	uint64_t events_total; /* observations reported since the agent started */
+	struct collector_drop drops[COLLECTOR_DROPS_MAX];
+	unsigned drop_count;
+	char detail[240];      /* for `vow doctor`: what is captured how */
+	char problem[240];     /* why it is off or incomplete, and what to do; "" when all is well */
+};
+
+struct collector_ops {
+	const char *name; /* "http", "lanes", "host" */
+	/*
+	 * Starts. 0; or a negative errno with d filled: the agent logs it and goes on with the
+	 * other collectors (status() of a collector that did not open is asked all the same).
+	 */
+	int (*open)(const struct collector_context *context, void **state, struct diag *d);
+	/* Drains for a bounded time (about 2 ms at most). Returns observations taken. May be NULL. */
+	uint64_t (*poll)(void *state, mono_ns now);
+	/*
+	 * Appends to local (at most cap bytes) what commit() will let go; returns its size, 0 when
+	 * there is nothing. May be NULL together with commit and restore.
+	 */
+	size_t (*prepare)(void *state, uint8_t *local, size_t cap);
+	/* The record is in the journal: release what prepare() described. */
+	void (*commit)(void *state);
+	/* The journal could not be written: prepare() will be asked again, nothing is released. */
+	/* Bytes of one earlier record, oldest first, before the first poll(). -EPROTO: ignored. */
+	int (*restore)(void *state, const uint8_t *local, size_t size);
+	/* New configuration (SIGHUP). May be NULL. */
+	void (*reload)(void *state, const struct vow_config *config);
+	/* state is NULL when open() failed. */
+	void (*status)(const void *state, struct collector_status *status);
+	void (*close)(void *state);
+};
+
+/* All collectors, in the order in which they are opened; ends with NULL. */
+extern const struct collector_ops *const collector_table[];
+
+/* Bytes of prepare() for all collectors together in one tick; each gets an equal share at most. */
+#define COLLECTOR_LOCAL_MAX (4u << 20)
+
+#endif

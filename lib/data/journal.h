@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal: an append-only log on disk that stands between measuring and sending. One writer
+ * (vowd); readers in other processes (vow-export, vow) only read and publish how far they came.
+ *
+ * A directory holds segments NAME = sixteen hex digits of the first sequence number + ".vowj". A
+ * segment is a 64-byte header (magic, version, epoch, first sequence number, crc32c) and records:
+ *
+ *   u32 length of what follows the crc | u32 crc32c of it | u64 seq | u64 wall_ns |
+ *   u32 wire_size | u32 local_size | wire bytes | local bytes
+ *
+ * `wire` is what the hub gets, `local` never leaves the host (ring positions). Numbers are little
+ * endian; seq grows by one a record from 1; the epoch is random, made with the journal, and names
+ * its life: (agent, epoch, seq) identifies a record for ever. A torn tail is cut at open. Appending
+ * is one write(2): what it returned for survives the death of the process; fsync survives that of
+ * the machine (option). docs/journal-format.md has it byte by byte.
+ */
+#ifndef VOW_LIB_DATA_JOURNAL_H
+#define VOW_LIB_DATA_JOURNAL_H
+
+#include <stdbool.h>
+
+#include "lib/base/diag.h"
+#include "lib/base/types.h"
+
+#define JOURNAL_RECORD_MAX (8u << 20) /* bytes of wire + local in one record */
+
+struct journal_options {
+	uint64_t segment_bytes; /* a new segment begins beyond this; 0: 8 MiB */
+	uint64_t budget_bytes;  /* oldest segments go beyond this, counted; 0: 256 MiB */
+	dur_ns fsync_every;     /* 0: never (the kernel writes back within about 30 s) */
+};
+
+struct journal;
+
+/*
+ * Opens for writing, creating directory and epoch when there is none. Takes a lock: a second
+ * writer gets -EBUSY. A torn tail is cut, and counted. A segment that is broken in the middle is
+ * renamed to *.quarantined and counted; what follows it is kept. d gets the text of a failure.
+ */
+int journal_open(const char *dir, const struct journal_options *options, struct journal **journal,
+		 struct diag *d);
+void journal_close(struct journal *journal);
+
+uint64_t journal_epoch(const struct journal *journal);
+uint64_t journal_last_seq(const struct journal *journal); /* 0 when nothing was ever appended */
+/* Where the next record starts a new segment: then everything in it must stand on its own. */
+bool journal_at_segment_start(const struct journal *journal);
+
+/*
+ * Appends and gives the record the next sequence number. -ENOSPC or another errno of the disk
+ * leaves the journal as it was (a partial write is cut off again); the caller may try again later.
+ */
+int journal_append(struct journal *journal, wall_ns wall, const void *wire, size_t wire_size,
+		   const void *local, size_t local_size, uint64_t *seq, struct diag *d);
+
+/*
+ * Deletes segments whose every record is <= both the readers' positions and keep_from - 1; beyond
+ * the budget also those not yet read, counted in dropped. Never the newest segment.
+ */
+void journal_trim(struct journal *journal, uint64_t keep_from);
+
+struct journal_counters {
+	uint64_t segments, bytes;             /* now on disk */
+	uint64_t torn_total;                  /* tails cut at open */
+	uint64_t quarantined_total;           /* segments set aside */
+	uint64_t dropped_records_total;       /* unread records that the budget cost */
+};
+struct journal_counters journal_counters(const struct journal *journal);
+
+/* ---- readers: any process that may read the directory ---------------------------------------- */
+
+struct journal_record {
+	uint64_t seq;
+	wall_ns wall;
+	const uint8_t *wire, *local; /* good until the next call on the reader */
+	size_t wire_size, local_size;
+};
+
+struct journal_reader;
+/*
+ * Begins at the first record with a sequence number >= from that is still there. name (or NULL)
+ * is a reader whose position counts for journal_trim(): a file NAME.position in the directory.
+ * -ENOENT when there is no journal yet.
+ */
+int journal_reader_open(const char *dir, const char *name, uint64_t from,
+			struct journal_reader **reader, struct diag *d);
+void journal_reader_close(struct journal_reader *reader);
+uint64_t journal_reader_epoch(const struct journal_reader *reader);
+/* 1: record filled. 0: nothing more yet. -EPROTO: broken record, the reader went past its segment. */
+int journal_reader_next(struct journal_reader *reader, struct journal_record *record,
+			struct diag *d);
+/* Next record read will be the first with seq >= from; used after a hub's answer. */
+int journal_reader_seek(struct journal_reader *reader, uint64_t from);
+/* Everything <= seq may go, as far as this reader is concerned. Atomic and durable by rename. */
+int journal_reader_commit(struct journal_reader *reader, uint64_t seq);
+/* Position of a named reader; 0 when it never committed in this epoch. */
+uint64_t journal_position(const char *dir, const char *name, uint64_t epoch);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The series table: who was measured, and everything measured of it. One series is one
+ * combination of host, service, kind, role, method, route, peer and status class.
+ *
+ * One writer thread adds series, records observations and turns the tick; any number of reader
+ * threads look windows up under RCU and never make the writer wait. What readers see is what the
+ * last tick published. Memory is bounded by the cap given at init; beyond it, observations go to
+ * the series "{other}" of the same service, kind, role and status class, so counts stay exact.
+ */
+#ifndef VOW_LIB_DATA_SERIES_H
+#define VOW_LIB_DATA_SERIES_H
+
+#include "lib/data/hist.h"
+
+enum series_kind {
+	SERIES_HTTP,     /* captured from sockets */
+	SERIES_APP,      /* observed through libvow: a route's latency */
+	SERIES_DELIVERY, /* a delivery from enqueue to its final outcome */
+	SERIES_ATTEMPT,  /* one delivery attempt */
+	SERIES_JOB,      /* a span or batch step */
+	SERIES_KINDS
+};
+
+enum series_role { SERIES_SERVER, SERIES_CLIENT, SERIES_ROLES };
+
+enum series_class {
+	CLASS_OK,    /* a status that is not HTTP's: 0 */
+	CLASS_1XX,
+	CLASS_2XX,
+	CLASS_3XX,
+	CLASS_4XX,
+	CLASS_5XX,
+	CLASS_ERROR, /* not HTTP's and not 0; time-out; connection lost; dead-lettered */
+	CLASS_COUNT
+};
+
+/* Longest name of each part in bytes, without the NUL; longer names are cut by series_key_set. */
+#define SERIES_NAME_MAX  63
+#define SERIES_ROUTE_MAX 127
+
+struct series_key {
+	char host[SERIES_NAME_MAX + 1];
+	char service[SERIES_NAME_MAX + 1];
+	char method[16];
+	char route[SERIES_ROUTE_MAX + 1];
+	char peer[SERIES_NAME_MAX + 1];
+	uint8_t kind;         /* enum series_kind */
+	uint8_t role;         /* enum series_role */
+	uint8_t status_class; /* enum series_class */
+};
+
+/* HTTP-like status to class: 0 is CLASS_OK, 100..599 by hundreds, anything else CLASS_ERROR. */
+enum series_class series_class_of(uint16_t status);
+/* True when events of this class spend error budget: 5xx and error; 4xx as well for a client. */
+bool series_class_is_error(enum series_role role, enum series_class status_class);
+const char *series_class_name(enum series_class status_class); /* "2xx", "ok", "error" */
+const char *series_kind_name(enum series_kind kind);           /* "http", "app", "delivery" */
+const char *series_role_name(enum series_role role);           /* "server", "client" */
+
+/*
+ * Copies text from outside into a key's field: cut to room, control characters and invalid UTF-8
+ * replaced by '?'. Empty input stays empty.
+ */
+void series_text_set(char *field, size_t room, const char *text, size_t length);
+
+/*
+ * Thresholds of which exact counts of bad events are kept, at most this many in one series. A bad
+ * event is slower than the threshold or an error; UINT64_MAX as threshold counts errors only.
+ */
+#define SERIES_THRESHOLDS 4
+
+typedef uint32_t series_id; /* dense, from 0, in order of creation; for the life of the table */
+
+struct series;       /* opaque; lives as long as its table */
+struct series_table;
+
+struct series_counts { /* exact, since the table began or over a window */
+	uint64_t count;
+	uint64_t errors;
+	uint64_t bad[SERIES_THRESHOLDS];
+};
+
+/* Which thresholds a new series watches; called once for each new series on the writer thread. */
+typedef unsigned (*series_thresholds_fn)(void *arg, const struct series_key *key,
+					 dur_ns thresholds[SERIES_THRESHOLDS]);
+
+struct series_table_options {
+	size_t series_max; /* 0: 4096 */
+	series_thresholds_fn thresholds; /* may be NULL */
+	void *thresholds_arg;
+};
+
+struct series_table *series_table_new(const struct series_table_options *options);
+void series_table_free(struct series_table *table);
+
+/* ---- writer thread --------------------------------------------------------------------------- */
+
+/* Finds or creates. At the cap: the "{other}" series. NULL only when memory lacks. */
+struct series *series_get(struct series_table *table, const struct series_key *key);
+
+/*
+ * Adds one observation to the current tick. latency_ns 0..UINT64_MAX; queue_ns is the part of it
+ * (or before it) that the request waited unread in the socket, SERIES_NO_QUEUE when unknown.
+ */
+#define SERIES_NO_QUEUE UINT64_MAX
+void series_record(struct series *s, dur_ns latency_ns, dur_ns queue_ns);
+
+/* Adds what came already summed: packed histograms (queue may be NULL, 0) and exact counts. */
+int series_merge_packed(struct series *s, const uint8_t *hist, size_t hist_size,
+			const uint8_t *queue, size_t queue_size,
+			const struct series_counts *counts);
+
+/* One series' share of a tick, as series_tick() hands it out. Valid during the callback only. */
+struct series_delta {
+	series_id id;
+	const struct series_key *key;
+	const uint8_t *hist, *queue; /* packed; queue_size 0 when nothing waited */
+	size_t hist_size, queue_size;
+	struct series_counts counts;
+	unsigned threshold_count;
+	const dur_ns *thresholds;
+};
+typedef void (*series_delta_fn)(void *arg, const struct series_delta *delta);
+
+/*
+ * Ends the tick that covers (the previous call's now, now]: hands the delta of every series that
+ * changed to fn (may be NULL), in order of id, files it under the windows, publishes windows and
+ * totals to readers, and starts the next tick empty. O(series that changed or have data leaving a
+ * window).
+ */
+void series_tick(struct series_table *table, mono_ns now, series_delta_fn fn, void *arg);
+
+/* New policy: thresholds are asked again for every series; counts of thresholds kept carry on. */
+void series_thresholds_reload(struct series_table *table);
+
+/*
+ * For recovery: adds packed totals (since the agent first started) without touching windows or
+ * the current tick.
+ */
+int series_restore_total(struct series *s, const uint8_t *hist, size_t hist_size,
+			 const uint8_t *queue, size_t queue_size,
+			 const struct series_counts *counts);
+
+/* ---- any thread, under series_read_lock ------------------------------------------------------- */
+
+/* A thread registers before its first lock, and unregisters before it ends. */
+void series_reader_register(void);
+void series_reader_unregister(void);
+void series_read_lock(void);
+void series_read_unlock(void);
+
+/* Windows that the table keeps; SERIES_TOTAL is since the agent first started. */
+enum series_window { WINDOW_10S, WINDOW_1M, WINDOW_5M, WINDOW_1H, SERIES_TOTAL, WINDOW_COUNT };
+dur_ns series_window_length(enum series_window window); /* 0 for SERIES_TOTAL */
+/* "10s", "1m", "5m", "1h", "total" to enum; -EINVAL otherwise. */
+int series_window_parse(const char *text, enum series_window *window);
+
+size_t series_count(const struct series_table *table);
+/* NULL when id >= series_count(). The pointer is good for the table's life. */
+const struct series *series_at(const struct series_table *table, series_id id);
+const struct series_key *series_key_of(const struct series *s);
+series_id series_id_of(const struct series *s);
+
+/*
+ * Adds what the window held at the last tick into latency, queue (either may be NULL) and counts
+ * (may be NULL). Ticks older than the window's grain count whole: 1 s for 10 s, 5 s for 1 min,
+ * 30 s for 5 min, 5 min for 1 h.
+ */
+void series_window_add(const struct series_table *table, const struct series *s,
+		       enum series_window window, struct hist *latency, struct hist *queue,
+		       struct series_counts *counts);
+
+/* Thresholds this series watches; returns how many. */
+unsigned series_thresholds_of(const struct series *s, dur_ns thresholds[SERIES_THRESHOLDS]);
+
+/* Bytes of heap that the table holds, for `vow status`. */
+size_t series_table_bytes(const struct series_table *table);
+/* Observations that went to an "{other}" series because the table was full. */
+uint64_t series_other_total(const struct series_table *table);
+
+#endif

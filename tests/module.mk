@@ -1,0 +1,18 @@
+# Unit tests: one program per tests/unit/test_*.c, linked with every part; the archives give each
+# only what it uses. Program tests are scripts under tests/program, run by scripts/run-tests.
+
+UNIT_SRC  := $(wildcard tests/unit/test_*.c)
+UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
+UNIT_LIBS  = -lcunit $(sort $(foreach p,$(PROGRAMS),$($(p)_LIBS))) -lm -lquadmath
+
+$(B)/tests/%: $(B)/tests/unit/%.o $(B)/tests/unit/check.o $(foreach p,$(PARTS),$(call part_archive,$(p)))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
+	  -Wl,--end-group -Wl,--as-needed $(LDFLAGS) $(UNIT_LIBS) -pthread -o $@
+
+.PHONY: unit
+unit: $(UNIT) ## build and run the unit tests for MODE
+	$(Q)scripts/run-tests --mode $(MODE) unit
+
+-include $(UNIT_SRC:%.c=$(B)/%.d)
