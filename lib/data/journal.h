@@ -23,7 +23,7 @@
 #include "lib/base/diag.h"
 #include "lib/base/types.h"
 
-#define JOURNAL_RECORD_MAX (8u << 20) /* bytes of wire + local in one record */
+#define JOURNAL_RECORD_MAX (32u << 20) /* bytes of wire + local in one record */
 
 struct journal_options {
 	uint64_t segment_bytes; /* a new segment begins beyond this; 0: 8 MiB */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration of all programs: one YAML file, by default DIR/vow.yaml when --dir is given,
+ * else /etc/vow/vow.yaml; without a file every value has a sound default. Unknown keys, wrong
+ * types and values out of range are errors that name file, line and the fix.
+ */
+#ifndef VOW_CONFIG_CONFIG_H
+#define VOW_CONFIG_CONFIG_H
+
+#include "lib/base/diag.h"
+#include "lib/model/policy.h"
+
+struct service_match { /* processes that match every given part get the name */
+	char command[64]; /* comm or name of the executable; "" any */
+	char cgroup[128]; /* a part of the cgroup path; "" any */
+	uint16_t port;    /* local port of the server side; 0 any */
+	char service[SERIES_NAME_MAX + 1];
+};
+
+struct route_template { /* "/api/suppliers/{id}" */
+	char service[SERIES_NAME_MAX + 1]; /* "" any service */
+	char pattern[SERIES_ROUTE_MAX + 1];
+};
+
+struct receiver { /* who is told of alerts and scaling decisions: a signed JSON webhook */
+	char name[POLICY_NAME_MAX + 1];
+	char url[512];
+	char secret[128];     /* "whsec_..." (base64) or plain text; "" unsigned */
+	bool alerts, scaling; /* what it receives; both by default */
+	dur_ns timeout;       /* of one attempt; 5 s */
+};
+
+struct vow_config {
+	char path[512];                 /* file that was read, "" for defaults */
+	char host[SERIES_NAME_MAX + 1]; /* default: gethostname() */
+
+	bool capture_http;           /* default true */
+	bool capture_lanes;          /* default true */
+	bool capture_host;           /* default true */
+	uint32_t http_ring_bytes;    /* power of two, 256 KiB .. 64 MiB; 8 MiB */
+	uint32_t routes_per_service; /* cap before "{other}"; 200 */
+	uint32_t series_max;         /* 4096 */
+	struct service_match *services;
+	size_t service_count;
+	struct route_template *templates;
+	size_t template_count;
+
+	struct policy policy;
+
+	struct receiver *receivers;
+	size_t receiver_count;
+
+	uint64_t journal_segment_bytes, journal_budget_bytes;
+	dur_ns journal_fsync_every; /* 0: never */
+
+	/* mTLS between vow-export and vow-hub; all empty: plain, allowed on loopback only */
+	char tls_ca[512], tls_certificate[512], tls_key[512];
+};
+
+/*
+ * Reads path, or makes the defaults when path is NULL. *config is the caller's: config_free().
+ * -ENOENT, -EACCES of the file; -EINVAL with d saying file:line, what, and the fix.
+ */
+int config_load(const char *path, struct vow_config **config, struct diag *d);
+void config_free(struct vow_config *config);
+
+/*
+ * The file that a program uses: explicit_path (may be NULL) wins; then dir/vow.yaml when dir is
+ * not NULL; else /etc/vow/vow.yaml. NULL when that file does not exist and was not explicit.
+ */
+const char *config_find(const char *explicit_path, const char *dir, char buf[512]);
+
+/*
+ * What a careful reader would remark although the file is valid (an alert that can never fire, a
+ * route template that another one hides): calls fn with each remark. Returns how many.
+ */
+unsigned config_remarks(const struct vow_config *config, void (*fn)(void *arg, const struct diag *d),
+			void *arg);
+
+#endif

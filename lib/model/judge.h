@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The judge: objectives, alerts and scalers over the deltas of a tick. A pure function of what it
+ * is given: no clock, no file, no socket; the same inputs give the same actions, in the agent, in
+ * the hub, in a replay. One thread.
+ *
+ * A tick: judge_delta() for each series that changed, judge_step() once.
+ */
+#ifndef VOW_LIB_MODEL_JUDGE_H
+#define VOW_LIB_MODEL_JUDGE_H
+
+#include "lib/data/gauge.h"
+#include "lib/model/action.h"
+
+struct judge;
+
+/* Copies the policy. scope names who judges ("host:web-1", "fleet"), part of fingerprints. */
+struct judge *judge_new(const struct policy *policy, const char *scope);
+void judge_free(struct judge *judge);
+
+/*
+ * Switches policy: objectives and scalers whose name stays keep their counters, alert state and
+ * cooldowns. -ENOMEM leaves the old policy.
+ */
+int judge_reload(struct judge *judge, const struct policy *policy);
+
+/*
+ * One series' share of the tick. Bad events are taken exact from the delta when it counts the
+ * objective's threshold; else the histogram decides, and the objective is marked inexact.
+ */
+void judge_delta(struct judge *judge, const struct series_delta *delta);
+
+typedef void (*judge_action_fn)(void *arg, const struct action *action);
+
+/*
+ * Ends the tick. wall is the time of day that the records carry, now grows monotonically. Seconds
+ * without a call in between count as seconds without events (no data freezes an alert, it never
+ * resolves one). gauges may be NULL.
+ */
+void judge_step(struct judge *judge, mono_ns now, wall_ns wall, const struct gauge_table *gauges,
+		judge_action_fn fn, void *arg);
+
+/* ---- what stands, for views ------------------------------------------------------------------ */
+
+struct objective_report {
+	const struct objective *objective;
+	uint64_t good, bad;       /* over the period as far as it was observed */
+	double compliance_ratio;  /* good / (good + bad); 1 without events */
+	double budget_left_ratio; /* 1 untouched, 0 spent, negative overspent */
+	double burn_long, burn_short;
+	double coverage_ratio; /* share of the period that was observed */
+	bool exact;            /* every event was decided on raw nanoseconds */
+	enum alert_state alert;
+	wall_ns alert_changed;
+	struct alert_action last_alert; /* fingerprint "" when it never fired */
+};
+
+struct scaler_report {
+	const struct scaler *scaler;
+	bool has_value; /* false: the signal has no data; nothing is decided */
+	double value;
+	unsigned replicas;        /* decided last; minimum at first */
+	struct scale_action last; /* last change or hold; scaler "" when none yet */
+	wall_ns last_at;
+};
+
+unsigned judge_objectives(const struct judge *judge); /* how many; reports are by index */
+void judge_objective_report(const struct judge *judge, unsigned i, struct objective_report *report);
+unsigned judge_scalers(const struct judge *judge);
+void judge_scaler_report(const struct judge *judge, unsigned i, struct scaler_report *report);
+
+/* ---- surviving a restart ---------------------------------------------------------------------- */
+
+/* Bytes that judge_restore() turns into the same state again; -ENOBUFS when cap is too small. */
+ssize_t judge_save(const struct judge *judge, uint8_t *buf, size_t cap);
+/* Checks all of it; -EPROTO leaves the judge as it was. Rules not in the policy are skipped. */
+int judge_restore(struct judge *judge, const uint8_t *bytes, size_t size);
+
+#endif
