@@ -49,6 +49,7 @@ endif
 # Folders of plain C, lowest floor first; the linker searches them in one group.
 PARTS := lib/base lib/data lib/model client proto config view collectors rpc deliver store \
          agent export hub cli
+part_archive = $(B)/$(subst /,_,$(1)).a
 PROGRAMS :=
 MAINS    :=
 include $(wildcard *.mk) $(wildcard */module.mk) $(wildcard */*/module.mk)
@@ -61,7 +62,6 @@ GEN       := $(SKELS) $(PB_C:.c=.h)
 
 part_src     = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
 part_obj     = $(patsubst %.c,$(B)/%.o,$(call part_src,$(1))) $(if $(filter proto,$(1)),$(PB_C:.c=.o))
-part_archive = $(B)/$(subst /,_,$(1)).a
 
 ALL_OBJ := $(foreach p,$(PARTS),$(call part_obj,$(p))) $(MAINS:%.c=$(B)/%.o)
 

@@ -3,16 +3,18 @@
 
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
-UNIT_LIBS  = -lcunit $(sort $(foreach p,$(PROGRAMS),$($(p)_LIBS))) -lm -lquadmath
+# Allocations of our own objects go through check.c, which can let the n-th one fail.
+UNIT_WRAP := $(foreach f,malloc calloc realloc strdup strndup,-Wl,--wrap=$(f))
+UNIT_LIBS  = -lcunit -luv $(sort $(foreach p,$(PROGRAMS),$($(p)_LIBS))) -lm -lquadmath
 
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/tests/unit/check.o $(foreach p,$(PARTS),$(call part_archive,$(p)))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
+	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) $(UNIT_WRAP) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
 	  -Wl,--end-group -Wl,--as-needed $(LDFLAGS) $(UNIT_LIBS) -pthread -o $@
 
 .PHONY: unit
 unit: $(UNIT) ## build and run the unit tests for MODE
 	$(Q)scripts/run-tests --mode $(MODE) unit
 
--include $(UNIT_SRC:%.c=$(B)/%.d)
+-include $(UNIT_SRC:%.c=$(B)/%.d) $(B)/tests/unit/check.d

@@ -15,10 +15,10 @@
 #include <stddef.h>
 
 struct diag {
-	int err;         /* the negative errno, 0 while nothing is wrong */
+	int err; /* the negative errno, 0 while nothing is wrong */
 	char where[160]; /* "vow.yaml:12", "/run/vow/control.sock"; may be empty */
-	char what[240];  /* "unknown key 'objektives'" */
-	char fix[240];   /* "did you mean 'objectives'?"; may be empty */
+	char what[240]; /* "unknown key 'objektives'" */
+	char fix[240]; /* "did you mean 'objectives'?"; may be empty */
 };
 
 /*

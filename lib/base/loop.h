@@ -23,13 +23,14 @@ typedef void (*loop_fn)(void *arg);
 struct loop *loop_new(void);
 void loop_free(struct loop *loop);
 
-/* Runs callbacks until loop_stop() was called from one of them. Returns 0. */
+/* Runs callbacks until loop_stop() was called, or until no source is attached. Returns 0. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 /*
- * A timer that calls fn first after `after`, then every `every` (0: once). Resolution 1 ms; a late
- * loop calls once, not once for each interval missed. NULL when memory lacks.
+ * A timer that calls fn first after `after`, then every `every` (0: once), never early, at most
+ * 1 ms later than due while the loop is idle. Intervals count from the start and do not drift; a
+ * late loop calls once, not once for each interval missed. NULL when memory lacks.
  */
 struct loop_timer *loop_timer_start(struct loop *loop, dur_ns after, dur_ns every, loop_fn fn,
 				    void *arg);
@@ -42,7 +43,10 @@ typedef void (*loop_fd_fn)(void *arg, int fd, unsigned ready);
 
 /*
  * Calls fn while fd is ready for any of `events` (level-triggered). The descriptor stays the
- * caller's and must outlive the watch. NULL when memory lacks or the fd cannot be polled.
+ * caller's, is made non-blocking, and must outlive the watch; one watch a descriptor. NULL when
+ * memory lacks or the fd cannot be polled (a regular file). LOOP_HANGUP is reported when asked
+ * for, and always on an error condition (a refused connect, a pipe without reader); the watch is
+ * then silent until loop_fd_change().
  */
 struct loop_fd *loop_fd_watch(struct loop *loop, int fd, unsigned events, loop_fd_fn fn, void *arg);
 void loop_fd_change(struct loop_fd *watch, unsigned events);
@@ -55,6 +59,7 @@ void loop_signal_release(struct loop_signal *signal); /* frees it; NULL is allow
 /* A wake-up that other threads may ring: rings before the call are merged into one call of fn. */
 struct loop_wakeup *loop_wakeup_new(struct loop *loop, loop_fn fn, void *arg);
 void loop_wake(struct loop_wakeup *wakeup); /* any thread, async-signal-safe */
+/* No thread may ring it during or after this call; it frees it; NULL is allowed. */
 void loop_wakeup_free(struct loop_wakeup *wakeup);
 
 #endif

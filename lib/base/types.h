@@ -11,7 +11,7 @@
 
 typedef uint64_t mono_ns; /* CLOCK_MONOTONIC, also what bpf_ktime_get_ns() returns */
 typedef uint64_t wall_ns; /* CLOCK_REALTIME, ns since 1970-01-01 UTC */
-typedef uint64_t dur_ns;  /* a span of time */
+typedef uint64_t dur_ns; /* a span of time */
 
 #define NS_PER_US  UINT64_C(1000)
 #define NS_PER_MS  UINT64_C(1000000)
