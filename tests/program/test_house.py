@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layers that tests stand on: a failure must be seen, a hang must end, nothing may be left."""
+import sys
+
+from story import *
+
+
+def run_tests_with(s, body, limit=None):
+    """scripts/run-tests over a tree of its own with one program test of this body."""
+    tree = s.dir("tree")
+    for folder in ("scripts", "tests/program", "tests/unit"):
+        os.makedirs(f"{tree}/{folder}")
+    for file in ("scripts/run-tests", "tests/program/story.py"):
+        os.symlink(f"{ROOT}/{file}", f"{tree}/{file}") if file.endswith("py") else \
+            s.run("cp", f"{ROOT}/{file}", f"{tree}/{file}")
+    head = f"# limit: {limit} s\n" if limit else ""
+    s.write("tree/tests/program/test_it.py", f"{head}from story import *\n{body}\nmain('it')\n")
+    return s.run(sys.executable, f"{tree}/scripts/run-tests", "program", status=None,
+                 env={"VOW_BUILD": s.dir("build")})
+
+
+@test
+def failures_and_skips_are_counted_and_named(s):
+    done = run_tests_with(s, """
+@test
+def good(s): equal(1, 1, 'one')
+@test
+def bad(s): equal(1, 2, 'one')
+@test
+def odd(s): {}['missing']
+@test
+def lazy(s): skip('no moon tonight')
+""")
+    equal(done.returncode, 1, "exit status")
+    equal(done.stdout.splitlines()[-1], "1 passed, 2 failed, 1 skipped", "last line")
+    check("failed:  it.bad - line 6: one: is 1, expected 2" in done.stdout, done.stdout)
+    check("skipped: it.lazy - no moon tonight" in done.stdout, done.stdout)
+
+
+@test
+def all_good_ends_with_zero(s):
+    done = run_tests_with(s, "@test\ndef good(s): pass")
+    equal(done.returncode, 0, "exit status")
+    equal(done.stdout.splitlines()[-1], "1 passed, 0 failed", "last line")
+
+
+@test
+def a_test_that_dies_silently_is_a_failure(s):
+    done = run_tests_with(s, "@test\ndef gone(s): os._exit(0)")
+    equal(done.stdout.splitlines()[-1], "0 passed, 1 failed", "last line")
+    check("ran no test" in done.stdout, done.stdout)
+
+
+@test
+def a_hanging_test_ends_with_all_it_started(s):
+    pid_file = s.path("pid")
+    done = run_tests_with(s, f"""
+@test
+def hang(s):
+    program = s.start('sleep', '1000')
+    open({pid_file!r}, 'w').write(str(program.pid))
+    program.wait(1000)
+""", limit=1)
+    equal(done.stdout.splitlines()[-1], "0 passed, 1 failed", "last line")
+    check("did not end within 1 s" in done.stdout, done.stdout)
+    pid = open(pid_file, encoding="ascii").read()
+    check(not os.path.exists(f"/proc/{pid}"), f"pid {pid} still runs")
+
+
+@test
+def a_failing_unit_check_names_file_line_and_values(s):
+    source = s.write("t.c", """
+#include "tests/unit/check.h"
+CHECK_TEST(test_wrong) { CHECK_EQ_U64(1 + 1, 3); CHECK_FAIL("not reached"); }
+CHECK_TEST(test_right) { CHECK_STR("a", "a"); }
+CHECK_TEST(test_later) { SKIP("not today"); }
+CHECK_MAIN("t", test_wrong, test_right, test_later)
+""")
+    wrap = [f"-Wl,--wrap={f}" for f in ("malloc", "calloc", "realloc", "strdup", "strndup")]
+    s.run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-iquote", ROOT, *wrap, source,
+          f"{ROOT}/tests/unit/check.c", "-lcunit", "-lm", "-pthread", "-o", s.path("t"))
+    done = s.run(s.path("t"), status=1)
+    equal(done.stdout.splitlines(),
+          [f"not ok t.test_wrong - {source[:100]}:3: 1 + 1 is 2, expected == 3",
+           "ok t.test_right", "skip t.test_later - not today"], "lines")
+
+
+@test
+def nginx_logs_every_request_of_wrk(s):
+    web = s.nginx("location / { return 200 'ok'; }")
+    load = s.wrk(web.url("/"), connections=2, seconds=1)
+    at_least(load["requests"], 100, "requests")
+    equal(load["errors"] + load["not_2xx"], 0, "errors")
+    equal(web.stop(), 0, "exit status")
+    with open(web.access_log, encoding="ascii") as log:
+        lines = len(log.readlines())
+    # wrk cuts its connections at the end: one request each may be served and not counted by it.
+    at_least(lines, load["requests"], "lines")
+    at_most(lines, load["requests"] + 2, "lines")
+
+
+@test
+def node_answers(s):
+    web = s.node("""require('http').createServer((q, a) => a.end('hi'))
+                    .listen(process.env.PORT, '127.0.0.1')""")
+    equal(s.http(web.url())[2], b"hi", "body")
+
+
+main("house")
