@@ -24,8 +24,8 @@ struct collector_context {
 	struct loop *loop;
 	struct series_table *series;
 	struct gauge_table *gauges;
-	const char *host;        /* name of this host in series keys: leave "" in keys, see below */
-	const char *dir;         /* runtime folder (--dir) */
+	const char *host; /* name of this host in series keys: leave "" in keys, see below */
+	const char *dir; /* runtime folder (--dir) */
 	const struct vow_config *config;
 };
 
@@ -38,12 +38,12 @@ struct collector_drop {
 #define COLLECTOR_DROPS_MAX 16
 
 struct collector_status {
-	const char *tier;      /* "A", "lanes", "proc"; "off" when it does not run; static storage */
+	const char *tier; /* "A", "lanes", "proc"; "off" when it does not run; static storage */
 	uint64_t events_total; /* observations reported since the agent started */
 	struct collector_drop drops[COLLECTOR_DROPS_MAX];
 	unsigned drop_count;
-	char detail[240];      /* for `vow doctor`: what is captured how */
-	char problem[240];     /* why it is off or incomplete, and what to do; "" when all is well */
+	char detail[240]; /* for `vow doctor`: what is captured how */
+	char problem[240]; /* why it is off or incomplete, and what to do; "" when all is well */
 };
 
 struct collector_ops {

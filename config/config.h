@@ -13,7 +13,7 @@
 struct service_match { /* processes that match every given part get the name */
 	char command[64]; /* comm or name of the executable; "" any */
 	char cgroup[128]; /* a part of the cgroup path; "" any */
-	uint16_t port;    /* local port of the server side; 0 any */
+	uint16_t port; /* local port of the server side; 0 any */
 	char service[SERIES_NAME_MAX + 1];
 };
 
@@ -25,21 +25,21 @@ struct route_template { /* "/api/suppliers/{id}" */
 struct receiver { /* who is told of alerts and scaling decisions: a signed JSON webhook */
 	char name[POLICY_NAME_MAX + 1];
 	char url[512];
-	char secret[128];     /* "whsec_..." (base64) or plain text; "" unsigned */
+	char secret[128]; /* "whsec_..." (base64) or plain text; "" unsigned */
 	bool alerts, scaling; /* what it receives; both by default */
-	dur_ns timeout;       /* of one attempt; 5 s */
+	dur_ns timeout; /* of one attempt; 5 s */
 };
 
 struct vow_config {
-	char path[512];                 /* file that was read, "" for defaults */
+	char path[512]; /* file that was read, "" for defaults */
 	char host[SERIES_NAME_MAX + 1]; /* default: gethostname() */
 
-	bool capture_http;           /* default true */
-	bool capture_lanes;          /* default true */
-	bool capture_host;           /* default true */
-	uint32_t http_ring_bytes;    /* power of two, 256 KiB .. 64 MiB; 8 MiB */
+	bool capture_http; /* default true */
+	bool capture_lanes; /* default true */
+	bool capture_host; /* default true */
+	uint32_t http_ring_bytes; /* power of two, 256 KiB .. 64 MiB; 8 MiB */
 	uint32_t routes_per_service; /* cap before "{other}"; 200 */
-	uint32_t series_max;         /* 4096 */
+	uint32_t series_max; /* 4096 */
 	struct service_match *services;
 	size_t service_count;
 	struct route_template *templates;
@@ -74,7 +74,7 @@ const char *config_find(const char *explicit_path, const char *dir, char buf[512
  * What a careful reader would remark although the file is valid (an alert that can never fire, a
  * route template that another one hides): calls fn with each remark. Returns how many.
  */
-unsigned config_remarks(const struct vow_config *config, void (*fn)(void *arg, const struct diag *d),
-			void *arg);
+unsigned config_remarks(const struct vow_config *config,
+			void (*fn)(void *arg, const struct diag *d), void *arg);
 
 #endif

@@ -13,8 +13,8 @@
 struct gauge {
 	char host[SERIES_NAME_MAX + 1];
 	char service[SERIES_NAME_MAX + 1]; /* "" for the host itself */
-	char name[SERIES_NAME_MAX + 1];    /* "cpu_ratio", "queue_depth"; the unit ends the name */
-	char label[SERIES_NAME_MAX + 1];   /* which queue, disk, job; may be "" */
+	char name[SERIES_NAME_MAX + 1]; /* "cpu_ratio", "queue_depth"; the unit ends the name */
+	char label[SERIES_NAME_MAX + 1]; /* which queue, disk, job; may be "" */
 	double value;
 	mono_ns set_at;
 };

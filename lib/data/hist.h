@@ -20,10 +20,10 @@
 
 #include "lib/base/types.h"
 
-#define HIST_SCALE          7
-#define HIST_OCTAVES        42
-#define HIST_SLOTS          (HIST_OCTAVES * (1 << HIST_SCALE) + 1) /* 5377 */
-#define HIST_MAX_NS         (UINT64_C(1) << HIST_OCTAVES)
+#define HIST_SCALE	    7
+#define HIST_OCTAVES	    42
+#define HIST_SLOTS	    (HIST_OCTAVES * (1 << HIST_SCALE) + 1) /* 5377 */
+#define HIST_MAX_NS	    (UINT64_C(1) << HIST_OCTAVES)
 #define HIST_RELATIVE_ERROR 0.00271 /* (2^(1/128) - 1) / (2^(1/128) + 1), rounded up */
 
 /* Largest packed size in bytes: header plus every slot occupied with the largest count. */

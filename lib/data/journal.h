@@ -27,8 +27,8 @@
 
 struct journal_options {
 	uint64_t segment_bytes; /* a new segment begins beyond this; 0: 8 MiB */
-	uint64_t budget_bytes;  /* oldest segments go beyond this, counted; 0: 256 MiB */
-	dur_ns fsync_every;     /* 0: never (the kernel writes back within about 30 s) */
+	uint64_t budget_bytes; /* oldest segments go beyond this, counted; 0: 256 MiB */
+	dur_ns fsync_every; /* 0: never (the kernel writes back within about 30 s) */
 };
 
 struct journal;
@@ -61,10 +61,10 @@ int journal_append(struct journal *journal, wall_ns wall, const void *wire, size
 void journal_trim(struct journal *journal, uint64_t keep_from);
 
 struct journal_counters {
-	uint64_t segments, bytes;             /* now on disk */
-	uint64_t torn_total;                  /* tails cut at open */
-	uint64_t quarantined_total;           /* segments set aside */
-	uint64_t dropped_records_total;       /* unread records that the budget cost */
+	uint64_t segments, bytes; /* now on disk */
+	uint64_t torn_total; /* tails cut at open */
+	uint64_t quarantined_total; /* segments set aside */
+	uint64_t dropped_records_total; /* unread records that the budget cost */
 };
 struct journal_counters journal_counters(const struct journal *journal);
 

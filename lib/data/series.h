@@ -14,18 +14,18 @@
 #include "lib/data/hist.h"
 
 enum series_kind {
-	SERIES_HTTP,     /* captured from sockets */
-	SERIES_APP,      /* observed through libvow: a route's latency */
+	SERIES_HTTP, /* captured from sockets */
+	SERIES_APP, /* observed through libvow: a route's latency */
 	SERIES_DELIVERY, /* a delivery from enqueue to its final outcome */
-	SERIES_ATTEMPT,  /* one delivery attempt */
-	SERIES_JOB,      /* a span or batch step */
+	SERIES_ATTEMPT, /* one delivery attempt */
+	SERIES_JOB, /* a span or batch step */
 	SERIES_KINDS
 };
 
 enum series_role { SERIES_SERVER, SERIES_CLIENT, SERIES_ROLES };
 
 enum series_class {
-	CLASS_OK,    /* a status that is not HTTP's: 0 */
+	CLASS_OK, /* a status that is not HTTP's: 0 */
 	CLASS_1XX,
 	CLASS_2XX,
 	CLASS_3XX,
@@ -36,7 +36,7 @@ enum series_class {
 };
 
 /* Longest name of each part in bytes, without the NUL; longer names are cut by series_key_set. */
-#define SERIES_NAME_MAX  63
+#define SERIES_NAME_MAX	 63
 #define SERIES_ROUTE_MAX 127
 
 struct series_key {
@@ -45,8 +45,8 @@ struct series_key {
 	char method[16];
 	char route[SERIES_ROUTE_MAX + 1];
 	char peer[SERIES_NAME_MAX + 1];
-	uint8_t kind;         /* enum series_kind */
-	uint8_t role;         /* enum series_role */
+	uint8_t kind; /* enum series_kind */
+	uint8_t role; /* enum series_role */
 	uint8_t status_class; /* enum series_class */
 };
 
@@ -55,8 +55,8 @@ enum series_class series_class_of(uint16_t status);
 /* True when events of this class spend error budget: 5xx and error; 4xx as well for a client. */
 bool series_class_is_error(enum series_role role, enum series_class status_class);
 const char *series_class_name(enum series_class status_class); /* "2xx", "ok", "error" */
-const char *series_kind_name(enum series_kind kind);           /* "http", "app", "delivery" */
-const char *series_role_name(enum series_role role);           /* "server", "client" */
+const char *series_kind_name(enum series_kind kind); /* "http", "app", "delivery" */
+const char *series_role_name(enum series_role role); /* "server", "client" */
 
 /*
  * Copies text from outside into a key's field: cut to room, control characters and invalid UTF-8
@@ -72,7 +72,7 @@ void series_text_set(char *field, size_t room, const char *text, size_t length);
 
 typedef uint32_t series_id; /* dense, from 0, in order of creation; for the life of the table */
 
-struct series;       /* opaque; lives as long as its table */
+struct series; /* opaque; lives as long as its table */
 struct series_table;
 
 struct series_counts { /* exact, since the table began or over a window */

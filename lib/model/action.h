@@ -28,21 +28,21 @@ struct alert_action {
 	enum severity severity;
 	wall_ns since; /* when the breach began: first second of the long window that was bad */
 	double burn_long, burn_short; /* how many times too fast the budget burns */
-	uint64_t good, bad;           /* in the long window */
+	uint64_t good, bad; /* in the long window */
 	double confidence; /* 0..1: that the true share of bad events breaks the objective */
 	double budget_left_ratio; /* of the period's error budget, <= 1, may be negative */
-	char reason[240];         /* one sentence for people */
+	char reason[240]; /* one sentence for people */
 	struct action_evidence evidence[ACTION_EVIDENCE];
 	unsigned evidence_count;
 };
 
 struct scale_action {
 	char scaler[POLICY_NAME_MAX + 1];
-	unsigned from, to;    /* replicas; from == to: held, with the reason */
+	unsigned from, to; /* replicas; from == to: held, with the reason */
 	double value, target; /* of the signal when it was decided */
-	unsigned wanted;      /* before limits */
-	char limited_by[32];  /* "", "minimum", "maximum", "up_cooldown", "down_cooldown" */
-	char reason[240];     /* one sentence for people */
+	unsigned wanted; /* before limits */
+	char limited_by[32]; /* "", "minimum", "maximum", "up_cooldown", "down_cooldown" */
+	char reason[240]; /* one sentence for people */
 };
 
 struct action {

@@ -44,12 +44,12 @@ void judge_step(struct judge *judge, mono_ns now, wall_ns wall, const struct gau
 
 struct objective_report {
 	const struct objective *objective;
-	uint64_t good, bad;       /* over the period as far as it was observed */
-	double compliance_ratio;  /* good / (good + bad); 1 without events */
+	uint64_t good, bad; /* over the period as far as it was observed */
+	double compliance_ratio; /* good / (good + bad); 1 without events */
 	double budget_left_ratio; /* 1 untouched, 0 spent, negative overspent */
 	double burn_long, burn_short;
 	double coverage_ratio; /* share of the period that was observed */
-	bool exact;            /* every event was decided on raw nanoseconds */
+	bool exact; /* every event was decided on raw nanoseconds */
 	enum alert_state alert;
 	wall_ns alert_changed;
 	struct alert_action last_alert; /* fingerprint "" when it never fired */
@@ -59,7 +59,7 @@ struct scaler_report {
 	const struct scaler *scaler;
 	bool has_value; /* false: the signal has no data; nothing is decided */
 	double value;
-	unsigned replicas;        /* decided last; minimum at first */
+	unsigned replicas; /* decided last; minimum at first */
 	struct scale_action last; /* last change or hold; scaler "" when none yet */
 	wall_ns last_at;
 };

@@ -11,10 +11,10 @@
 
 #include "lib/data/series.h"
 
-#define POLICY_NAME_MAX     63
+#define POLICY_NAME_MAX	    63
 #define POLICY_OBJECTIVES   64
-#define POLICY_SCALERS      32
-#define POLICY_ANY          (-1)
+#define POLICY_SCALERS	    32
+#define POLICY_ANY	    (-1)
 #define POLICY_NO_THRESHOLD UINT64_MAX
 
 /*
@@ -45,20 +45,20 @@ struct objective {
 	struct selector selector;
 	dur_ns threshold_ns; /* POLICY_NO_THRESHOLD: errors only */
 	double target_ratio; /* in (0, 1): 0.95 */
-	dur_ns period;       /* 1 h .. 90 d */
-	double burn_rate;    /* > 0 and < 1 / (1 - target_ratio), or it could never fire */
-	dur_ns long_window;  /* 2 s .. 6 h, a multiple of 1 s */
+	dur_ns period; /* 1 h .. 90 d */
+	double burn_rate; /* > 0 and < 1 / (1 - target_ratio), or it could never fire */
+	dur_ns long_window; /* 2 s .. 6 h, a multiple of 1 s */
 	dur_ns short_window; /* 1 s .. long_window */
-	dur_ns clear_after;  /* 1 s .. 1 h */
-	uint64_t min_bad;    /* bad events in the long window before it may fire; at least 1 */
+	dur_ns clear_after; /* 1 s .. 1 h */
+	uint64_t min_bad; /* bad events in the long window before it may fire; at least 1 */
 	enum severity severity;
 };
 
 /* What a scaling policy keeps at its target, per replica. */
 enum scale_signal {
-	SCALE_RATE,    /* events a second of the selected series (a 10 s mean) */
+	SCALE_RATE, /* events a second of the selected series (a 10 s mean) */
 	SCALE_LATENCY, /* p95 in ns of the selected series over 10 s; grows in proportion */
-	SCALE_GAUGE,   /* a gauge by name: queue_depth, cpu_ratio */
+	SCALE_GAUGE, /* a gauge by name: queue_depth, cpu_ratio */
 };
 
 struct scaler {
@@ -67,11 +67,11 @@ struct scaler {
 	enum scale_signal signal;
 	char gauge[SERIES_NAME_MAX + 1]; /* of SCALE_GAUGE */
 	bool gauge_is_mean; /* a mean over replicas (cpu_ratio), not a sum over labels (queue_depth) */
-	double target;      /* > 0, in the signal's unit, for one replica */
+	double target; /* > 0, in the signal's unit, for one replica */
 	unsigned minimum, maximum; /* 1 <= minimum <= maximum <= 10000 */
-	double deadband_ratio;     /* no change while |value / target - 1| is within it; 0.1 */
-	dur_ns up_cooldown;        /* 3 min */
-	dur_ns down_cooldown;      /* 10 min */
+	double deadband_ratio; /* no change while |value / target - 1| is within it; 0.1 */
+	dur_ns up_cooldown; /* 3 min */
+	dur_ns down_cooldown; /* 10 min */
 };
 
 struct policy {

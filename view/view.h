@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Views: what people and scripts see of an agent or a hub, as rows. The same rows are made in vowd
+ * and in vow-hub (view_query), travel as protobuf (view_encode, view_decode), and become JSON
+ * (view_json) or tables. So command line, HTTP API and dashboard show the same numbers.
+ */
+#ifndef VOW_VIEW_VIEW_H
+#define VOW_VIEW_VIEW_H
+
+#include "lib/base/diag.h"
+#include "view/board.h"
+
+enum view_what {
+	VIEW_STATUS,
+	VIEW_ROUTES,
+	VIEW_DELIVERIES,
+	VIEW_SLO,
+	VIEW_ALERTS,
+	VIEW_SCALE,
+	VIEW_DOCTOR,
+	VIEW_HOSTS,
+	VIEW_COUNT
+};
+const char *view_what_name(enum view_what what); /* "routes" */
+int view_what_parse(const char *name, enum view_what *what); /* -EINVAL */
+
+struct view_query {
+	enum view_what what;
+	enum series_window window; /* of routes and deliveries; SERIES_TOTAL for --total */
+	char service[SERIES_NAME_MAX + 1]; /* "" all */
+	uint32_t limit; /* rows at most, busiest first; 0: all */
+};
+
+struct view_route { /* routes: one series */
+	struct series_key key;
+	uint64_t count, errors;
+	struct hist_quantile p50, p90, p95, p99;
+	uint64_t max_ns;
+	uint64_t queue_p99_ns; /* meaningful when has_queue */
+	bool has_queue;
+	double window_s; /* seconds of it that were really observed */
+};
+
+struct view_delivery { /* deliveries: one host, service, event type and endpoint */
+	char host[SERIES_NAME_MAX + 1], service[SERIES_NAME_MAX + 1];
+	char event_type[SERIES_ROUTE_MAX + 1], endpoint[SERIES_NAME_MAX + 1];
+	uint64_t delivered, failed, dead_lettered; /* final outcomes */
+	uint64_t attempts, attempts_failed;
+	struct hist_quantile p50, p95, p99; /* enqueue to outcome, of delivered ones */
+	uint64_t max_ns, wait_p99_ns; /* wait: enqueue to first attempt */
+	double window_s;
+};
+
+struct view { /* an answer: the rows that query.what names are filled */
+	struct view_query query;
+	wall_ns at;
+	struct view_route *routes;
+	size_t route_count;
+	struct view_delivery *deliveries;
+	size_t delivery_count;
+	struct board *board; /* of all other views; a reference of its own; may be NULL */
+};
+
+void view_free(struct view *view); /* NULL is allowed */
+
+/*
+ * Answers from the table's last published tick and the board. host fills keys whose host is empty
+ * (an agent's own series); pass "" in the hub. Any registered reader thread. -ENOMEM.
+ */
+int view_query(const struct series_table *table, struct board *board, const char *host, wall_ns now,
+	       const struct view_query *query, struct view **view);
+
+/* ---- protobuf: control.proto, the same for control socket, gRPC and HTTP ----------------------- */
+
+/* *bytes is malloc'ed. -ENOMEM. */
+int view_query_encode(const struct view_query *query, uint8_t **bytes, size_t *size);
+int view_query_decode(const uint8_t *bytes, size_t size, struct view_query *query, struct diag *d);
+int view_encode(const struct view *view, uint8_t **bytes, size_t *size);
+/* An answer that carries nothing but an error for the asker. */
+int view_encode_error(const struct diag *error, uint8_t **bytes, size_t *size);
+/* 1: the other side answered with an error, now in d. -EPROTO: not an answer. */
+int view_decode(const uint8_t *bytes, size_t size, struct view **view, struct diag *d);
+
+/* Query bytes in, answer bytes out (malloc'ed), errors included: the protocol's server side. */
+int view_answer(const struct series_table *table, struct board *board, const char *host,
+		wall_ns now, const uint8_t *query, size_t query_size, uint8_t **answer,
+		size_t *answer_size);
+
+/* The documented JSON of a view, malloc'ed; NULL when memory lacks. */
+char *view_json(const struct view *view, bool indented);
+
+#endif
