@@ -2,7 +2,7 @@
 /*
  * The one histogram of vow: base-2 exponential, scale 7, integer counts, the layout that
  * OpenTelemetry exponential histograms and Prometheus native histograms share. 128 buckets an
- * octave, 1 ns to 2^42 ns (73 min): a quantile read as its bucket's midpoint is at most 0.271 %
+ * octave, 1 ns to 2^42 ns (73 min): a quantile read as its bucket's middle is at most 0.271 %
  * off. Merging is addition, so shared memory, journal, wire, store and screen hold the same thing.
  *
  * Buckets include their upper bound: slot s > 0 holds values in (2^((s-1)/128), 2^(s/128)], slot 0
@@ -11,6 +11,11 @@
  *
  * Three forms: struct hist_delta (u32, what one tick adds; cheap to record into), struct hist
  * (u64, anything merged), and packed bytes (sparse, for journal, wire, store and windows).
+ *
+ * sum_ns stays at UINT64_MAX once it would overflow (584 years of latency); counts do not overflow
+ * in the life of a program. Nothing here blocks or allocates; a histogram belongs to one thread at
+ * a time. In memory from mmap() or a fresh large calloc(), pages of slots that were never used
+ * stay absent: recording, clearing, merging and packing touch occupied ranges only.
  */
 #ifndef VOW_LIB_DATA_HIST_H
 #define VOW_LIB_DATA_HIST_H
@@ -22,18 +27,19 @@
 
 #define HIST_SCALE	    7
 #define HIST_OCTAVES	    42
-#define HIST_SLOTS	    (HIST_OCTAVES * (1 << HIST_SCALE) + 1) /* 5377 */
+#define HIST_OCTAVE_SLOTS   (1 << HIST_SCALE)
+#define HIST_SLOTS	    (HIST_OCTAVES * HIST_OCTAVE_SLOTS + 1) /* 5377 */
 #define HIST_MAX_NS	    (UINT64_C(1) << HIST_OCTAVES)
 #define HIST_RELATIVE_ERROR 0.00271 /* (2^(1/128) - 1) / (2^(1/128) + 1), rounded up */
 
-/* Largest packed size in bytes: header plus every slot occupied with the largest count. */
+/* Largest packed size in bytes: head plus every slot occupied with the largest count. */
 #define HIST_PACKED_MAX (64 + HIST_SLOTS * 10)
 
 struct hist_delta {
 	uint64_t count;
 	uint64_t sum_ns;
 	uint64_t max_ns;
-	uint32_t low, high; /* occupied slots lie in [low, high); low == high: none */
+	uint32_t low, high; /* occupied slots lie in [low, high); high == 0: none */
 	uint32_t slots[HIST_SLOTS];
 };
 
@@ -45,27 +51,76 @@ struct hist {
 	uint64_t slots[HIST_SLOTS];
 };
 
-/* Slot of a value in [0, UINT64_MAX] ns. Exact at every bucket bound. Needs hist_table (constant). */
-uint32_t hist_slot(uint64_t ns);
+/* Constants of hist_table.c: bucket bounds in [1, 2) as mantissas with bit 63 set, rounded down. */
+extern const uint64_t hist_bounds[HIST_OCTAVE_SLOTS];
+/* For each 1/256 of an octave the one bound that may fall into it, low byte: bounds below it. */
+extern const uint64_t hist_cells[256];
 
-/* Bounds of a slot < HIST_SLOTS: it holds lower < value <= upper, in ns. */
+/*
+ * Slot of a value in [0, UINT64_MAX] ns, exact at every bucket bound; about 2 ns.
+ *
+ * A value of at most 2^42 shifted up to bit 63 has its low 21 bits clear, so a comparison with a
+ * bound decides the same when the bound's low 8 bits are replaced: that is where the cell keeps
+ * its count, and one load serves both.
+ */
+static inline uint32_t hist_slot(uint64_t ns)
+{
+	uint64_t value = ns < HIST_MAX_NS ? ns | (ns == 0) : HIST_MAX_NS;
+	unsigned zeros = (unsigned)__builtin_clzll(value);
+	uint64_t mantissa = value << zeros;
+	uint64_t cell = hist_cells[(mantissa >> 55) & 0xff];
+
+	return (63 - zeros) * HIST_OCTAVE_SLOTS + (uint8_t)cell + (mantissa > cell);
+}
+
+/* Bounds of a slot < HIST_SLOTS: it holds lower < value <= upper, in ns (slot 0 from 0). */
 double hist_slot_lower(uint32_t slot);
 double hist_slot_upper(uint32_t slot);
+/* The largest whole number of ns in slot and all below it: floor of the upper bound. */
+uint64_t hist_slot_last(uint32_t slot);
 
 /* All zero is a valid empty histogram; these clear only the occupied range. */
 void hist_clear(struct hist *h);
 void hist_delta_clear(struct hist_delta *d);
 
-/* Adds one value. O(1), no branch on the value's size. Caller is the only writer. */
-void hist_delta_record(struct hist_delta *d, uint64_t ns);
+/* Adds that stop at the largest value instead of starting again at 0. */
+static inline uint64_t hist_sum(uint64_t a, uint64_t b)
+{
+	uint64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/*
+ * Adds one value. O(1), no branch on the value's size. A slot counts up to UINT32_MAX: what one
+ * tick brings, not what a day does.
+ */
+static inline void hist_delta_record(struct hist_delta *d, uint64_t ns)
+{
+	uint32_t slot = hist_slot(ns);
+
+	if (unlikely(!d->high))
+		d->low = slot;
+	d->low = slot < d->low ? slot : d->low;
+	d->high = slot >= d->high ? slot + 1 : d->high;
+	d->slots[slot]++;
+	d->count++;
+	d->sum_ns = hist_sum(d->sum_ns, ns);
+	d->max_ns = ns > d->max_ns ? ns : d->max_ns;
+}
+
+/* Adds a value `times` times; 0 times is nothing. */
 void hist_record(struct hist *h, uint64_t ns, uint64_t times);
 
 void hist_merge(struct hist *into, const struct hist *from);
 void hist_merge_delta(struct hist *into, const struct hist_delta *from);
 
 /*
- * What a quantile is known to be: the value lies in (lower_ns, upper_ns], value_ns is the estimate
- * with relative error <= HIST_RELATIVE_ERROR (never above max_ns). All zero for an empty histogram.
+ * What a quantile is known to be: the value lies in (lower_ns, upper_ns], both rounded down to
+ * whole ns, which loses nothing since values are whole. value_ns is the estimate: within
+ * HIST_RELATIVE_ERROR and half a ns (it is rounded too) of the true value as long as that is
+ * <= HIST_MAX_NS, never above max_ns; the quantile that is the largest value is max_ns itself.
+ * All zero for an empty histogram.
  */
 struct hist_quantile {
 	uint64_t value_ns;
@@ -73,29 +128,42 @@ struct hist_quantile {
 	uint64_t upper_ns;
 };
 
-/* q in [0, 1]: the smallest value such that at least ceil(q * count) values are not above it. */
+/*
+ * q in [0, 1] (else clamped; NaN is 0): the smallest recorded value such that at least
+ * max(1, ceil(q * count)) values are not above it.
+ */
 struct hist_quantile hist_quantile(const struct hist *h, double q);
 
 /* How many recorded values are surely <= ns, and how many may be (both bounds, exact counts). */
 void hist_count_below(const struct hist *h, uint64_t ns, uint64_t *surely, uint64_t *possibly);
 
 /*
- * Packed form: LEB128 varints: scale, count, sum_ns, max_ns, then runs of
- * (gap of empty slots, number n of occupied slots, n counts). Written byte by byte in
- * docs/shm-format.md. pack returns the size written or -ENOBUFS when cap is too small
- * (HIST_PACKED_MAX always suffices). An empty histogram packs as well.
+ * Packed form, of LEB128 varints in their shortest form (docs/journal-format.md has an example):
+ *
+ *   scale (7), count, sum_ns, max_ns, then for each occupied slot, lowest first:
+ *   (slot's count - 1) * 4 + gap, gap = 0, 1, 2 empty slots since the previous occupied one
+ *   (or since slot 0 for the first), or 3 and a further varint with the empty slots beyond 3
+ *
+ * so that a slot of up to 32 among busy neighbours takes one byte. An empty histogram packs as
+ * well (4 bytes). Equal histograms have equal bytes. pack returns the size written, -ENOBUFS when
+ * cap is too small (HIST_PACKED_MAX always suffices; buf may hold anything then), or -EOVERFLOW
+ * when a slot's count is above 2^62.
  */
 ssize_t hist_pack(const struct hist *h, uint8_t *buf, size_t cap);
 ssize_t hist_delta_pack(const struct hist_delta *d, uint8_t *buf, size_t cap);
 
 /*
- * Adds packed bytes from outside into h after checking all of them: 0, or -EPROTO with h unchanged
- * when they are not a packed histogram of a scale >= 0 and <= 7 whose counts add up. Lower scales
- * are refused with -ENOTSUP in this version.
+ * Adds packed bytes from outside into h after checking all of them: 0, or with h unchanged
+ * -EPROTO when they are not a packed histogram whose counts add up to count and whose last slot
+ * holds max_ns, -EOVERFLOW when the merged count would not fit. Scales 0..6 are well formed but
+ * refused with -ENOTSUP in this version.
  */
 int hist_merge_packed(struct hist *into, const uint8_t *bytes, size_t size);
 
-/* Count, sum and max of packed bytes without unpacking the slots; -EPROTO as above. */
+/*
+ * The same checks, then count, sum and max alone (each may be NULL), O(size): for a receiver that
+ * keeps the bytes. Outputs untouched on failure.
+ */
 int hist_packed_totals(const uint8_t *bytes, size_t size, uint64_t *count, uint64_t *sum_ns,
 		       uint64_t *max_ns);
 
