@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vow/v1/hub.pb-c.h"
+
+/*
+ * A message of many empty parts grows when it is unpacked: two bytes on the wire become about 130
+ * in memory. Real records are hundreds of bytes long, so that 16 times the message is never reached.
+ */
+#define STREAM_GROWTH_MAX  16
+#define STREAM_GROWTH_BASE (16u << 10)
+
+/* ---- unpacking within a budget ----------------------------------------------------------------- */
+
+struct stream_budget {
+	size_t left;
+	bool spent; /* the budget refused, not the heap */
+};
+
+static void *stream_budget_alloc(void *arg, size_t size)
+{
+	struct stream_budget *budget = arg;
+
+	if (size > budget->left) {
+		budget->spent = true;
+		return NULL;
+	}
+	budget->left -= size;
+	return malloc(size);
+}
+
+static void stream_budget_free(void *arg, void *memory)
+{
+	(void)arg;
+	free(memory);
+}
+
+/* NULL and *rc set on failure. What it returns is freed with the default allocator. */
+static ProtobufCMessage *stream_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
+				       size_t size, int *rc, struct diag *d)
+{
+	struct stream_budget budget = {.left = size * STREAM_GROWTH_MAX + STREAM_GROWTH_BASE};
+	ProtobufCAllocator allocator = {
+		.alloc = stream_budget_alloc,
+		.free = stream_budget_free,
+		.allocator_data = &budget,
+	};
+	ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, size, bytes);
+
+	if (!message) {
+		*rc = diag_set(d, -EPROTO, "stream",
+			       "check that both sides are vow programs of fitting versions",
+			       budget.spent
+				       ? "a message of %zu bytes has more parts than any real one"
+				       : "%zu bytes are not a message of vow's stream",
+			       size);
+	}
+	return message;
+}
+
+static int stream_pack(const ProtobufCMessage *message, uint8_t **bytes, size_t *size)
+{
+	size_t need = protobuf_c_message_get_packed_size(message);
+	uint8_t *packed = malloc(need ? need : 1);
+
+	if (!packed)
+		return -ENOMEM;
+	*size = protobuf_c_message_pack(message, packed);
+	*bytes = packed;
+	return 0;
+}
+
+/* ---- agent to hub ------------------------------------------------------------------------------ */
+
+int stream_hello_encode(const struct stream_hello *hello, uint8_t **bytes, size_t *size)
+{
+	Vow__V1__Hello inner = VOW__V1__HELLO__INIT;
+	Vow__V1__FromAgent outer = VOW__V1__FROM_AGENT__INIT;
+
+	inner.protocol = hello->protocol;
+	inner.agent_id.data = (uint8_t *)hello->agent_id;
+	inner.agent_id.len = STREAM_ID_SIZE;
+	inner.host = (char *)hello->host;
+	inner.version = (char *)hello->version;
+	inner.epoch = hello->epoch;
+	inner.first_seq = hello->first_seq;
+	outer.what_case = VOW__V1__FROM_AGENT__WHAT_HELLO;
+	outer.hello = &inner;
+	return stream_pack(&outer.base, bytes, size);
+}
+
+int stream_batch_encode(const struct stream_batch *batch, uint8_t **bytes, size_t *size)
+{
+	Vow__V1__Batch inner = VOW__V1__BATCH__INIT;
+	Vow__V1__FromAgent outer = VOW__V1__FROM_AGENT__INIT;
+	size_t n = batch->record_count;
+	Vow__V1__Record *records = calloc(n ? n : 1, sizeof(*records));
+	Vow__V1__Record **list = calloc(n ? n : 1, sizeof(*list));
+	int rc = -ENOMEM;
+
+	if (!records || !list)
+		goto out;
+	for (size_t i = 0; i < n; i++) {
+		vow__v1__record__init(&records[i]);
+		records[i].seq = batch->records[i].seq;
+		records[i].tick.data = (uint8_t *)batch->records[i].tick;
+		records[i].tick.len = batch->records[i].tick_size;
+		list[i] = &records[i];
+	}
+	inner.records = list;
+	inner.n_records = n;
+	inner.gone_before = batch->gone_before;
+	outer.what_case = VOW__V1__FROM_AGENT__WHAT_BATCH;
+	outer.batch = &inner;
+	rc = stream_pack(&outer.base, bytes, size);
+out:
+	free(list);
+	free(records);
+	return rc;
+}
+
+/* What decoding owns: the unpacked message and the plain records that point into it. */
+struct stream_owned {
+	Vow__V1__FromAgent *unpacked;
+	struct stream_record records[];
+};
+
+static int stream_hello_take(const Vow__V1__Hello *from, struct stream_hello *hello, struct diag *d)
+{
+	if (from->agent_id.len != STREAM_ID_SIZE)
+		return diag_set(d, -EPROTO, "stream", "restore the agent's state folder",
+				"an agent's id has %d bytes, this one has %zu", STREAM_ID_SIZE,
+				from->agent_id.len);
+	hello->protocol = from->protocol;
+	hello->epoch = from->epoch;
+	hello->first_seq = from->first_seq;
+	memcpy(hello->agent_id, from->agent_id.data, STREAM_ID_SIZE);
+	series_text_set(hello->host, sizeof(hello->host), from->host, strlen(from->host));
+	series_text_set(hello->version, sizeof(hello->version), from->version,
+			strlen(from->version));
+	return 0;
+}
+
+static void stream_batch_take(const Vow__V1__Batch *from, struct stream_record *records,
+			      struct stream_batch *batch)
+{
+	for (size_t i = 0; i < from->n_records; i++) {
+		records[i].seq = from->records[i]->seq;
+		records[i].tick = from->records[i]->tick.data;
+		records[i].tick_size = from->records[i]->tick.len;
+	}
+	batch->records = records;
+	batch->record_count = from->n_records;
+	batch->gone_before = from->gone_before;
+}
+
+int stream_from_agent_decode(const uint8_t *bytes, size_t size, struct stream_from_agent *message,
+			     struct diag *d)
+{
+	int rc = 0;
+	Vow__V1__FromAgent *unpacked = (Vow__V1__FromAgent *)stream_unpack(
+		&vow__v1__from_agent__descriptor, bytes, size, &rc, d);
+	struct stream_owned *owned;
+	size_t n = 0;
+
+	if (!unpacked)
+		return rc;
+	if (unpacked->what_case == VOW__V1__FROM_AGENT__WHAT_BATCH)
+		n = unpacked->batch->n_records;
+	owned = malloc(sizeof(*owned) + n * sizeof(owned->records[0]));
+	if (!owned) {
+		rc = diag_set(d, -ENOMEM, "stream", NULL, "no memory for %zu records", n);
+		goto fail;
+	}
+	owned->unpacked = unpacked;
+	switch (unpacked->what_case) {
+	case VOW__V1__FROM_AGENT__WHAT_HELLO:
+		message->what = STREAM_HELLO;
+		rc = stream_hello_take(unpacked->hello, &message->hello, d);
+		break;
+	case VOW__V1__FROM_AGENT__WHAT_BATCH:
+		message->what = STREAM_BATCH;
+		stream_batch_take(unpacked->batch, owned->records, &message->batch);
+		break;
+	default:
+		rc = diag_set(d, -EPROTO, "stream", NULL,
+			      "a message is neither hello nor a batch of records");
+	}
+	if (rc)
+		goto fail;
+	message->owned = owned;
+	return 0;
+fail:
+	free(owned);
+	vow__v1__from_agent__free_unpacked(unpacked, NULL);
+	return rc;
+}
+
+void stream_from_agent_free(struct stream_from_agent *message)
+{
+	struct stream_owned *owned = message->owned;
+
+	if (!owned)
+		return;
+	vow__v1__from_agent__free_unpacked(owned->unpacked, NULL);
+	free(owned);
+	message->owned = NULL;
+}
+
+/* ---- hub to agent ------------------------------------------------------------------------------ */
+
+size_t stream_from_hub_encode(const struct stream_from_hub *message,
+			      uint8_t buf[STREAM_FROM_HUB_MAX])
+{
+	Vow__V1__FromHub packed = VOW__V1__FROM_HUB__INIT;
+
+	/* At most 1 + 10, 1 + 1 and 1 + 5 bytes. */
+	packed.committed_seq = message->committed_seq;
+	packed.from_segment_start = message->from_segment_start;
+	packed.credits = message->credits;
+	return vow__v1__from_hub__pack(&packed, buf);
+}
+
+int stream_from_hub_decode(const uint8_t *bytes, size_t size, struct stream_from_hub *message,
+			   struct diag *d)
+{
+	int rc = 0;
+	Vow__V1__FromHub *unpacked = (Vow__V1__FromHub *)stream_unpack(
+		&vow__v1__from_hub__descriptor, bytes, size, &rc, d);
+
+	if (!unpacked)
+		return rc;
+	message->committed_seq = unpacked->committed_seq;
+	message->from_segment_start = unpacked->from_segment_start;
+	message->credits = unpacked->credits;
+	vow__v1__from_hub__free_unpacked(unpacked, NULL);
+	return 0;
+}
