@@ -60,10 +60,20 @@ struct collector_ops {
 	 * there is nothing. May be NULL together with commit and restore.
 	 */
 	size_t (*prepare)(void *state, uint8_t *local, size_t cap);
-	/* The record is in the journal: release what prepare() described. */
+	/*
+	 * Asked right after prepare() when a journal segment begins: everything that restore()
+	 * needs to stand where prepare() just said, without any earlier record. May be NULL.
+	 */
+	size_t (*checkpoint)(void *state, uint8_t *local, size_t cap);
+	/*
+	 * The record is in the journal: release what prepare() described. Not called when the
+	 * journal could not be written: then prepare() is asked again at the next tick.
+	 */
 	void (*commit)(void *state);
-	/* The journal could not be written: prepare() will be asked again, nothing is released. */
-	/* Bytes of one earlier record, oldest first, before the first poll(). -EPROTO: ignored. */
+	/*
+	 * Before the first poll(): the bytes of the newest checkpoint(), then those of each later
+	 * prepare(), oldest first. -EPROTO: ignored.
+	 */
 	int (*restore)(void *state, const uint8_t *local, size_t size);
 	/* New configuration (SIGHUP). May be NULL. */
 	void (*reload)(void *state, const struct vow_config *config);
