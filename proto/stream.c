@@ -114,6 +114,7 @@ int stream_batch_encode(const struct stream_batch *batch, uint8_t **bytes, size_
 	inner.records = list;
 	inner.n_records = n;
 	inner.gone_before = batch->gone_before;
+	inner.sent_unix_ns = batch->sent;
 	outer.what_case = VOW__V1__FROM_AGENT__WHAT_BATCH;
 	outer.batch = &inner;
 	rc = stream_pack(&outer.base, bytes, size);
@@ -156,6 +157,7 @@ static void stream_batch_take(const Vow__V1__Batch *from, struct stream_record *
 	batch->records = records;
 	batch->record_count = from->n_records;
 	batch->gone_before = from->gone_before;
+	batch->sent = from->sent_unix_ns;
 }
 
 int stream_from_agent_decode(const uint8_t *bytes, size_t size, struct stream_from_agent *message,

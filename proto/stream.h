@@ -35,6 +35,7 @@ struct stream_batch {
 	const struct stream_record *records;
 	size_t record_count;
 	uint64_t gone_before; /* records below it no longer exist; 0: nothing to say */
+	wall_ns sent; /* the agent's clock when it sent; 0: unknown */
 };
 
 enum stream_what { STREAM_HELLO, STREAM_BATCH };

@@ -36,7 +36,7 @@ CHECK_TEST(test_batch_comes_back_as_it_was)
 	const struct stream_record records[] = {{5, (const uint8_t *)"one", 3},
 						{6, (const uint8_t *)"", 0},
 						{7, (const uint8_t *)"\0\1", 2}};
-	const struct stream_batch batch = {records, 3, 5};
+	const struct stream_batch batch = {records, 3, 5, 1700000000123456789};
 	struct stream_from_agent got = {0};
 	uint8_t *bytes;
 	size_t size;
@@ -45,6 +45,7 @@ CHECK_TEST(test_batch_comes_back_as_it_was)
 	CHECK_OK(stream_from_agent_decode(bytes, size, &got, NULL));
 	CHECK_EQ_U64(got.what, STREAM_BATCH);
 	CHECK_EQ_U64(got.batch.gone_before, 5);
+	CHECK_EQ_U64(got.batch.sent, 1700000000123456789);
 	CHECK_EQ_U64(got.batch.record_count, 3);
 	for (size_t i = 0; i < 3; i++) {
 		CHECK_EQ_U64(got.batch.records[i].seq, records[i].seq);
@@ -106,7 +107,7 @@ CHECK_TEST(test_a_message_of_empty_parts_is_refused_before_it_costs_memory)
 CHECK_TEST(test_every_cut_of_a_message_is_refused_or_whole)
 {
 	const struct stream_record record = {1, (const uint8_t *)"0123456789", 10};
-	const struct stream_batch batch = {&record, 1, 0};
+	const struct stream_batch batch = {&record, 1, 0, 0};
 	uint8_t *bytes;
 	size_t size;
 
@@ -122,7 +123,7 @@ CHECK_TEST(test_every_cut_of_a_message_is_refused_or_whole)
 CHECK_TEST(test_lack_of_memory_leaves_nothing_behind)
 {
 	const struct stream_record record = {1, (const uint8_t *)"x", 1};
-	const struct stream_batch batch = {&record, 1, 0};
+	const struct stream_batch batch = {&record, 1, 0, 0};
 
 	CHECK_ALLOC_LOOP(n)
 	{
