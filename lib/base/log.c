@@ -3,10 +3,12 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/str.h"
 
 /* Longer lines are cut: PIPE_BUF on Linux is 4096, and up to that a write(2) is not torn. */
 #define LOG_LINE_MAX 2048
@@ -28,50 +30,40 @@ void log_init(const char *program, enum log_level level)
 	log_finest = level;
 }
 
-static size_t log_head(char *line, size_t size, enum log_level level)
+static void log_head(struct str *s, enum log_level level)
 {
 	wall_ns now = clock_wall();
 	time_t seconds = (time_t)(now / NS_PER_S);
 	struct tm utc;
 	char stamp[32];
-	int n;
 
 	gmtime_r(&seconds, &utc);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
-	n = snprintf(line, size, "%s.%03uZ %s %s ", stamp, (unsigned)(now % NS_PER_S / NS_PER_MS),
-		     log_program, log_level_name[level]);
-	return (size_t)n < size ? (size_t)n : size - 1;
-}
-
-/* What came from outside (a path, a host name) must not forge lines or steer a terminal. */
-static void log_disarm(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
+	str_printf(s, "%s.%03uZ %s %s ", stamp, (unsigned)(now % NS_PER_S / NS_PER_MS), log_program,
+		   log_level_name[level]);
 }
 
 void log_line(enum log_level level, const char *format, ...)
 {
-	char line[LOG_LINE_MAX];
-	size_t head, room, length;
+	char text[LOG_LINE_MAX / 2], line[LOG_LINE_MAX];
+	struct str s;
 	va_list args;
 	int n;
 
 	if (level > log_finest)
 		return;
-	head = log_head(line, sizeof(line), level);
-	room = sizeof(line) - head - 1; /* one byte stays for the line end */
 	va_start(args, format);
-	n = vsnprintf(line + head, room, format, args);
+	n = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (n < 0)
 		return;
-	log_disarm(line + head);
-	length = head + ((size_t)n < room ? (size_t)n : room - 1);
-	line[length++] = '\n';
+	str_init(&s, line, sizeof(line) - 1); /* one byte stays for the line end */
+	log_head(&s, level);
+	/* What came from outside (a path, a host name) must not forge lines or steer a terminal. */
+	str_put_escaped(&s, text, strlen(text));
+	line[s.length++] = '\n';
 	/* Nobody is left to tell when stderr is gone. */
-	if (write(STDERR_FILENO, line, length) < 0)
+	if (write(STDERR_FILENO, line, s.length) < 0)
 		return;
 }
 
