@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/spill.h"
+
+#include <stdbool.h>
+
+#include "client/process.h"
+#include "lib/data/hist.h"
+
+/* Same numbers as enum series_class; asserted where both are seen (lib/data/segment.c). */
+static unsigned spill_class(unsigned status)
+{
+	unsigned hundreds = status / 100;
+
+	if (status == 0)
+		return 0;
+	return hundreds >= 1 && hundreds <= 5 ? hundreds : VOW_SHM_CLASS_ERROR;
+}
+
+static bool spill_block_ready(struct vow_shm *shm, unsigned index)
+{
+	return process_populate(&shm->blocks[index], offsetof(struct vow_shm_block, slots)) == 0;
+}
+
+/*
+ * The block of key; claims an entry when there is none. The spare block when the entries around
+ * its place are taken or memory lacks for one more header.
+ */
+static struct vow_shm_block *spill_block(struct vow_shm *shm, uint64_t key)
+{
+	uint32_t place = VOW_SHM_HASH(key);
+
+	for (unsigned i = 0; i < VOW_SHM_PROBES; i++) {
+		unsigned index = (place + i) % VOW_SHM_DIRECTORY;
+		uint64_t *entry = &shm->directory[index];
+		uint64_t found = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+
+		if (found == key)
+			return &shm->blocks[index];
+		if (found != 0)
+			continue;
+		if (!spill_block_ready(shm, index))
+			break;
+		/* Release, partner: the agent's acquire in overflow_scan(). */
+		if (__atomic_compare_exchange_n(entry, &found, key, 0, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE)) {
+			__atomic_fetch_add(&shm->counters.directory, 1, __ATOMIC_RELEASE);
+			return &shm->blocks[index];
+		}
+		if (found == key)
+			return &shm->blocks[index];
+	}
+	return &shm->blocks[VOW_SHM_SPARE_BLOCK(VOW_SHM_KEY_KIND(key), VOW_SHM_KEY_CLASS(key))];
+}
+
+/* The page of this group of slots exists from now on, and the agent will look at it. */
+static bool spill_group_ready(struct vow_shm_block *block, unsigned group)
+{
+	uint64_t bit = UINT64_C(1) << group;
+
+	if (likely(__atomic_load_n(&block->groups, __ATOMIC_RELAXED) & bit))
+		return true;
+	if (process_populate(&block->slots[group * VOW_SHM_GROUP], sizeof(block->slots[0])) < 0 ||
+	    process_populate(block, sizeof(block->groups)) < 0)
+		return false;
+	__atomic_fetch_or(&block->groups, bit, __ATOMIC_RELEASE);
+	return true;
+}
+
+static void spill_judge(struct vow_shm_block *block, uint64_t latency_ns)
+{
+	/* Partner: the agent stores the policy after its bank. */
+	uint64_t policy = __atomic_load_n(&block->policy, __ATOMIC_ACQUIRE);
+
+	if (policy - 1 >= VOW_SHM_POLICIES) {
+		__atomic_fetch_add(&block->unjudged, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	for (unsigned i = 0; i < VOW_SHM_THRESHOLDS; i++)
+		if (latency_ns > __atomic_load_n(&block->bank[policy - 1][i], __ATOMIC_RELAXED))
+			__atomic_fetch_add(&block->bad[policy - 1][i], 1, __ATOMIC_RELAXED);
+}
+
+static void spill_add(struct vow_shm *shm, uint64_t key, uint64_t latency_ns)
+{
+	struct vow_shm_block *block = spill_block(shm, key);
+	uint32_t slot = hist_slot(latency_ns);
+
+	if (!spill_group_ready(block, slot / VOW_SHM_GROUP)) {
+		__atomic_fetch_add(&shm->counters.lost, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	spill_judge(block, latency_ns);
+	__atomic_fetch_add(&block->sum_ns, latency_ns, __ATOMIC_RELAXED);
+	uint64_t max_ns = __atomic_load_n(&block->max_ns, __ATOMIC_RELAXED);
+	while (latency_ns > max_ns &&
+	       !__atomic_compare_exchange_n(&block->max_ns, &max_ns, latency_ns, 1,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	/* Partner: the agent's acquire of the slot in overflow_visit(). */
+	__atomic_fetch_add(&block->slots[slot], 1, __ATOMIC_RELEASE);
+}
+
+void spill_record(struct vow_shm *shm, unsigned shard, uint64_t extra, uint64_t latency_ns,
+		  uint64_t what)
+{
+	unsigned status_class = spill_class(VOW_SHM_WHAT_STATUS(what));
+	unsigned kind = VOW_SHM_WHAT_KIND(what);
+	unsigned name = VOW_SHM_WHAT_NAME(what), peer = VOW_SHM_WHAT_PEER(what);
+
+	/* Memory and the directory go to many names first, to many threads second. */
+	if (__atomic_load_n(&shm->counters.directory, __ATOMIC_RELAXED) > VOW_SHM_DIRECTORY / 2)
+		shard = 0;
+	if (kind >= VOW_SHM_DELIVERED)
+		spill_add(shm, VOW_SHM_KEY(kind + VOW_SHM_WAIT, status_class, shard, name, peer),
+			  extra);
+	spill_add(shm, VOW_SHM_KEY(kind, status_class, shard, name, peer), latency_ns);
+}

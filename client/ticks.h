@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The clock of spans: the time stamp counter where the kernel itself keeps time by it (15 ns),
+ * else CLOCK_MONOTONIC through the vDSO (27 ns). Any thread.
+ */
+#ifndef VOW_CLIENT_TICKS_H
+#define VOW_CLIENT_TICKS_H
+
+#include <time.h>
+#include <vow/shm.h>
+
+#include "lib/base/types.h"
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+struct ticks {
+	uint32_t clock; /* enum vow_shm_clock; 0 before the first vow_open(): the kernel's */
+	uint64_t ratio; /* ns = ticks * ratio / 2^32 */
+};
+
+extern struct ticks ticks_mine; /* written by vow_open() only */
+
+/* Chooses the clock and measures its rate, in about a millisecond, to about 50 parts in 10^6. */
+void ticks_calibrate(struct ticks *ticks);
+
+static inline mono_ns ticks_monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t ticks_now(void)
+{
+#if defined(__x86_64__)
+	if (likely(ticks_mine.clock == VOW_SHM_CLOCK_TSC))
+		return __rdtsc();
+#endif
+	return ticks_monotonic();
+}
+
+/* Nanoseconds from start to end; 0 when a counter of another core ran a little behind. */
+static inline dur_ns ticks_between(uint64_t start, uint64_t end)
+{
+	if (unlikely(end < start))
+		return 0;
+	if (ticks_mine.clock != VOW_SHM_CLOCK_TSC)
+		return end - start;
+	return (uint64_t)(((unsigned __int128)(end - start) * ticks_mine.ratio) >> 32);
+}
+
+#endif
