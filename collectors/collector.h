@@ -19,13 +19,14 @@
 
 struct vow_config; /* config/config.h */
 
-/* What every collector is given; all of it outlives the collector. */
+/* What every collector is given; all but config outlives the collector. */
 struct collector_context {
 	struct loop *loop;
 	struct series_table *series;
 	struct gauge_table *gauges;
 	const char *host; /* name of this host in series keys: leave "" in keys, see below */
 	const char *dir; /* runtime folder (--dir) */
+	/* Good until reload() hands over another: copy what is needed later, or take the new one. */
 	const struct vow_config *config;
 };
 

@@ -31,8 +31,8 @@ int dirs_make(const struct dirs *dirs, struct diag *d);
 int dirs_path(char path[DIRS_PATH_MAX], const char *folder, const char *name);
 
 /*
- * Takes folder/name.lock for this process until it ends and writes folder/name.pid. Returns a file
- * descriptor to keep open; -EBUSY with the other's process id in d.
+ * Takes folder/name.lock for this process until the descriptor returned is closed or the process
+ * ends; the file holds the process id. -EBUSY with the other's process id in d.
  */
 int dirs_lock(const char *folder, const char *name, struct diag *d);
 

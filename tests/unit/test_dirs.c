@@ -71,7 +71,7 @@ CHECK_TEST(test_the_second_holder_is_told_the_first_ones_process)
 
 	CHECK(fd >= 0);
 	CHECK_RC(dirs_lock(check_dir(), "vowd", &d), -EBUSY);
-	snprintf(expected, sizeof(expected), "process %d", getpid());
+	snprintf(expected, sizeof(expected), "%d", getpid());
 	CHECK_STR_HAS(d.what, expected);
 	close(fd);
 	fd = dirs_lock(check_dir(), "vowd", &d);

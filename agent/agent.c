@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/recovery.h"
+#include "agent/turn.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+mono_ns agent_steady(const struct agent *agent, mono_ns mono)
+{
+	return agent->steady_offset + mono;
+}
+
+static bool source_wanted(const struct agent *agent, const struct collector_ops *ops)
+{
+	if (!strcmp(ops->name, "http"))
+		return agent->config->capture_http;
+	if (!strcmp(ops->name, "lanes"))
+		return agent->config->capture_lanes;
+	if (!strcmp(ops->name, "host"))
+		return agent->config->capture_host;
+	return true;
+}
+
+static void sources_open(struct agent *agent)
+{
+	const struct collector_context context = {
+		.loop = agent->loop,
+		.series = agent->series,
+		.gauges = agent->gauges,
+		.host = agent->host,
+		.dir = agent->dirs.run,
+		.config = agent->config,
+	};
+
+	for (size_t i = 0; collector_table[i] && i < AGENT_SOURCES; i++) {
+		struct source *source = &agent->sources[agent->source_count++];
+
+		source->ops = collector_table[i];
+		if (!source_wanted(agent, source->ops)) {
+			diag_set(&source->why_not, -ENOTSUP, source->ops->name,
+				 "set it to true under capture",
+				 "switched off in the configuration");
+			continue;
+		}
+		if (source->ops->open(&context, &source->state, &source->why_not)) {
+			source->state = NULL;
+			log_diag(LOG_LEVEL_WARN, &source->why_not, "going on without it");
+		}
+	}
+}
+
+static void sources_close(struct agent *agent)
+{
+	while (agent->source_count > 0) {
+		struct source *source = &agent->sources[--agent->source_count];
+		if (source->state)
+			source->ops->close(source->state);
+	}
+}
+
+static int journal_start(struct agent *agent, struct diag *d)
+{
+	const struct journal_options options = {
+		.segment_bytes = agent->config->journal_segment_bytes,
+		.budget_bytes = agent->config->journal_budget_bytes,
+		.fsync_every = agent->config->journal_fsync_every,
+	};
+	char dir[DIRS_PATH_MAX];
+	int rc = dirs_path(dir, agent->dirs.state, "journal");
+
+	if (rc)
+		return diag_errno(d, rc, agent->dirs.state, NULL, "path of the journal");
+	return journal_open(dir, &options, &agent->journal, d);
+}
+
+static int parts_make(struct agent *agent, struct diag *d)
+{
+	char scope[80];
+	const struct series_table_options series = {
+		.series_max = agent->config->series_max,
+		.thresholds = policy_thresholds,
+		.thresholds_arg = &agent->policy,
+	};
+
+	snprintf(scope, sizeof(scope), "host:%s", agent->host);
+	agent->series = series_table_new(&series);
+	agent->gauges = gauge_table_new();
+	agent->judge = judge_new(&agent->policy, scope);
+	agent->writer = tick_writer_new();
+	agent->keyframe_writer = tick_writer_new();
+	agent->backlog = backlog_new();
+	agent->history = board_history_new();
+	agent->post = board_post_new();
+	if (!agent->series || !agent->gauges || !agent->judge || !agent->writer ||
+	    !agent->keyframe_writer || !agent->backlog || !agent->history || !agent->post)
+		return diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
+	return 0;
+}
+
+static void parts_free(struct agent *agent)
+{
+	sources_close(agent);
+	journal_close(agent->journal);
+	board_post_free(agent->post);
+	board_history_free(agent->history);
+	backlog_free(agent->backlog);
+	tick_writer_free(agent->keyframe_writer);
+	tick_writer_free(agent->writer);
+	judge_free(agent->judge);
+	gauge_table_free(agent->gauges);
+	series_table_free(agent->series);
+	series_reader_unregister();
+	local_free(&agent->local);
+	free(agent->named);
+	config_free(agent->config);
+}
+
+int agent_open(struct agent *agent, struct loop *loop, struct vow_config *config, struct diag *d)
+{
+	agent->loop = loop;
+	agent->config = config;
+	agent->policy = config->policy;
+	snprintf(agent->host, sizeof(agent->host), "%s", config->host);
+	agent->started = agent->tick_wall = clock_wall();
+	agent->tick_mono = clock_mono();
+	agent->steady_offset = agent->started - agent->tick_mono;
+	series_reader_register(); /* a keyframe reads what the table published */
+
+	int rc = parts_make(agent, d);
+	if (!rc)
+		rc = journal_start(agent, d);
+	if (!rc) {
+		sources_open(agent);
+		rc = recovery_run(agent, d);
+	}
+	if (rc)
+		parts_free(agent);
+	return rc;
+}
+
+void agent_close(struct agent *agent)
+{
+	turn_run(agent, clock_mono(), clock_wall());
+	parts_free(agent);
+}
+
+void agent_reload(struct agent *agent)
+{
+	struct vow_config *fresh;
+	struct diag d = {0};
+	char buf[DIRS_PATH_MAX];
+	const char *path = config_find(agent->config_path[0] ? agent->config_path : NULL,
+				       agent->dir_given ? agent->dirs.run : NULL, buf);
+
+	if (config_load(path, &fresh, &d) || judge_reload(agent->judge, &fresh->policy)) {
+		log_diag(LOG_LEVEL_ERROR, &d, "keeping the configuration as it was");
+		return;
+	}
+	agent->policy = fresh->policy;
+	series_thresholds_reload(agent->series);
+	for (size_t i = 0; i < agent->source_count; i++) {
+		const struct source *source = &agent->sources[i];
+		if (source->state && source->ops->reload)
+			source->ops->reload(source->state, fresh);
+	}
+	config_free(agent->config);
+	agent->config = fresh;
+	log_info("configuration read again from %s", path ? path : "built-in defaults");
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/privileges.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+
+#include "lib/base/types.h"
+
+/*
+ * BPF, PERFMON: maps and iterators of the probes. SYS_PTRACE: /proc/PID/fd and exe of other users,
+ * through which segments and service names are found. DAC_READ_SEARCH: to open what is found there.
+ */
+static const cap_value_t kept[] = {CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH};
+
+static int drop_bounding(void)
+{
+	for (cap_value_t cap = 0; cap_get_bound(cap) >= 0; cap++) {
+		bool keep = false;
+		for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+			keep |= kept[i] == cap;
+		if (!keep && cap_get_bound(cap) == 1 && cap_drop_bound(cap) && errno != EPERM)
+			return -errno;
+	}
+	return 0;
+}
+
+static int drop_sets(void)
+{
+	cap_t now = cap_get_proc();
+	cap_t next = cap_init();
+	int rc = now && next ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !rc && i < ARRAY_LEN(kept); i++) {
+		cap_flag_value_t has;
+		if (cap_get_flag(now, kept[i], CAP_PERMITTED, &has)) {
+			rc = -errno;
+		} else if (has == CAP_SET) {
+			cap_set_flag(next, CAP_PERMITTED, 1, &kept[i], CAP_SET);
+			cap_set_flag(next, CAP_EFFECTIVE, 1, &kept[i], CAP_SET);
+		}
+	}
+	if (!rc && cap_set_proc(next))
+		rc = -errno;
+	cap_free(now);
+	cap_free(next);
+	return rc;
+}
+
+int privileges_drop(struct diag *d)
+{
+	int rc = drop_bounding();
+
+	if (!rc)
+		rc = drop_sets();
+	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		rc = -errno;
+	return rc ? diag_errno(d, rc, "capabilities", NULL, "cannot give up privileges") : 0;
+}

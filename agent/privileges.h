@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What vowd may do once its probes are attached: read other users' processes and segments, and
+ * use the BPF objects it has. Everything else is given up for good. Main thread, before others.
+ */
+#ifndef VOW_AGENT_PRIVILEGES_H
+#define VOW_AGENT_PRIVILEGES_H
+
+#include "lib/base/diag.h"
+
+/*
+ * Keeps CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH as far as the process has
+ * them, drops all others from every set and from what children could gain. 0 also for an ordinary
+ * user, who has none. A negative errno with d filled: more is still held.
+ */
+int privileges_drop(struct diag *d);
+
+#endif

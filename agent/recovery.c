@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/recovery.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/keyframe.h"
+#include "lib/base/log.h"
+
+struct replay {
+	struct agent *agent;
+	struct series **by_id; /* series of the record's numbers */
+	size_t size;
+	wall_ns end; /* of the record's tick */
+	uint64_t records, skipped;
+};
+
+static int replay_series(void *arg, series_id id, const struct series_key *key)
+{
+	struct replay *replay = arg;
+
+	if (id >= replay->size) {
+		size_t size = (size_t)id + 256;
+		struct series **grown = realloc(replay->by_id, size * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		memset(grown + replay->size, 0, (size - replay->size) * sizeof(*grown));
+		replay->by_id = grown;
+		replay->size = size;
+	}
+	replay->by_id[id] = series_get(replay->agent->series, key);
+	return replay->by_id[id] ? 0 : -ENOMEM;
+}
+
+static int replay_delta(void *arg, const struct series_delta *delta)
+{
+	struct replay *replay = arg;
+
+	if (delta->id >= replay->size || !replay->by_id[delta->id])
+		return -EPROTO;
+	struct series *s = replay->by_id[delta->id];
+	struct series_counts counts = keyframe_counts(s, delta);
+	return series_merge_packed(s, delta->hist, delta->hist_size, delta->queue,
+				   delta->queue_size, &counts);
+}
+
+static int replay_action(void *arg, const struct action *action)
+{
+	struct replay *replay = arg;
+
+	board_history_add(replay->agent->history, "", action);
+	return 0;
+}
+
+static void replay_judge(void *arg, const struct series_delta *delta)
+{
+	judge_delta(((struct replay *)arg)->agent->judge, delta);
+}
+
+static void replay_collectors(struct agent *agent, const struct journal_record *record)
+{
+	struct local_section section;
+	size_t at = 0;
+
+	while (local_next(record->local, record->local_size, &at, &section) > 0)
+		for (size_t i = 0; i < agent->source_count; i++) {
+			const struct source *source = &agent->sources[i];
+			if (source->state && source->ops->restore &&
+			    !strcmp(source->ops->name, section.name))
+				source->ops->restore(source->state, section.bytes, section.size);
+		}
+}
+
+/*
+ * The same inputs in the same order as when the record was made. What the judge decides again is
+ * dropped: the record holds what it decided then, and has been delivered from there.
+ */
+static void replay_record(struct replay *replay, const struct journal_record *record)
+{
+	const struct tick_visitor visitor = {
+		.series = replay_series, .delta = replay_delta, .action = replay_action};
+	struct agent *agent = replay->agent;
+	struct diag d = {0};
+
+	replay->records++;
+	if (tick_read(record->wire, record->wire_size, &visitor, replay, &d))
+		replay->skipped++;
+	series_tick(agent->series, record->wall, replay_judge, replay);
+	judge_step(agent->judge, record->wall, record->wall, NULL, NULL, NULL);
+	replay_collectors(agent, record);
+}
+
+/* A keyframe stands for all before it; its own tick is in it already, but for names and actions. */
+static void replay_keyframe(struct replay *replay, const struct journal_record *record)
+{
+	const struct tick_visitor visitor = {.series = replay_series, .action = replay_action};
+	unsigned skipped = keyframe_read(replay->agent, record->local, record->local_size);
+
+	if (skipped)
+		log_warn("journal: %u parts of the state at record %llu could not be taken up",
+			 skipped, (unsigned long long)record->seq);
+	tick_read(record->wire, record->wire_size, &visitor, replay, NULL);
+	series_tick(replay->agent->series, record->wall, NULL, NULL);
+	replay->agent->keyframe_seq = record->seq;
+	replay->records++;
+}
+
+/* Sequence number of the newest record that carries a keyframe; 0 when there is none. */
+static uint64_t find_keyframe(struct journal_reader *reader, struct diag *d)
+{
+	struct journal_record record;
+	uint64_t newest = 0;
+	int rc;
+
+	while ((rc = journal_reader_next(reader, &record, d)) != 0) {
+		if (rc < 0 && rc != -EPROTO)
+			break;
+		if (rc > 0 && keyframe_found(record.local, record.local_size))
+			newest = record.seq;
+	}
+	return newest;
+}
+
+static void replay_from(struct replay *replay, struct journal_reader *reader, uint64_t keyframe)
+{
+	struct journal_record record;
+	struct diag d = {0};
+	int rc;
+
+	while ((rc = journal_reader_next(reader, &record, &d)) != 0) {
+		if (rc < 0 && rc != -EPROTO)
+			break;
+		if (rc < 0)
+			continue;
+		if (record.seq == keyframe)
+			replay_keyframe(replay, &record);
+		else
+			replay_record(replay, &record);
+	}
+}
+
+int recovery_run(struct agent *agent, struct diag *d)
+{
+	char dir[DIRS_PATH_MAX];
+	struct journal_reader *reader = NULL;
+	int rc = dirs_path(dir, agent->dirs.state, "journal");
+
+	if (rc)
+		return diag_errno(d, rc, agent->dirs.state, NULL, "path of the journal");
+	if (!journal_last_seq(agent->journal))
+		return 0;
+	rc = journal_reader_open(dir, NULL, 1, &reader, d);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc)
+		return rc;
+	struct replay replay = {.agent = agent};
+	uint64_t keyframe = find_keyframe(reader, d);
+	rc = journal_reader_seek(reader, keyframe ? keyframe : 1);
+	if (!rc)
+		replay_from(&replay, reader, keyframe);
+	free(replay.by_id);
+	journal_reader_close(reader);
+	log_info("took up %llu records of the journal from %llu on%s",
+		 (unsigned long long)replay.records, (unsigned long long)keyframe,
+		 replay.skipped ? ", some not understood" : "");
+	return rc;
+}

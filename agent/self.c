@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/self.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static dur_ns timeval_ns(struct timeval t)
+{
+	return (dur_ns)t.tv_sec * NS_PER_S + (dur_ns)t.tv_usec * NS_PER_US;
+}
+
+void self_measure(struct self_usage *usage, mono_ns now)
+{
+	struct rusage used;
+	unsigned long size, resident;
+	FILE *statm = fopen("/proc/self/statm", "re");
+
+	if (statm) {
+		if (fscanf(statm, "%lu %lu", &size, &resident) == 2)
+			usage->rss_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+		fclose(statm);
+	}
+	if (getrusage(RUSAGE_SELF, &used))
+		return;
+	dur_ns cpu_ns = timeval_ns(used.ru_utime) + timeval_ns(used.ru_stime);
+	if (usage->read_at && now > usage->read_at)
+		usage->cpu_ratio =
+			(double)(cpu_ns - usage->cpu_ns) / (double)(now - usage->read_at);
+	usage->cpu_ns = cpu_ns;
+	usage->read_at = now;
+}

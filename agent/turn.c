@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/turn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/keyframe.h"
+#include "agent/publish.h"
+#include "lib/base/log.h"
+
+uint64_t turn_poll(struct agent *agent, mono_ns mono)
+{
+	uint64_t taken = 0;
+
+	for (size_t i = 0; i < agent->source_count; i++) {
+		const struct source *source = &agent->sources[i];
+		if (source->state && source->ops->poll)
+			taken += source->ops->poll(source->state, mono);
+	}
+	return taken;
+}
+
+/* ---- the wire part ---------------------------------------------------------------------------- */
+
+static int name_series(struct agent *agent, series_id id, const struct series_key *key)
+{
+	if (id >= agent->named_size) {
+		size_t size = (size_t)id + 256;
+		uint8_t *grown = realloc(agent->named, size);
+		if (!grown)
+			return -ENOMEM;
+		memset(grown + agent->named_size, 0, size - agent->named_size);
+		agent->named = grown;
+		agent->named_size = size;
+	}
+	if (agent->named[id])
+		return 0;
+	int rc = tick_add_series(agent->writer, id, key);
+	if (!rc)
+		agent->named[id] = 1;
+	return rc;
+}
+
+static int write_delta(void *arg, const struct series_delta *delta)
+{
+	struct agent *agent = arg;
+	int rc = name_series(agent, delta->id, delta->key);
+
+	return rc ? rc : tick_add_delta(agent->writer, delta);
+}
+
+/* A delta of this tick: judged once, and written, or owed when even memory lacks. */
+static void turn_on_delta(void *arg, const struct series_delta *delta)
+{
+	struct agent *agent = arg;
+
+	judge_delta(agent->judge, delta);
+	if (!backlog_empty(agent->backlog) || write_delta(agent, delta))
+		backlog_add_delta(agent->backlog, delta);
+}
+
+static int write_action(void *arg, const struct action *action)
+{
+	struct agent *agent = arg;
+
+	return tick_add_action(agent->writer, action);
+}
+
+static void turn_on_action(void *arg, const struct action *action)
+{
+	struct agent *agent = arg;
+
+	board_history_add(agent->history, "", action);
+	if (action->kind == ACTION_ALERT)
+		log_info("alert %s: %s", alert_state_name(action->alert.to), action->alert.reason);
+	else
+		log_info("scale %s: %u -> %u: %s", action->scale.scaler, action->scale.from,
+			 action->scale.to, action->scale.reason);
+	if (!backlog_empty(agent->backlog) || write_action(agent, action))
+		backlog_add_action(agent->backlog, action);
+}
+
+static void write_gauges(struct agent *agent)
+{
+	for (size_t i = 0; i < gauge_count(agent->gauges); i++)
+		if (tick_add_gauge(agent->writer, gauge_at(agent->gauges, i)))
+			return; /* a gauge lost for a second is no observation lost */
+}
+
+static void write_totals(struct agent *agent)
+{
+	for (size_t i = 0; i < agent->source_count; i++) {
+		const struct source *source = &agent->sources[i];
+		struct collector_status status = {0};
+
+		source->ops->status(source->state, &status);
+		if (tick_add_total(agent->writer, source->ops->name, NULL, status.events_total))
+			return;
+		for (unsigned k = 0; k < status.drop_count; k++)
+			if (tick_add_total(agent->writer, source->ops->name, status.drops[k].reason,
+					   status.drops[k].total))
+				return;
+	}
+}
+
+/* ---- the local part --------------------------------------------------------------------------- */
+
+static int local_write(struct agent *agent, bool keyframe)
+{
+	agent->local.size = 0;
+	for (size_t i = 0; i < agent->source_count; i++) {
+		const struct source *source = &agent->sources[i];
+
+		if (!source->state || !source->ops->prepare)
+			continue;
+		uint8_t *to = local_open(&agent->local, source->ops->name, COLLECTOR_LOCAL_MAX);
+		if (!to)
+			return -ENOMEM;
+		local_close(&agent->local,
+			    source->ops->prepare(source->state, to, COLLECTOR_LOCAL_MAX));
+	}
+	return keyframe ? keyframe_write(agent) : 0;
+}
+
+static void sources_commit(struct agent *agent)
+{
+	for (size_t i = 0; i < agent->source_count; i++) {
+		const struct source *source = &agent->sources[i];
+		if (source->state && source->ops->commit)
+			source->ops->commit(source->state);
+	}
+}
+
+/* ---- when the journal cannot be written --------------------------------------------------------- */
+
+struct owing {
+	struct agent *agent;
+};
+
+static int owe_delta(void *arg, const struct series_delta *delta)
+{
+	struct agent *agent = ((struct owing *)arg)->agent;
+	const struct series *s = series_at(agent->series, delta->id);
+	struct series_delta named = *delta;
+
+	if (!s)
+		return 0;
+	named.key = series_key_of(s);
+	backlog_add_delta(agent->backlog, &named);
+	return 0;
+}
+
+static int owe_action(void *arg, const struct action *action)
+{
+	backlog_add_action(((struct owing *)arg)->agent->backlog, action);
+	return 0;
+}
+
+/* Everything that the refused record would have said is owed to the next one. */
+static void turn_refused(struct agent *agent, const uint8_t *wire, size_t size,
+			 const struct diag *d)
+{
+	const struct tick_visitor visitor = {.delta = owe_delta, .action = owe_action};
+	struct owing owing = {.agent = agent};
+	bool first = !agent->trouble[0];
+
+	if (backlog_empty(agent->backlog) && wire)
+		tick_read(wire, size, &visitor, &owing, NULL);
+	memset(agent->named, 0, agent->named_size); /* names of a refused record never arrived */
+	agent->journal_failures_total++;
+	diag_format(d, agent->trouble, sizeof(agent->trouble));
+	if (first)
+		log_diag(LOG_LEVEL_ERROR, d, "going on in memory, nothing is lost yet");
+}
+
+static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
+{
+	sources_commit(agent);
+	if (agent->trouble[0]) {
+		log_info("journal works again; what was owed is written");
+		agent->trouble[0] = '\0';
+	}
+	backlog_clear(agent->backlog);
+	if (keyframe)
+		agent->keyframe_seq = seq;
+	if (agent->keyframe_seq)
+		journal_trim(agent->journal, agent->keyframe_seq);
+}
+
+/* ---- the turn ----------------------------------------------------------------------------------- */
+
+static int turn_append(struct agent *agent, wall_ns wall, bool keyframe, const uint8_t **wire,
+		       size_t *size, uint64_t *seq, struct diag *d)
+{
+	int rc = backlog_deltas(agent->backlog, write_delta, agent);
+
+	if (!rc)
+		rc = backlog_actions(agent->backlog, write_action, agent);
+	if (!rc) {
+		write_gauges(agent);
+		write_totals(agent);
+		rc = tick_end(agent->writer, wire, size);
+	}
+	if (!rc)
+		rc = local_write(agent, keyframe);
+	if (rc)
+		return diag_errno(d, rc, "tick", NULL, "cannot make the record");
+	return journal_append(agent->journal, wall, *wire, *size, agent->local.bytes,
+			      agent->local.size, seq, d);
+}
+
+void turn_run(struct agent *agent, mono_ns mono, wall_ns wall)
+{
+	mono_ns steady = agent_steady(agent, mono);
+	bool keyframe = journal_at_segment_start(agent->journal);
+	const uint8_t *wire = NULL;
+	struct diag d = {0};
+	uint64_t seq = 0;
+	size_t size = 0;
+
+	turn_poll(agent, mono);
+	gauge_expire(agent->gauges, mono);
+	if (keyframe && agent->named)
+		memset(agent->named, 0, agent->named_size);
+	tick_begin(agent->writer, agent->tick_wall,
+		   mono > agent->tick_mono ? mono - agent->tick_mono : 0);
+	series_tick(agent->series, steady, turn_on_delta, agent);
+	judge_step(agent->judge, steady, wall, agent->gauges, turn_on_action, agent);
+
+	if (turn_append(agent, wall, keyframe, &wire, &size, &seq, &d))
+		turn_refused(agent, wire, size, &d);
+	else
+		turn_recorded(agent, keyframe, seq);
+
+	agent->tick_mono = mono;
+	agent->tick_wall = wall;
+	agent->ticks_total++;
+	self_measure(&agent->usage, mono);
+	publish_board(agent, wall);
+}
