@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/base/opts.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/str.h"
+#include "lib/base/version.h"
+
+/* More rows than any program has; names are gathered on the stack to find the nearest. */
+#define OPTS_NAMES_MAX 64
+/* Where the help texts begin, and where lines end. */
+#define OPTS_HELP_COLUMN 28
+#define OPTS_HELP_WIDTH	 90
+
+static const struct opt opts_common[] = {
+	{.name = "help", .letter = 'h', .kind = OPT_FLAG, .help = "print this text"},
+	{.name = "version", .letter = 'V', .kind = OPT_FLAG, .help = "print the version"},
+	{.name = "man", .kind = OPT_FLAG, .help = "print the manual page (for man -l -)"},
+};
+
+/* A parse under way. */
+struct opts_state {
+	const struct opts_program *program;
+	int argc;
+	char **argv;
+	int at; /* argument being read */
+	int kept; /* arguments before this one are no options and stay */
+	char *out;
+	struct diag *d;
+};
+
+/* --- finding rows --- */
+
+static const struct opt *row_at(const struct opts_program *program, size_t i)
+{
+	return i < program->count ? &program->table[i] : &opts_common[i - program->count];
+}
+
+static size_t row_count(const struct opts_program *program)
+{
+	return program->count + ARRAY_LEN(opts_common);
+}
+
+static const struct opt *find_name(const struct opts_program *program, const char *name,
+				   size_t length)
+{
+	for (size_t i = 0; i < row_count(program); i++) {
+		const struct opt *row = row_at(program, i);
+
+		if (strncmp(row->name, name, length) == 0 && row->name[length] == '\0')
+			return row;
+	}
+	return NULL;
+}
+
+static const struct opt *find_letter(const struct opts_program *program, char letter)
+{
+	for (size_t i = 0; i < row_count(program); i++)
+		if (row_at(program, i)->letter == letter)
+			return row_at(program, i);
+	return NULL;
+}
+
+static int unknown_name(struct opts_state *s, const char *name, size_t length)
+{
+	const char *names[OPTS_NAMES_MAX];
+	size_t count = 0;
+	char word[64], fix[96];
+	const char *near;
+
+	for (size_t i = 0; i < row_count(s->program) && count < OPTS_NAMES_MAX; i++)
+		names[count++] = row_at(s->program, i)->name;
+	snprintf(word, sizeof(word), "%.*s", (int)(length < 63 ? length : 63), name);
+	near = str_nearest(word, names, count);
+	if (near)
+		snprintf(fix, sizeof(fix), "did you mean --%s?", near);
+	else
+		snprintf(fix, sizeof(fix), "see %s --help", s->program->name);
+	return diag_set(s->d, -EINVAL, NULL, fix, "unknown option --%s", word);
+}
+
+/* --- values --- */
+
+static int bad_value(struct opts_state *s, const struct opt *row, const char *text, int rc)
+{
+	char low[STR_FIGURE_SIZE], high[STR_FIGURE_SIZE];
+	static const char *const example[] = {
+		[OPT_FLAG] = "",
+		[OPT_STRING] = "",
+		[OPT_U64] = "a whole number, such as 8",
+		[OPT_DURATION] = "a time with its unit, such as '150ms' or '3 min'",
+		[OPT_BYTES] = "a size, such as '64 MiB'",
+		[OPT_CHOICE] = "",
+	};
+
+	if (rc == -EINVAL)
+		return diag_set(s->d, -EINVAL, NULL, example[row->kind], "--%s: '%s' is no %s",
+				row->name, text, row->value);
+	if (row->max == 0)
+		return diag_set(s->d, -EINVAL, NULL, NULL, "--%s: '%s' is too large", row->name,
+				text);
+	switch (row->kind) {
+	case OPT_DURATION:
+		str_format_dur(low, sizeof(low), row->min);
+		str_format_dur(high, sizeof(high), row->max);
+		break;
+	case OPT_BYTES:
+		str_format_bytes(low, sizeof(low), row->min);
+		str_format_bytes(high, sizeof(high), row->max);
+		break;
+	case OPT_U64:
+	case OPT_FLAG:
+	case OPT_STRING:
+	case OPT_CHOICE:
+		snprintf(low, sizeof(low), "%llu", (unsigned long long)row->min);
+		snprintf(high, sizeof(high), "%llu", (unsigned long long)row->max);
+		break;
+	}
+	return diag_set(s->d, -EINVAL, NULL, NULL, "--%s: '%s' is outside of %s to %s", row->name,
+			text, low, high);
+}
+
+static int set_choice(struct opts_state *s, const struct opt *row, const char *text)
+{
+	char list[160];
+	struct str fix;
+
+	str_init(&fix, list, sizeof(list));
+	str_put(&fix, "one of");
+	for (int i = 0; row->choices[i]; i++) {
+		if (strcmp(row->choices[i], text) == 0) {
+			*(int *)(void *)(s->out + row->offset) = i;
+			return 0;
+		}
+		str_printf(&fix, "%s %s", i ? "," : "", row->choices[i]);
+	}
+	return diag_set(s->d, -EINVAL, NULL, list, "--%s: '%s' is no %s", row->name, text,
+			row->value);
+}
+
+static int set_number(struct opts_state *s, const struct opt *row, const char *text)
+{
+	uint64_t number = 0;
+	int rc;
+
+	if (row->kind == OPT_DURATION)
+		rc = str_parse_dur(text, &number);
+	else if (row->kind == OPT_BYTES)
+		rc = str_parse_bytes(text, &number);
+	else
+		rc = str_parse_u64(text, 0, UINT64_MAX, &number);
+	if (rc == 0 && row->max && (number < row->min || number > row->max))
+		rc = -ERANGE;
+	if (rc < 0)
+		return bad_value(s, row, text, rc);
+	*(uint64_t *)(void *)(s->out + row->offset) = number;
+	return 0;
+}
+
+static int set_value(struct opts_state *s, const struct opt *row, const char *text)
+{
+	switch (row->kind) {
+	case OPT_FLAG:
+		/* The three common ones are outcomes, numbered in the order of their table. */
+		if (row >= opts_common && row < opts_common + ARRAY_LEN(opts_common))
+			return OPTS_HELP + (int)(row - opts_common);
+		*(bool *)(void *)(s->out + row->offset) = true;
+		return 0;
+	case OPT_STRING:
+		*(const char **)(void *)(s->out + row->offset) = text;
+		return 0;
+	case OPT_CHOICE:
+		return set_choice(s, row, text);
+	case OPT_U64:
+	case OPT_DURATION:
+	case OPT_BYTES:
+		return set_number(s, row, text);
+	}
+	return 0;
+}
+
+/* The value is `attached` when not NULL, else the next argument, which it takes. */
+static int take_value(struct opts_state *s, const struct opt *row, const char *attached)
+{
+	if (row->kind == OPT_FLAG) {
+		if (attached)
+			return diag_set(s->d, -EINVAL, NULL, NULL, "--%s takes no value",
+					row->name);
+		return set_value(s, row, NULL);
+	}
+	if (!attached) {
+		if (s->at + 1 >= s->argc)
+			return diag_set(s->d, -EINVAL, NULL, NULL, "--%s lacks its %s", row->name,
+					row->value);
+		attached = s->argv[++s->at];
+	}
+	return set_value(s, row, attached);
+}
+
+static int take_long(struct opts_state *s, const char *text)
+{
+	size_t length = strcspn(text, "=");
+	const struct opt *row = find_name(s->program, text, length);
+
+	if (!row)
+		return unknown_name(s, text, length);
+	return take_value(s, row, text[length] == '=' ? text + length + 1 : NULL);
+}
+
+/* "-ab" sets two flags, "-nVALUE" one value. */
+static int take_letters(struct opts_state *s, const char *text)
+{
+	for (; *text; text++) {
+		const struct opt *row = find_letter(s->program, *text);
+		int rc;
+
+		if (!row) {
+			char fix[96];
+
+			snprintf(fix, sizeof(fix), "see %s --help", s->program->name);
+			return diag_set(s->d, -EINVAL, NULL, fix, "unknown option -%c", *text);
+		}
+		if (row->kind != OPT_FLAG)
+			return take_value(s, row, text[1] ? text + 1 : NULL);
+		rc = set_value(s, row, NULL);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int opts_parse(const struct opts_program *program, int *argc, char **argv, void *out,
+	       struct diag *d)
+{
+	struct opts_state s = {program, *argc, argv, 1, 1, out, d};
+
+	for (; s.at < s.argc; s.at++) {
+		char *text = argv[s.at];
+		int rc = 0;
+
+		if (strcmp(text, "--") == 0) {
+			s.at++;
+			break;
+		}
+		if (strncmp(text, "--", 2) == 0)
+			rc = take_long(&s, text + 2);
+		else if (text[0] == '-' && text[1])
+			rc = take_letters(&s, text + 1);
+		else
+			argv[s.kept++] = text;
+		if (rc != 0)
+			return rc;
+	}
+	for (; s.at < s.argc; s.at++)
+		argv[s.kept++] = argv[s.at];
+	argv[s.kept] = NULL;
+	*argc = s.kept;
+	return 0;
+}
+
+/* --- help and manual --- */
+
+/* Breaks the text at spaces to lines that begin at `column`; the first is already there. */
+static void print_wrapped(FILE *to, const char *text, int column)
+{
+	int at = column;
+
+	while (*text) {
+		int length = (int)strcspn(text, " ");
+
+		if (at > column && at + 1 + length > OPTS_HELP_WIDTH) {
+			fprintf(to, "\n%*s", column, "");
+			at = column;
+		}
+		if (at > column)
+			at += fprintf(to, " ");
+		at += fprintf(to, "%.*s", length, text);
+		text += length;
+		text += strspn(text, " ");
+	}
+	fputc('\n', to);
+}
+
+static void print_entry(FILE *to, const char *left, const char *help)
+{
+	int at = fprintf(to, "  %s", left);
+
+	if (at >= OPTS_HELP_COLUMN)
+		fprintf(to, "\n%*s", OPTS_HELP_COLUMN, "");
+	else
+		fprintf(to, "%*s", OPTS_HELP_COLUMN - at, "");
+	print_wrapped(to, help, OPTS_HELP_COLUMN);
+}
+
+void opts_help(const struct opts_program *program, FILE *to)
+{
+	fprintf(to, "%s - %s\n\nUsage: %s %s\n", program->name, program->purpose, program->name,
+		program->usage);
+	if (program->words)
+		fprintf(to, "\nCommands:\n");
+	for (const struct opts_word *word = program->words; word && word->name; word++)
+		print_entry(to, word->name, word->help);
+	fprintf(to, "\nOptions:\n");
+	for (size_t i = 0; i < row_count(program); i++) {
+		const struct opt *row = row_at(program, i);
+		char left[80], letter[] = "-x, ";
+
+		letter[1] = row->letter;
+		snprintf(left, sizeof(left), "%s--%s%s%s", row->letter ? letter : "    ", row->name,
+			 row->value ? " " : "", row->value ? row->value : "");
+		print_entry(to, left, row->help);
+	}
+	if (program->about) {
+		fputc('\n', to);
+		fprintf(to, "%s\n", program->about);
+	}
+}
+
+/* Text for roff: a dash stays a dash, a backslash too, and no line begins as a request. */
+static void print_roff(FILE *to, const char *text)
+{
+	bool line_start = true;
+
+	for (; *text; text++) {
+		if (line_start && (*text == '.' || *text == '\''))
+			fputs("\\&", to);
+		if (*text == '-')
+			fputs("\\-", to);
+		else if (*text == '\\')
+			fputs("\\e", to);
+		else if (*text == '\n' && text[1] == '\n')
+			fputs("\n.PP", to);
+		else
+			fputc(*text, to);
+		line_start = *text == '\n';
+	}
+}
+
+static void print_roff_entry(FILE *to, const char *left, const char *value, const char *help)
+{
+	fputs(".TP\n\\fB", to);
+	print_roff(to, left);
+	fputs("\\fR", to);
+	if (value)
+		fprintf(to, " \\fI%s\\fR", value);
+	fputc('\n', to);
+	print_roff(to, help);
+	fputc('\n', to);
+}
+
+void opts_man(const struct opts_program *program, FILE *to)
+{
+	fprintf(to, ".TH \"%s\" %d \"\" \"vow %s\"\n.SH NAME\n", program->name, program->section,
+		VOW_VERSION);
+	print_roff(to, program->name);
+	fputs(" \\- ", to);
+	print_roff(to, program->purpose);
+	fprintf(to, "\n.SH SYNOPSIS\n.B %s\n", program->name);
+	print_roff(to, program->usage);
+	fputc('\n', to);
+	if (program->about) {
+		fputs(".SH DESCRIPTION\n", to);
+		print_roff(to, program->about);
+		fputc('\n', to);
+	}
+	if (program->words)
+		fputs(".SH COMMANDS\n", to);
+	for (const struct opts_word *word = program->words; word && word->name; word++)
+		print_roff_entry(to, word->name, NULL, word->help);
+	fputs(".SH OPTIONS\n", to);
+	for (size_t i = 0; i < row_count(program); i++) {
+		const struct opt *row = row_at(program, i);
+		char left[80], letter[] = "-x, ";
+
+		letter[1] = row->letter;
+		snprintf(left, sizeof(left), "%s--%s", row->letter ? letter : "", row->name);
+		print_roff_entry(to, left, row->value, row->help);
+	}
+}
+
+/* --- for main() --- */
+
+static int print_mistake(const struct opts_program *program, const struct diag *d)
+{
+	char line[sizeof(struct diag) + 16], safe[2048];
+	struct str s;
+
+	diag_format(d, line, sizeof(line));
+	str_init(&s, safe, sizeof(safe));
+	str_put_escaped(&s, line, strlen(line));
+	fprintf(stderr, "%s: %s\n", program->name, safe);
+	return 2;
+}
+
+int opts_begin(const struct opts_program *program, int *argc, char **argv, void *out)
+{
+	struct diag d;
+	int rc = opts_parse(program, argc, argv, out, &d);
+
+	switch (rc) {
+	case 0:
+		return -1;
+	case OPTS_HELP:
+		opts_help(program, stdout);
+		return 0;
+	case OPTS_VERSION:
+		printf("%s %s\n", program->name, VOW_VERSION);
+		return 0;
+	case OPTS_MAN:
+		opts_man(program, stdout);
+		return 0;
+	default:
+		return print_mistake(program, &d);
+	}
+}
+
+int opts_unknown_word(const struct opts_program *program, const char *word)
+{
+	const char *names[OPTS_NAMES_MAX];
+	size_t count = 0;
+	struct diag d;
+	char fix[96];
+	const char *near;
+
+	for (const struct opts_word *w = program->words; w && w->name && count < OPTS_NAMES_MAX;
+	     w++)
+		names[count++] = w->name;
+	near = str_nearest(word, names, count);
+	if (near)
+		snprintf(fix, sizeof(fix), "did you mean '%s'?", near);
+	else
+		snprintf(fix, sizeof(fix), "see %s --help", program->name);
+	diag_set(&d, -EINVAL, NULL, fix, "unknown command '%s'", word);
+	return print_mistake(program, &d);
+}
