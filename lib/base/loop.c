@@ -36,6 +36,7 @@ struct loop_signal {
 
 struct loop_wakeup {
 	uv_async_t uv; /* first */
+	int rung;
 	loop_fn fn;
 	void *arg;
 };
@@ -234,6 +235,8 @@ static void wakeup_rung(uv_async_t *uv)
 {
 	struct loop_wakeup *wakeup = (struct loop_wakeup *)uv;
 
+	/* Partner: loop_wake(). From here on a ring leads to another call. */
+	__atomic_exchange_n(&wakeup->rung, 0, __ATOMIC_ACQ_REL);
 	wakeup->fn(wakeup->arg);
 }
 
@@ -252,9 +255,18 @@ struct loop_wakeup *loop_wakeup_new(struct loop *loop, loop_fn fn, void *arg)
 	return wakeup;
 }
 
+/*
+ * libuv 1.44 looks at its own flag with a plain load before it rings, so what a thread wrote just
+ * before could still be on its way when the loop clears that flag and looks: a lost wake-up. `rung`
+ * closes the gap, since exchanges of one word have one order. Ours before the loop's: that one
+ * reads it and sees what we wrote. Ours after: we read its 0, so libuv's flag is clear for us too,
+ * and we ring.
+ */
 void loop_wake(struct loop_wakeup *wakeup)
 {
-	uv_async_send(&wakeup->uv);
+	/* Partner: wakeup_rung(). */
+	if (__atomic_exchange_n(&wakeup->rung, 1, __ATOMIC_ACQ_REL) == 0)
+		uv_async_send(&wakeup->uv);
 }
 
 void loop_wakeup_free(struct loop_wakeup *wakeup)

@@ -58,7 +58,8 @@ void loop_signal_release(struct loop_signal *signal); /* frees it; NULL is allow
 
 /* A wake-up that other threads may ring: rings before the call are merged into one call of fn. */
 struct loop_wakeup *loop_wakeup_new(struct loop *loop, loop_fn fn, void *arg);
-void loop_wake(struct loop_wakeup *wakeup); /* any thread, async-signal-safe */
+/* Any thread, async-signal-safe. fn then sees all that this thread wrote before. */
+void loop_wake(struct loop_wakeup *wakeup);
 /* No thread may ring it during or after this call; it frees it; NULL is allowed. */
 void loop_wakeup_free(struct loop_wakeup *wakeup);
 

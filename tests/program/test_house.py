@@ -76,7 +76,8 @@ CHECK_TEST(test_right) { CHECK_STR("a", "a"); }
 CHECK_TEST(test_later) { SKIP("not today"); }
 CHECK_MAIN("t", test_wrong, test_right, test_later)
 """)
-    wrap = [f"-Wl,--wrap={f}" for f in ("malloc", "calloc", "realloc", "strdup", "strndup")]
+    wrap = [f"-Wl,--wrap={f}"
+            for f in "malloc calloc realloc aligned_alloc strdup strndup".split()]
     s.run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-iquote", ROOT, *wrap, source,
           f"{ROOT}/tests/unit/check.c", "-lcunit", "-lm", "-pthread", "-o", s.path("t"))
     done = s.run(s.path("t"), status=1)

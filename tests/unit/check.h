@@ -65,9 +65,9 @@ typedef void (*check_fn)(void);
 const char *check_dir(void);
 
 /*
- * Lets the n-th allocation (malloc, calloc, realloc, strdup, strndup in our own objects) that this
- * thread makes from now on fail, once; 0 ends it. check_alloc_failed() tells whether it came to
- * that. The loop that proves a function against it:
+ * Lets the n-th allocation that this thread makes from now on fail, once; 0 ends it. Counted are
+ * malloc, calloc, realloc, aligned_alloc, strdup and strndup called by our own objects.
+ * check_alloc_failed() tells whether it came to that. The loop that proves a function against it:
  *
  *	CHECK_ALLOC_LOOP(n) {
  *		rc = thing_new(&thing);
