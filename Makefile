@@ -114,7 +114,7 @@ $(B)/gen/bpf/%.bpf.o: bpf/%.bpf.c
 
 $(B)/gen/bpf/%.skel.h: $(B)/gen/bpf/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_skel > $@
 
 clean: ## remove build/
 	rm -rf build

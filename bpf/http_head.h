@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Reading the heads of HTTP/1 messages, eight bytes at a step since a byte at a time costs too
+ * much in here. Kernel side; little-endian machines only, as all that run BPF in the field are.
+ */
+#ifndef VOW_BPF_HTTP_HEAD_H
+#define VOW_BPF_HTTP_HEAD_H
+
+#include "bpf/http_record.h"
+#include "bpf/kernel.h"
+
+#define HEAD_MAX  1024 /* bytes of a response head that are searched for its length */
+#define HELD_MAX  128 /* bytes of an earlier read that may stand in front */
+#define HEAD_ROOM (HEAD_MAX + HELD_MAX + 32) /* words may be loaded a little behind the end */
+
+/* A piece of a message, and what was found in it. One for each program and processor. */
+struct head_text {
+	__u64 words[HEAD_ROOM / 8];
+	__u32 length; /* bytes in words */
+	__u32 end; /* offset behind the blank line, 0: not seen */
+	__u32 length_at; /* offset of the digits of Content-Length, 0: none */
+	__u32 chunked;
+};
+
+#define BYTES(b) (0x0101010101010101ULL * (__u8)(b))
+
+/* Eight characters as the word that they make in memory. */
+#define WORD(a, b, c, d, e, f, g, h)                                                             \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | \
+	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
+#define WORD4(a, b, c, d) ((__u32)WORD(a, b, c, d, 0, 0, 0, 0))
+
+/* Bit 7 of each byte that equals b. Exact for the lowest such byte, which is all that is used. */
+static __always_inline __u64 bytes_equal(__u64 word, __u8 b)
+{
+	__u64 x = word ^ BYTES(b);
+
+	return (x - BYTES(1)) & ~x & BYTES(0x80);
+}
+
+/* Index 0..7 of the lowest byte whose bit 7 is set in hit. */
+static __always_inline __u32 byte_index(__u64 hit)
+{
+	return (((hit & -hit) >> 7) * 0x0001020304050607ULL) >> 56 & 7;
+}
+
+static __always_inline __u64 head_word(const struct head_text *t, __u32 offset)
+{
+	/* The verifier wants to see the bound; the compiler would drop a mask it proves useless. */
+	asm volatile("%0 &= 1023" : "+r"(offset));
+	return *(const __u64 *)((const char *)t->words + offset);
+}
+
+/* The method that a message begins with, and the offset of the path; HTTP_METHOD_NONE if none. */
+static __always_inline enum http_method head_method(__u64 first, __u32 *path_at)
+{
+	__u32 four = first;
+	__u32 next = first >> 32;
+
+	switch (four) {
+	case WORD4('G', 'E', 'T', ' '):
+		*path_at = 4;
+		return HTTP_GET;
+	case WORD4('P', 'U', 'T', ' '):
+		*path_at = 4;
+		return HTTP_PUT;
+	case WORD4('P', 'O', 'S', 'T'):
+		*path_at = 5;
+		return (next & 0xff) == ' ' ? HTTP_POST : HTTP_METHOD_NONE;
+	case WORD4('H', 'E', 'A', 'D'):
+		*path_at = 5;
+		return (next & 0xff) == ' ' ? HTTP_HEAD : HTTP_METHOD_NONE;
+	case WORD4('D', 'E', 'L', 'E'):
+		*path_at = 7;
+		return (next & 0xffffff) == WORD4('T', 'E', ' ', 0) ? HTTP_DELETE
+								    : HTTP_METHOD_NONE;
+	case WORD4('P', 'A', 'T', 'C'):
+		*path_at = 6;
+		return (next & 0xffff) == WORD4('H', ' ', 0, 0) ? HTTP_PATCH : HTTP_METHOD_NONE;
+	case WORD4('O', 'P', 'T', 'I'):
+		*path_at = 8;
+		return next == WORD4('O', 'N', 'S', ' ') ? HTTP_OPTIONS : HTTP_METHOD_NONE;
+	}
+	return HTTP_METHOD_NONE;
+}
+
+/* Whether `length` bytes (1..7) could be the beginning of a method: split heads are waited for. */
+static __always_inline bool head_may_begin(__u64 first, __u32 length)
+{
+	__u64 mask = length >= 8 ? ~0ULL : (1ULL << (8 * length)) - 1;
+
+	return !((first ^ WORD('G', 'E', 'T', ' ', 0, 0, 0, 0)) & mask & 0xffffffffULL) ||
+	       !((first ^ WORD('P', 'U', 'T', ' ', 0, 0, 0, 0)) & mask & 0xffffffffULL) ||
+	       !((first ^ WORD('P', 'O', 'S', 'T', ' ', 0, 0, 0)) & mask & 0xffffffffffULL) ||
+	       !((first ^ WORD('H', 'E', 'A', 'D', ' ', 0, 0, 0)) & mask & 0xffffffffffULL) ||
+	       !((first ^ WORD('P', 'A', 'T', 'C', 'H', ' ', 0, 0)) & mask & 0xffffffffffffULL) ||
+	       !((first ^ WORD('D', 'E', 'L', 'E', 'T', 'E', ' ', 0)) & mask &
+		 0xffffffffffffffULL) ||
+	       !((first ^ WORD('O', 'P', 'T', 'I', 'O', 'N', 'S', ' ')) & mask);
+}
+
+/*
+ * Status of a message that begins "HTTP/1.x NNN", 0 for anything else. The words are its first
+ * sixteen bytes.
+ */
+static __always_inline __u16 head_status(__u64 first, __u64 second)
+{
+	__u32 a, b, c;
+
+	if ((first & 0x00ffffffffffffffULL) != WORD('H', 'T', 'T', 'P', '/', '1', '.', 0))
+		return 0;
+	a = ((second >> 8) & 0xff) - '0';
+	b = ((second >> 16) & 0xff) - '0';
+	c = ((second >> 24) & 0xff) - '0';
+	if ((second & 0xff) != ' ' || a - 1 > 4 || b > 9 || c > 9)
+		return 0;
+	return a * 100 + b * 10 + c;
+}
+
+/*
+ * Copies a path up to its first space, '?' or line end into `to`; zeros everything behind. Returns
+ * false when the text ended before such a byte: the path is cut, or goes on in the next read.
+ */
+static __always_inline bool head_path_copy(__u64 to[HTTP_PATH_MAX / 8], const char *from)
+{
+	bool ended = false;
+
+#pragma unroll
+	for (int i = 0; i < HTTP_PATH_MAX / 8; i++) {
+		__u64 word = *(const __u64 *)(from + 8 * i);
+		__u64 hit =
+			bytes_equal(word, ' ') | bytes_equal(word, '?') | bytes_equal(word, '\r');
+
+		if (ended)
+			word = 0;
+		else if (hit) {
+			word &= ((hit & -hit) >> 7) - 1;
+			ended = true;
+		}
+		to[i] = word;
+	}
+	return ended;
+}
+
+/* What the line that begins at offset says; returns true when it is the blank one. */
+static __always_inline bool head_line(struct head_text *t, __u32 at)
+{
+	__u64 word = head_word(t, at);
+	__u64 lower = word | BYTES(0x20);
+
+	if ((word & 0xffff) == WORD4('\r', '\n', 0, 0)) {
+		t->end = at + 2;
+		return true;
+	}
+	if (lower == WORD('c', 'o', 'n', 't', 'e', 'n', 't', '-')) {
+		lower = head_word(t, at + 8) | BYTES(0x20);
+		if ((lower & 0x00ffffffffffffffULL) == WORD('l', 'e', 'n', 'g', 't', 'h', ':', 0))
+			t->length_at = at + 15;
+	} else if (lower == WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r')) {
+		lower = head_word(t, at + 8) | BYTES(0x20);
+		if (lower == WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n'))
+			t->chunked = 1;
+	}
+	return false;
+}
+
+/* Searches a response head for its end, Content-Length and Transfer-Encoding. */
+static __noinline void head_scan(struct head_text *t)
+{
+	__u32 length = t->length;
+
+	t->end = 0;
+	t->length_at = 0;
+	t->chunked = 0;
+	/* The status line takes the first 16 bytes. */
+	for (__u32 i = 2; i < HEAD_MAX / 8; i++) {
+		__u64 hit;
+
+		if (8 * i >= length)
+			return;
+		hit = bytes_equal(t->words[i], '\n');
+		if (!hit)
+			continue;
+		if (head_line(t, 8 * i + byte_index(hit) + 1))
+			break;
+		hit &= hit - 1;
+		if (hit && head_line(t, 8 * i + byte_index(hit) + 1))
+			break;
+	}
+	if (t->end > length)
+		t->end = 0;
+}
+
+/* The number at length_at, at most 15 digits; false when there is none. */
+static __always_inline bool head_length(const struct head_text *t, __u64 *value)
+{
+	__u32 at = t->length_at;
+	__u64 n = 0;
+	bool any = false;
+
+	if ((head_word(t, at) & 0xff) == ' ')
+		at++;
+	for (int i = 0; i < 15; i++) {
+		__u32 digit = (head_word(t, at + i) & 0xff) - '0';
+
+		if (digit > 9)
+			break;
+		n = n * 10 + digit;
+		any = true;
+	}
+	*value = n;
+	return any;
+}
+
+#endif

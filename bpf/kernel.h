@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The few fields of kernel structures that our programs read. Each struct names only those fields;
+ * libbpf moves the offsets to those of the running kernel (CO-RE), so neither order nor size here
+ * mean anything, and no dump of the whole kernel's types is needed.
+ */
+#ifndef VOW_BPF_KERNEL_H
+#define VOW_BPF_KERNEL_H
+
+/* libbpf's helpers want the integer types declared before them. */
+/* clang-format off */
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+/* clang-format on */
+
+#define AF_UNIX	 1
+#define AF_INET	 2
+#define AF_INET6 10
+
+#define SOCK_STREAM 1
+
+#define TCP_ESTABLISHED 1
+#define TCP_FIN_WAIT1	4
+#define TCP_CLOSE	7
+#define TCP_CLOSE_WAIT	8
+#define TCP_LAST_ACK	9
+
+#define RCV_SHUTDOWN  1 /* in sk_shutdown: nothing more to receive; the peer's FIN, or our close */
+#define SEND_SHUTDOWN 2 /* the process closed, or ended its sending half */
+
+#define MSG_PEEK     0x2
+#define MSG_ERRQUEUE 0x2000
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+		__be32 u6_addr32[4];
+	} in6_u;
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	struct in6_addr skc_v6_daddr;
+};
+
+struct sk_buff_head {
+	__u32 qlen;
+};
+
+typedef struct {
+	int owned; /* a process is inside a call on this socket */
+} socket_lock_t;
+
+struct sock {
+	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
+	struct sk_buff_head sk_receive_queue;
+	__u8 sk_shutdown;
+	__u16 sk_type;
+	int sk_err;
+};
+
+struct tcp_sock {
+	__u32 rcv_nxt; /* next byte expected from the peer */
+	__u32 copied_seq; /* next byte that the process has not read */
+	__u32 write_seq; /* end of what the process handed over */
+	__u32 snd_una; /* first byte that the peer has not acknowledged */
+};
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long si;
+	unsigned long dx;
+	unsigned long orig_ax;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__u64 regs[31];
+	__s32 syscallno;
+};
+#else
+#error "the registers of this processor are not described here"
+#endif
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct sock *sk;
+	void *value;
+};
+
+#pragma clang attribute pop
+
+struct task_struct; /* only handed from helper to helper */
+
+/* What processes hand over in system calls; their layout never moves. */
+struct user_iovec {
+	__u64 base;
+	__u64 length;
+};
+
+struct user_msghdr_head {
+	__u64 name;
+	__u32 name_length;
+	__u32 pad;
+	__u64 iov;
+	__u64 iov_count;
+};
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Where the bytes of the socket call that just ended are in the memory of the process: read from
+ * the registers that the system call was entered with, so nothing is stored at entry. Kernel side.
+ */
+#ifndef VOW_BPF_PAYLOAD_H
+#define VOW_BPF_PAYLOAD_H
+
+#include "bpf/kernel.h"
+
+#if defined(__TARGET_ARCH_x86)
+enum {
+	NR_READ = 0,
+	NR_WRITE = 1,
+	NR_READV = 19,
+	NR_WRITEV = 20,
+	NR_SENDTO = 44,
+	NR_RECVFROM = 45,
+	NR_SENDMSG = 46,
+	NR_RECVMSG = 47,
+};
+#else
+enum {
+	NR_READ = 63,
+	NR_WRITE = 64,
+	NR_READV = 65,
+	NR_WRITEV = 66,
+	NR_SENDTO = 206,
+	NR_RECVFROM = 207,
+	NR_SENDMSG = 211,
+	NR_RECVMSG = 212,
+};
+#endif
+
+/* One stretch of user memory; length 0: none can be read (sendfile, splice, io_uring). */
+struct payload {
+	__u64 at;
+	__u32 length;
+};
+
+/* All three arguments that matter, whatever the processor calls them. */
+struct payload_call {
+	__u64 number;
+	__u64 second; /* buffer, array of iovec, or msghdr */
+	__u64 third; /* number of iovec */
+};
+
+static __always_inline void payload_call_read(struct payload_call *call)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+#if defined(__TARGET_ARCH_x86)
+	call->number = regs->orig_ax;
+	call->second = regs->si;
+	call->third = regs->dx;
+#else
+	call->number = regs->syscallno;
+	call->second = regs->regs[1];
+	call->third = regs->regs[2];
+#endif
+}
+
+static __always_inline void payload_from_iovec(struct payload *p, __u64 at, __u32 moved)
+{
+	struct user_iovec v;
+
+	if (bpf_probe_read_user(&v, sizeof(v), (void *)at))
+		return;
+	p->at = v.base;
+	p->length = v.length < moved ? v.length : moved;
+}
+
+/* The first stretch of the call that moved `moved` bytes. */
+static __always_inline void payload_first(struct payload *p, __u32 moved)
+{
+	struct payload_call call;
+	struct user_msghdr_head head;
+
+	p->at = 0;
+	p->length = 0;
+	payload_call_read(&call);
+	switch (call.number) {
+	case NR_READ:
+	case NR_WRITE:
+	case NR_SENDTO:
+	case NR_RECVFROM:
+		p->at = call.second;
+		p->length = moved;
+		break;
+	case NR_READV:
+	case NR_WRITEV:
+		payload_from_iovec(p, call.second, moved);
+		break;
+	case NR_SENDMSG:
+	case NR_RECVMSG:
+		if (!bpf_probe_read_user(&head, sizeof(head), (void *)call.second))
+			payload_from_iovec(p, head.iov, moved);
+		break;
+	}
+}
+
+/*
+ * The last five bytes of what the call moved, in the low bytes of the result, for the end of a
+ * chunked body; 0 when they are not to be had. Of a vector that was sent only in part, it is the
+ * end of what was asked for.
+ */
+static __always_inline __u64 payload_tail(__u32 moved)
+{
+	struct payload_call call;
+	struct user_msghdr_head head;
+	struct user_iovec v = {};
+	__u64 tail = 0;
+
+	payload_call_read(&call);
+	switch (call.number) {
+	case NR_READ:
+	case NR_WRITE:
+	case NR_SENDTO:
+	case NR_RECVFROM:
+		v.base = call.second;
+		v.length = moved;
+		break;
+	case NR_SENDMSG:
+		if (bpf_probe_read_user(&head, sizeof(head), (void *)call.second))
+			return 0;
+		call.second = head.iov;
+		call.third = head.iov_count;
+		/* fallthrough */
+	case NR_WRITEV:
+		if (!call.third)
+			return 0;
+		call.second += sizeof(v) * (call.third - 1);
+		if (bpf_probe_read_user(&v, sizeof(v), (void *)call.second))
+			return 0;
+		break;
+	}
+	if (v.length < 5 || bpf_probe_read_user(&tail, 5, (void *)(v.base + v.length - 5)))
+		return 0;
+	return tail;
+}
+
+#endif

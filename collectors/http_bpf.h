@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP programs of bpf/http.bpf.c behind a handle: load, attach, drain, sweep. The only user
+ * of libbpf. One thread. Needs CAP_BPF and CAP_PERFMON to open; nothing afterwards.
+ */
+#ifndef VOW_COLLECTORS_HTTP_BPF_H
+#define VOW_COLLECTORS_HTTP_BPF_H
+
+#include "bpf/http_record.h"
+#include "lib/base/diag.h"
+#include "lib/base/types.h"
+
+struct http_bpf;
+
+#define HTTP_BPF_RING_BYTES (4u << 20) /* about 20,000 records: 100 ms at 200,000 requests/s */
+
+struct http_bpf_options {
+	size_t ring_bytes; /* rounded up to a power of two of pages; 0: HTTP_BPF_RING_BYTES */
+};
+
+/*
+ * Loads, attaches and begins to capture. 0; -ENOTSUP: the kernel lacks what tier A needs; -EPERM:
+ * the rights lack; or another negative errno. d then says which tier, why, and what to do.
+ * Takes 30 to 100 ms.
+ */
+int http_bpf_open(struct http_bpf **bpf, const struct http_bpf_options *options, struct diag *d);
+void http_bpf_close(struct http_bpf *bpf); /* NULL is allowed */
+
+typedef void (*http_bpf_fn)(void *arg, const struct http_record *record);
+
+/* Hands over at most `max` records, oldest first; returns how many. The record is fn's to read. */
+unsigned http_bpf_drain(struct http_bpf *bpf, unsigned max, http_bpf_fn fn, void *arg);
+
+struct http_bpf_sweep {
+	uint64_t open; /* connections that speak HTTP/1 */
+	uint64_t in_flight; /* requests whose response has not ended */
+	mono_ns oldest_at; /* when the oldest of them began, 0: none */
+};
+
+/*
+ * Ends the pairs of connections that have been silent for 100 ms, and counts what is in flight.
+ * To be called every 100 to 250 ms; about 0.15 us a connection. 0 or a negative errno.
+ */
+int http_bpf_sweep(struct http_bpf *bpf, struct http_bpf_sweep *sweep);
+
+/* Sums over all processors; indexes are enum http_counter. 0 or a negative errno. */
+int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTERS]);
+
+/* Program runs that the kernel skipped since they interrupted themselves, for `vow doctor`. */
+uint64_t http_bpf_missed(const struct http_bpf *bpf);
+
+/* Nanoseconds and number of program runs so far; 0 unless kernel.bpf_stats_enabled is set. */
+void http_bpf_cost(const struct http_bpf *bpf, uint64_t *ns, uint64_t *runs);
+
+#endif

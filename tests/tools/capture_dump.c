@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prints every HTTP pair that the BPF programs report, one line each, until SIGTERM or SIGINT:
+ *
+ *	role outcome method status path total_ns first_byte_ns queue_ns request_bytes
+ *	response_bytes pid flags local_port remote_port started_at
+ *
+ * queue_ns is -1 when unknown. The line "ready" on stderr says that capturing has begun. At the
+ * end the ring is drained and stderr gets one line "NAME VALUE" for each counter, for "records"
+ * (lines written), and for "bpf_ns" and "bpf_runs" (0 without kernel.bpf_stats_enabled). With -q,
+ * records are counted, not printed.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collectors/http_bpf.h"
+
+static volatile sig_atomic_t ended;
+
+struct dump {
+	bool quiet;
+	uint64_t records;
+};
+
+static void end(int signum)
+{
+	(void)signum;
+	ended = 1;
+}
+
+static void print_record(void *arg, const struct http_record *r)
+{
+	static const char *const roles[] = {"server", "client"};
+	static const char *const outcomes[] = {"complete", "client_gone", "no_response",
+					       "truncated"};
+	static const char *const methods[] = {"-",    "GET",	"POST",	 "PUT",
+					      "HEAD", "DELETE", "PATCH", "OPTIONS"};
+	struct dump *dump = arg;
+	char path[HTTP_PATH_MAX + 1];
+
+	dump->records++;
+	if (dump->quiet)
+		return;
+	memcpy(path, r->path, HTTP_PATH_MAX);
+	path[HTTP_PATH_MAX] = '\0';
+	printf("%s %s %s %u %s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIu64 " %" PRIu64
+	       " %u %u %u %u %" PRIu64 "\n",
+	       roles[r->role], outcomes[r->outcome], methods[r->method], r->status,
+	       path[0] ? path : "-", (uint64_t)r->total_ns, (uint64_t)r->first_byte_ns,
+	       (int64_t)r->queue_ns, (uint64_t)r->request_bytes, (uint64_t)r->response_bytes,
+	       r->pid, r->flags, r->local_port, r->remote_port, (uint64_t)r->started_at);
+}
+
+static void print_counters(struct http_bpf *bpf, const struct dump *dump)
+{
+	static const char *const names[HTTP_COUNTERS] = {
+		[HTTP_SEEN] = "seen",
+		[HTTP_RING_FULL] = "ring_full",
+		[HTTP_STORAGE_FAILED] = "storage_failed",
+		[HTTP_UNCLASSIFIED] = "unclassified",
+		[HTTP_COLLAPSED] = "collapsed",
+		[HTTP_TORN] = "torn",
+		[HTTP_IGNORED] = "ignored",
+		[HTTP_NO_PAYLOAD] = "no_payload",
+	};
+	uint64_t counters[HTTP_COUNTERS], ns, runs;
+
+	if (!http_bpf_counters(bpf, counters))
+		for (unsigned i = 0; i < HTTP_COUNTERS; i++)
+			fprintf(stderr, "%s %" PRIu64 "\n", names[i], counters[i]);
+	http_bpf_cost(bpf, &ns, &runs);
+	fprintf(stderr,
+		"records %" PRIu64 "\nmissed %" PRIu64 "\nbpf_ns %" PRIu64 "\nbpf_runs %" PRIu64
+		"\n",
+		dump->records, http_bpf_missed(bpf), ns, runs);
+}
+
+int main(int argc, char **argv)
+{
+	struct dump dump = {.quiet = argc > 1 && !strcmp(argv[1], "-q")};
+	struct http_bpf_options options = {0};
+	struct http_bpf_sweep sweep;
+	struct sigaction action = {.sa_handler = end};
+	struct http_bpf *bpf;
+	struct diag d = {0};
+	char text[700];
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	if (http_bpf_open(&bpf, &options, &d)) {
+		fprintf(stderr, "capture_dump: %s\n", diag_format(&d, text, sizeof(text)));
+		return 1;
+	}
+	fprintf(stderr, "ready\n");
+	for (unsigned turn = 0; !ended; turn++) {
+		nanosleep(&(struct timespec){.tv_nsec = 5 * NS_PER_MS}, NULL);
+		if (turn % 20 == 0)
+			http_bpf_sweep(bpf, &sweep);
+		while (http_bpf_drain(bpf, 4096, print_record, &dump) == 4096)
+			;
+		if (!dump.quiet)
+			fflush(stdout);
+	}
+	/* What has been silent for less than 100 ms is taken by the second sweep. */
+	nanosleep(&(struct timespec){.tv_nsec = 110 * NS_PER_MS}, NULL);
+	http_bpf_sweep(bpf, &sweep);
+	while (http_bpf_drain(bpf, 4096, print_record, &dump))
+		;
+	print_counters(bpf, &dump);
+	http_bpf_close(bpf);
+	return 0;
+}

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tools that tests start; they are not installed.
+
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
+capture_dump_LIBS := -lbpf
+
+$(TOOLS): $(B)/tests/%: $(B)/tests/tools/%.o $(call part_archive,collectors) $(call part_archive,lib/base)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
+	  -Wl,--end-group -Wl,--as-needed $(LDFLAGS) $($*_LIBS) -pthread -o $@
+
+EXTRA_TARGETS += $(TOOLS)
+
+-include $(TOOLS:$(B)/tests/%=$(B)/tests/tools/%.d)
