@@ -64,7 +64,9 @@ struct board {
 	/* the process */
 	char program[16], version[32], host[SERIES_NAME_MAX + 1], scope[80], config_path[512];
 	uint32_t pid;
-	wall_ns started, at;
+	wall_ns started; /* this process */
+	wall_ns counted_since; /* totals began: the first start of this state folder; 0 unknown */
+	wall_ns at; /* the tick that the board shows */
 	uint64_t rss_bytes;
 	double cpu_ratio; /* of one core, over the last seconds */
 	uint64_t series, series_other_total, series_bytes;

@@ -38,16 +38,23 @@ struct view_route { /* routes: one series */
 	uint64_t max_ns;
 	uint64_t queue_p99_ns; /* meaningful when has_queue */
 	bool has_queue;
-	double window_s; /* seconds of it that were really observed */
+	double window_s; /* seconds of it that were really observed: less soon after the start */
 };
 
+/*
+ * Series of SERIES_DELIVERY and SERIES_ATTEMPT carry the event type as route and the endpoint as
+ * peer. Outcomes of deliveries: CLASS_ERROR is dead-lettered, 4xx and 5xx failed, all other
+ * classes delivered.
+ */
 struct view_delivery { /* deliveries: one host, service, event type and endpoint */
 	char host[SERIES_NAME_MAX + 1], service[SERIES_NAME_MAX + 1];
 	char event_type[SERIES_ROUTE_MAX + 1], endpoint[SERIES_NAME_MAX + 1];
 	uint64_t delivered, failed, dead_lettered; /* final outcomes */
 	uint64_t attempts, attempts_failed;
 	struct hist_quantile p50, p95, p99; /* enqueue to outcome, of delivered ones */
-	uint64_t max_ns, wait_p99_ns; /* wait: enqueue to first attempt */
+	uint64_t max_ns; /* of delivered ones */
+	uint64_t wait_p99_ns; /* enqueue to first attempt, of all; meaningful when has_wait */
+	bool has_wait;
 	double window_s;
 };
 
@@ -61,11 +68,18 @@ struct view { /* an answer: the rows that query.what names are filled */
 	struct board *board; /* of all other views; a reference of its own; may be NULL */
 };
 
+/* The promise is not kept over the period: fewer good events than the target asks for. */
+bool view_breached(const struct board_objective *objective);
+
 void view_free(struct view *view); /* NULL is allowed */
+/* How many of count rows the query's limit lets through; 0 lets all. */
+size_t view_limit(const struct view *view, size_t count);
 
 /*
  * Answers from the table's last published tick and the board. host fills keys whose host is empty
- * (an agent's own series); pass "" in the hub. Any registered reader thread. -ENOMEM.
+ * (an agent's own series); pass "" in the hub. board may be NULL; the view takes a reference of
+ * its own. Series without an event in the window are no rows. Any registered reader thread.
+ * -ENOMEM.
  */
 int view_query(const struct series_table *table, struct board *board, const char *host, wall_ns now,
 	       const struct view_query *query, struct view **view);
@@ -81,12 +95,30 @@ int view_encode_error(const struct diag *error, uint8_t **bytes, size_t *size);
 /* 1: the other side answered with an error, now in d. -EPROTO: not an answer. */
 int view_decode(const uint8_t *bytes, size_t size, struct view **view, struct diag *d);
 
-/* Query bytes in, answer bytes out (malloc'ed), errors included: the protocol's server side. */
+/*
+ * Query bytes in, answer bytes out (malloc'ed), errors included: the protocol's server side.
+ * Threads as view_query(). -ENOMEM.
+ */
 int view_answer(const struct series_table *table, struct board *board, const char *host,
 		wall_ns now, const uint8_t *query, size_t query_size, uint8_t **answer,
 		size_t *answer_size);
 
-/* The documented JSON of a view, malloc'ed; NULL when memory lacks. */
+/* ---- JSON: docs/json.md ------------------------------------------------------------------------ */
+
+/* Text of one view, malloc'ed; NULL when memory lacks. */
 char *view_json(const struct view *view, bool indented);
+
+enum view_grade { VIEW_GOOD, VIEW_REMARK, VIEW_BAD };
+const char *view_grade_name(enum view_grade grade); /* "ok", "remark", "bad" */
+
+struct view_check { /* what a look at a host or a configuration found */
+	char name[64]; /* "kernel", "vow.yaml:12" */
+	enum view_grade grade;
+	char what[240], fix[240]; /* fix "" when there is nothing to do */
+};
+
+/* An object of the checks, and of what the agent says of itself (view may be NULL). As view_json. */
+char *view_checks_json(const struct view_check *checks, size_t count, const struct view *view,
+		       bool indented);
 
 #endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows from the series table. A first pass looks at counts alone and chooses; only what was chosen
+ * is merged and becomes rows. So a question with a limit costs little in a full table.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "view/view.h"
+
+struct query_choice { /* one series that has something to show */
+	const struct series *series;
+	const struct series_key *key;
+	uint64_t count;
+};
+
+struct query {
+	const struct series_table *table;
+	const struct view_query *ask;
+	const char *host; /* for keys without one */
+	double window_s;
+	struct query_choice *choices;
+	size_t count;
+	struct hist *latency, *queue; /* scratch, empty between rows */
+};
+
+static double query_window_s(const struct board *board, enum series_window window)
+{
+	dur_ns length = series_window_length(window);
+	wall_ns from;
+
+	if (!board)
+		return (double)length / (double)NS_PER_S;
+	from = window == SERIES_TOTAL && board->counted_since ? board->counted_since
+							      : board->started;
+	if (board->at < from)
+		return 0; /* the clock was set back */
+	if (window == SERIES_TOTAL || board->at - from < length)
+		length = board->at - from;
+	return (double)length / (double)NS_PER_S;
+}
+
+static bool query_wants(const struct view_query *ask, const struct series_key *key)
+{
+	if (ask->service[0] && strcmp(ask->service, key->service) != 0)
+		return false;
+	return ask->what != VIEW_DELIVERIES || key->kind == SERIES_DELIVERY ||
+	       key->kind == SERIES_ATTEMPT;
+}
+
+static int query_choose(struct query *q)
+{
+	size_t series = series_count(q->table);
+
+	q->choices = calloc(series + 1, sizeof(*q->choices));
+	if (!q->choices)
+		return -ENOMEM;
+	series_read_lock();
+	for (size_t i = 0; i < series; i++) {
+		const struct series *s = series_at(q->table, (series_id)i);
+		const struct series_key *key = series_key_of(s);
+		struct series_counts counts = {0};
+
+		if (!query_wants(q->ask, key))
+			continue;
+		series_window_add(q->table, s, q->ask->window, NULL, NULL, &counts);
+		if (counts.count)
+			q->choices[q->count++] = (struct query_choice){s, key, counts.count};
+	}
+	series_read_unlock();
+	return 0;
+}
+
+/* Who is measured, without how it ended: what deliveries are grouped by. */
+static int query_compare_group(const struct series_key *a, const struct series_key *b)
+{
+	int order = strcmp(a->service, b->service);
+
+	order = order ? order : strcmp(a->route, b->route);
+	order = order ? order : strcmp(a->peer, b->peer);
+	return order ? order : strcmp(a->host, b->host);
+}
+
+static int query_compare_key(const struct series_key *a, const struct series_key *b)
+{
+	int order = query_compare_group(a, b);
+
+	order = order ? order : strcmp(a->method, b->method);
+	order = order ? order : (int)a->kind - (int)b->kind;
+	order = order ? order : (int)a->role - (int)b->role;
+	return order ? order : (int)a->status_class - (int)b->status_class;
+}
+
+static int query_by_count(const void *left, const void *right)
+{
+	const struct query_choice *a = left, *b = right;
+
+	if (a->count != b->count)
+		return a->count < b->count ? 1 : -1;
+	return query_compare_key(a->key, b->key);
+}
+
+static int query_by_group(const void *left, const void *right)
+{
+	const struct query_choice *a = left, *b = right;
+
+	return query_compare_key(a->key, b->key);
+}
+
+static void query_host_set(const struct query *q, char host[SERIES_NAME_MAX + 1])
+{
+	if (!host[0])
+		series_text_set(host, SERIES_NAME_MAX + 1, q->host, strlen(q->host));
+}
+
+static void query_route(struct query *q, const struct query_choice *choice, struct view_route *row)
+{
+	struct series_counts counts = {0};
+
+	series_window_add(q->table, choice->series, q->ask->window, q->latency, q->queue, &counts);
+	row->key = *choice->key;
+	query_host_set(q, row->key.host);
+	row->count = counts.count;
+	row->errors = counts.errors;
+	row->p50 = hist_quantile(q->latency, 0.50);
+	row->p90 = hist_quantile(q->latency, 0.90);
+	row->p95 = hist_quantile(q->latency, 0.95);
+	row->p99 = hist_quantile(q->latency, 0.99);
+	row->max_ns = q->latency->max_ns;
+	row->has_queue = q->queue->count != 0;
+	row->queue_p99_ns = hist_quantile(q->queue, 0.99).value_ns;
+	row->window_s = q->window_s;
+	hist_clear(q->latency);
+	hist_clear(q->queue);
+}
+
+static int query_routes(struct query *q, struct view *view)
+{
+	size_t rows = view_limit(view, q->count);
+
+	view->routes = calloc(rows + 1, sizeof(*view->routes));
+	if (!view->routes)
+		return -ENOMEM;
+	qsort(q->choices, q->count, sizeof(*q->choices), query_by_count);
+	series_read_lock();
+	for (size_t i = 0; i < rows; i++)
+		query_route(q, &q->choices[i], &view->routes[i]);
+	series_read_unlock();
+	view->route_count = rows;
+	return 0;
+}
+
+enum query_outcome { QUERY_DELIVERED, QUERY_FAILED, QUERY_DEAD_LETTERED };
+
+static enum query_outcome query_outcome(enum series_class status_class)
+{
+	switch (status_class) {
+	case CLASS_4XX:
+	case CLASS_5XX:
+		return QUERY_FAILED;
+	case CLASS_ERROR:
+		return QUERY_DEAD_LETTERED;
+	default:
+		return QUERY_DELIVERED;
+	}
+}
+
+/* Adds one series to the row of its group; the scratch histograms gather over the whole group. */
+static void query_delivery_add(struct query *q, const struct query_choice *choice,
+			       struct view_delivery *row)
+{
+	enum query_outcome outcome = query_outcome(choice->key->status_class);
+	bool attempt = choice->key->kind == SERIES_ATTEMPT;
+	bool timed = !attempt && outcome == QUERY_DELIVERED;
+	struct series_counts counts = {0};
+
+	series_window_add(q->table, choice->series, q->ask->window, timed ? q->latency : NULL,
+			  attempt ? NULL : q->queue, &counts);
+	if (attempt) {
+		row->attempts += counts.count;
+		row->attempts_failed += outcome == QUERY_DELIVERED ? 0 : counts.count;
+	} else if (outcome == QUERY_DELIVERED) {
+		row->delivered += counts.count;
+	} else if (outcome == QUERY_FAILED) {
+		row->failed += counts.count;
+	} else {
+		row->dead_lettered += counts.count;
+	}
+}
+
+static void query_delivery_end(struct query *q, const struct series_key *key,
+			       struct view_delivery *row)
+{
+	memcpy(row->host, key->host, sizeof(row->host));
+	query_host_set(q, row->host);
+	memcpy(row->service, key->service, sizeof(row->service));
+	memcpy(row->event_type, key->route, sizeof(row->event_type));
+	memcpy(row->endpoint, key->peer, sizeof(row->endpoint));
+	row->p50 = hist_quantile(q->latency, 0.50);
+	row->p95 = hist_quantile(q->latency, 0.95);
+	row->p99 = hist_quantile(q->latency, 0.99);
+	row->max_ns = q->latency->max_ns;
+	row->has_wait = q->queue->count != 0;
+	row->wait_p99_ns = hist_quantile(q->queue, 0.99).value_ns;
+	row->window_s = q->window_s;
+	hist_clear(q->latency);
+	hist_clear(q->queue);
+}
+
+static uint64_t query_delivery_size(const struct view_delivery *row)
+{
+	return row->delivered + row->failed + row->dead_lettered;
+}
+
+static int query_by_size(const void *left, const void *right)
+{
+	const struct view_delivery *a = left, *b = right;
+	uint64_t size_a = query_delivery_size(a), size_b = query_delivery_size(b);
+
+	if (size_a != size_b)
+		return size_a < size_b ? 1 : -1;
+	if (a->attempts != b->attempts)
+		return a->attempts < b->attempts ? 1 : -1;
+	return strcmp(a->event_type, b->event_type);
+}
+
+static int query_deliveries(struct query *q, struct view *view)
+{
+	view->deliveries = calloc(q->count + 1, sizeof(*view->deliveries));
+	if (!view->deliveries)
+		return -ENOMEM;
+	qsort(q->choices, q->count, sizeof(*q->choices), query_by_group);
+	series_read_lock();
+	for (size_t i = 0; i < q->count;) {
+		const struct series_key *key = q->choices[i].key;
+		struct view_delivery *row = &view->deliveries[view->delivery_count++];
+
+		while (i < q->count && query_compare_group(q->choices[i].key, key) == 0)
+			query_delivery_add(q, &q->choices[i++], row);
+		query_delivery_end(q, key, row);
+	}
+	series_read_unlock();
+	qsort(view->deliveries, view->delivery_count, sizeof(*view->deliveries), query_by_size);
+	view->delivery_count = view_limit(view, view->delivery_count);
+	return 0;
+}
+
+static int query_series(struct query *q, struct view *view)
+{
+	int rc = query_choose(q);
+
+	if (rc)
+		return rc;
+	q->latency = calloc(1, sizeof(*q->latency));
+	q->queue = calloc(1, sizeof(*q->queue));
+	if (!q->latency || !q->queue)
+		return -ENOMEM;
+	return view->query.what == VIEW_ROUTES ? query_routes(q, view) : query_deliveries(q, view);
+}
+
+int view_query(const struct series_table *table, struct board *board, const char *host, wall_ns now,
+	       const struct view_query *query, struct view **view)
+{
+	struct query q = {.table = table, .ask = query, .host = host};
+	struct view *made = calloc(1, sizeof(*made));
+	int rc = 0;
+
+	if (!made)
+		return -ENOMEM;
+	made->query = *query;
+	made->at = now;
+	made->board = board ? board_ref(board) : NULL;
+	if (query->what == VIEW_ROUTES || query->what == VIEW_DELIVERIES) {
+		q.window_s = query_window_s(board, query->window);
+		rc = query_series(&q, made);
+	}
+	free(q.choices);
+	free(q.latency);
+	free(q.queue);
+	if (rc) {
+		view_free(made);
+		return rc;
+	}
+	*view = made;
+	return 0;
+}
