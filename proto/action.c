@@ -2,6 +2,7 @@
 #include "proto/action.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -27,7 +28,7 @@ int series_key_from_message(const Vow__V1__Series *message, struct series_key *k
 {
 	if (message->kind >= SERIES_KINDS || message->role >= SERIES_ROLES ||
 	    message->status_class >= CLASS_COUNT)
-		return diag_set(d, -EPROTO, NULL, NULL,
+		return diag_set(d, -EPROTO, "action", NULL,
 				"a series of unknown kind %u, role %u or class %u", message->kind,
 				message->role, message->status_class);
 	memset(key, 0, sizeof(*key));
@@ -41,10 +42,12 @@ int series_key_from_message(const Vow__V1__Series *message, struct series_key *k
 	return 0;
 }
 
-/* Infinity and NaN have no JSON and no meaning here. */
+/* A burn rate may come out of a division by nothing; readers (JSON among them) know only numbers. */
 static double action_finite(double value)
 {
-	return isfinite(value) ? value : 0;
+	if (isnan(value))
+		return 0;
+	return fmax(-DBL_MAX, fmin(DBL_MAX, value));
 }
 
 static void action_alert_to_message(const struct alert_action *alert, struct action_message *m)
@@ -107,14 +110,14 @@ static int action_alert_from_message(const Vow__V1__Alert *m, struct alert_actio
 {
 	if (m->from > ALERT_RESOLVED || m->to > ALERT_RESOLVED || m->severity > SEVERITY_PAGE ||
 	    m->n_evidence > ACTION_EVIDENCE)
-		return diag_set(d, -EPROTO, NULL, NULL,
+		return diag_set(d, -EPROTO, "action", NULL,
 				"an alert of unknown state, severity or shape");
 	for (unsigned i = 0; i < m->n_evidence; i++) {
 		const Vow__V1__Evidence *from = m->evidence[i];
 		struct action_evidence *to = &alert->evidence[i];
 
 		if (!from->series)
-			return diag_set(d, -EPROTO, NULL, NULL, "evidence without a series");
+			return diag_set(d, -EPROTO, "action", NULL, "evidence without a series");
 		if (series_key_from_message(from->series, &to->key, d))
 			return -EPROTO;
 		to->bad = from->bad;
@@ -161,7 +164,7 @@ int action_from_message(const Vow__V1__Action *message, struct action *action, s
 		read.kind = ACTION_SCALE;
 		action_scale_from_message(message->scale, &read.scale);
 	} else {
-		return diag_set(d, -EPROTO, NULL, NULL, "an action of unknown kind");
+		return diag_set(d, -EPROTO, "action", NULL, "an action of unknown kind");
 	}
 	if (rc == 0)
 		*action = read;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every codec of proto/ shares: packing into a buffer that grows, and unpacking from outside
- * within an arena. The only header with protobuf-c's types; codecs include it, nobody else. A
- * buffer or an arena belongs to one thread.
+ * within an arena. With proto/action.h the only header with protobuf-c's types; codecs (here and in
+ * view/) include it, nobody else. A buffer or an arena belongs to one thread.
  */
 #ifndef VOW_PROTO_MESSAGE_H
 #define VOW_PROTO_MESSAGE_H

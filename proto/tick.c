@@ -7,11 +7,11 @@
 #include "proto/tick.h"
 
 #include <errno.h>
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/action.h"
 #include "proto/message.h"
 #include "vow/v1/tick.pb-c.h"
 
@@ -52,26 +52,13 @@ void tick_begin(struct tick_writer *writer, wall_ns wall, dur_ns duration)
 /* protobuf-c's structs have no const; packing only reads. */
 #define TEXT(s) ((char *)(s))
 
-static Vow__V1__Series series_message(series_id id, const struct series_key *key)
-{
-	Vow__V1__Series series = VOW__V1__SERIES__INIT;
-
-	series.id = id;
-	series.service = TEXT(key->service);
-	series.kind = key->kind;
-	series.role = key->role;
-	series.method = TEXT(key->method);
-	series.route = TEXT(key->route);
-	series.peer = TEXT(key->peer);
-	series.status_class = key->status_class;
-	return series;
-}
-
 int tick_add_series(struct tick_writer *writer, series_id id, const struct series_key *key)
 {
-	Vow__V1__Series series = series_message(id, key), *one = &series;
+	Vow__V1__Series series, *one = &series;
 	Vow__V1__Tick tick = VOW__V1__TICK__INIT;
 
+	series_key_to_message(key, &series);
+	series.id = id;
 	tick.n_series = 1;
 	tick.series = &one;
 	return message_append(&writer->buffer, &tick.base);
@@ -131,92 +118,16 @@ int tick_add_total(struct tick_writer *writer, const char *collector, const char
 	return message_append(&writer->buffer, &tick.base);
 }
 
-/* A burn rate may come out of a division by nothing; readers (JSON among them) know only numbers. */
-static double number(double value)
-{
-	if (isnan(value))
-		return 0;
-	return fmax(-DBL_MAX, fmin(DBL_MAX, value));
-}
-
-static Vow__V1__Alert alert_message(const struct alert_action *alert)
-{
-	Vow__V1__Alert message = VOW__V1__ALERT__INIT;
-
-	message.objective = TEXT(alert->objective);
-	message.fingerprint = TEXT(alert->fingerprint);
-	message.from = alert->from;
-	message.to = alert->to;
-	message.severity = alert->severity;
-	message.since_unix_ns = alert->since;
-	message.burn_long = number(alert->burn_long);
-	message.burn_short = number(alert->burn_short);
-	message.good = alert->good;
-	message.bad = alert->bad;
-	message.confidence = number(alert->confidence);
-	message.budget_left_ratio = number(alert->budget_left_ratio);
-	message.reason = TEXT(alert->reason);
-	return message;
-}
-
-static Vow__V1__Scale scale_message(const struct scale_action *scale)
-{
-	Vow__V1__Scale message = VOW__V1__SCALE__INIT;
-
-	message.scaler = TEXT(scale->scaler);
-	message.from = scale->from;
-	message.to = scale->to;
-	message.value = number(scale->value);
-	message.target = number(scale->target);
-	message.wanted = scale->wanted;
-	message.limited_by = TEXT(scale->limited_by);
-	message.reason = TEXT(scale->reason);
-	return message;
-}
-
-static int append_action(struct tick_writer *writer, Vow__V1__Action *action)
-{
-	Vow__V1__Tick tick = VOW__V1__TICK__INIT;
-
-	tick.n_actions = 1;
-	tick.actions = &action;
-	return message_append(&writer->buffer, &tick.base);
-}
-
-static int append_alert(struct tick_writer *writer, Vow__V1__Action *action,
-			const struct alert_action *alert)
-{
-	Vow__V1__Evidence evidence[ACTION_EVIDENCE], *evidences[ACTION_EVIDENCE];
-	Vow__V1__Series series[ACTION_EVIDENCE];
-	Vow__V1__Alert message = alert_message(alert);
-
-	for (unsigned i = 0; i < alert->evidence_count; i++) {
-		series[i] = series_message(0, &alert->evidence[i].key);
-		vow__v1__evidence__init(&evidence[i]);
-		evidence[i].series = &series[i];
-		evidence[i].bad = alert->evidence[i].bad;
-		evidence[i].count = alert->evidence[i].count;
-		evidences[i] = &evidence[i];
-	}
-	message.n_evidence = alert->evidence_count;
-	message.evidence = evidences;
-	action->what_case = VOW__V1__ACTION__WHAT_ALERT;
-	action->alert = &message;
-	return append_action(writer, action);
-}
-
 int tick_add_action(struct tick_writer *writer, const struct action *action)
 {
-	Vow__V1__Action message = VOW__V1__ACTION__INIT;
-	Vow__V1__Scale scale;
+	struct action_message message;
+	Vow__V1__Action *one = &message.action;
+	Vow__V1__Tick tick = VOW__V1__TICK__INIT;
 
-	message.at_unix_ns = action->at;
-	if (action->kind == ACTION_ALERT)
-		return append_alert(writer, &message, &action->alert);
-	scale = scale_message(&action->scale);
-	message.what_case = VOW__V1__ACTION__WHAT_SCALE;
-	message.scale = &scale;
-	return append_action(writer, &message);
+	action_to_message(action, &message);
+	tick.n_actions = 1;
+	tick.actions = &one;
+	return message_append(&writer->buffer, &tick.base);
 }
 
 int tick_end(struct tick_writer *writer, const uint8_t **bytes, size_t *size)
@@ -235,32 +146,12 @@ static int refuse(struct diag *d, const char *what, uint64_t value)
 
 #define text_take(field, text) series_text_set(field, sizeof(field), text, strlen(text))
 
-static int key_take(struct series_key *key, const Vow__V1__Series *series, struct diag *d)
-{
-	if (series->kind >= SERIES_KINDS)
-		return refuse(d, "unknown kind of series", series->kind);
-	if (series->role >= SERIES_ROLES)
-		return refuse(d, "unknown role of a series", series->role);
-	if (series->status_class >= CLASS_COUNT)
-		return refuse(d, "unknown status class", series->status_class);
-	*key = (struct series_key){
-		.kind = (uint8_t)series->kind,
-		.role = (uint8_t)series->role,
-		.status_class = (uint8_t)series->status_class,
-	};
-	text_take(key->service, series->service);
-	text_take(key->method, series->method);
-	text_take(key->route, series->route);
-	text_take(key->peer, series->peer);
-	return 0;
-}
-
 static int read_series(const Vow__V1__Tick *tick, const struct tick_visitor *visitor, void *arg,
 		       struct diag *d)
 {
 	for (size_t i = 0; i < tick->n_series; i++) {
 		struct series_key key;
-		int rc = key_take(&key, tick->series[i], d);
+		int rc = series_key_from_message(tick->series[i], &key, d);
 
 		if (!rc && visitor->series)
 			rc = visitor->series(arg, tick->series[i]->id, &key);
@@ -322,80 +213,12 @@ static int read_total(const Vow__V1__Total *message, const struct tick_visitor *
 	return visitor->total(arg, collector, reason[0] ? reason : NULL, message->total);
 }
 
-static int evidence_take(struct alert_action *alert, const Vow__V1__Alert *message, struct diag *d)
-{
-	if (message->n_evidence > ACTION_EVIDENCE)
-		return refuse(d, "more evidence than an alert carries", message->n_evidence);
-	for (size_t i = 0; i < message->n_evidence; i++) {
-		const Vow__V1__Evidence *evidence = message->evidence[i];
-		int rc;
-
-		if (!evidence->series)
-			return diag_set(d, -EPROTO, "tick", NULL, "evidence without a series");
-		rc = key_take(&alert->evidence[i].key, evidence->series, d);
-		if (rc)
-			return rc;
-		alert->evidence[i].bad = evidence->bad;
-		alert->evidence[i].count = evidence->count;
-	}
-	alert->evidence_count = (unsigned)message->n_evidence;
-	return 0;
-}
-
-static int alert_take(struct alert_action *alert, const Vow__V1__Alert *message, struct diag *d)
-{
-	if (message->from > ALERT_RESOLVED || message->to > ALERT_RESOLVED)
-		return refuse(d, "unknown state of an alert",
-			      message->from > ALERT_RESOLVED ? message->from : message->to);
-	if (message->severity > SEVERITY_PAGE)
-		return refuse(d, "unknown severity", message->severity);
-	alert->from = (enum alert_state)message->from;
-	alert->to = (enum alert_state)message->to;
-	alert->severity = (enum severity)message->severity;
-	alert->since = message->since_unix_ns;
-	alert->burn_long = number(message->burn_long);
-	alert->burn_short = number(message->burn_short);
-	alert->good = message->good;
-	alert->bad = message->bad;
-	alert->confidence = number(message->confidence);
-	alert->budget_left_ratio = number(message->budget_left_ratio);
-	text_take(alert->objective, message->objective);
-	text_take(alert->fingerprint, message->fingerprint);
-	text_take(alert->reason, message->reason);
-	return evidence_take(alert, message, d);
-}
-
-static void scale_take(struct scale_action *scale, const Vow__V1__Scale *message)
-{
-	scale->from = message->from;
-	scale->to = message->to;
-	scale->value = number(message->value);
-	scale->target = number(message->target);
-	scale->wanted = message->wanted;
-	text_take(scale->scaler, message->scaler);
-	text_take(scale->limited_by, message->limited_by);
-	text_take(scale->reason, message->reason);
-}
-
 static int read_action(const Vow__V1__Action *message, const struct tick_visitor *visitor,
 		       void *arg, struct diag *d)
 {
-	struct action action = {.at = message->at_unix_ns};
-	int rc = 0;
+	struct action action;
+	int rc = action_from_message(message, &action, d);
 
-	switch (message->what_case) {
-	case VOW__V1__ACTION__WHAT_ALERT:
-		action.kind = ACTION_ALERT;
-		rc = alert_take(&action.alert, message->alert, d);
-		break;
-	case VOW__V1__ACTION__WHAT_SCALE:
-		action.kind = ACTION_SCALE;
-		scale_take(&action.scale, message->scale);
-		break;
-	case VOW__V1__ACTION__WHAT__NOT_SET:
-	default: /* the decoder's number, so from outside */
-		rc = refuse(d, "unknown action", message->what_case);
-	}
 	if (rc)
 		return rc;
 	return visitor->action ? visitor->action(arg, &action) : 0;
