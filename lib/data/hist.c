@@ -234,14 +234,8 @@ ssize_t hist_delta_pack(const struct hist_delta *d, uint8_t *buf, size_t cap)
 	return packer.err ? packer.err : packer.p - buf;
 }
 
-struct packed {
-	uint64_t count, sum_ns, max_ns;
-	uint32_t low, high; /* occupied slots lie in [low, high) */
-	const uint8_t *slots; /* behind the head */
-};
-
 /* Reads the next occupied slot, which lies at or behind *slot: 0 or -EPROTO. */
-static inline int packed_slot_next(const uint8_t **p, const uint8_t *end, uint32_t *slot,
+static inline int packed_entry_get(const uint8_t **p, const uint8_t *end, uint32_t *slot,
 				   uint64_t *count)
 {
 	uint64_t entry, gap;
@@ -264,47 +258,56 @@ static inline int packed_slot_next(const uint8_t **p, const uint8_t *end, uint32
 	return 0;
 }
 
-/* Reads the head and checks everything: 0, -EPROTO or -ENOTSUP. */
-static int packed_check(const uint8_t *bytes, size_t size, struct packed *packed)
+int hist_packed_open(struct hist_packed *packed, const uint8_t *bytes, size_t size)
 {
-	const uint8_t *p = bytes, *end = bytes + size;
-	uint64_t scale, left;
+	struct hist_packed result = {.low = HIST_SLOTS, .end = bytes + size};
+	const uint8_t *p = bytes;
+	uint64_t scale, left, count;
 	uint32_t slot = 0;
 
-	if (varint_get(&p, end, &scale) < 0 || varint_get(&p, end, &packed->count) < 0 ||
-	    varint_get(&p, end, &packed->sum_ns) < 0 || varint_get(&p, end, &packed->max_ns) < 0)
+	if (varint_get(&p, result.end, &scale) < 0 ||
+	    varint_get(&p, result.end, &result.count) < 0 ||
+	    varint_get(&p, result.end, &result.sum_ns) < 0 ||
+	    varint_get(&p, result.end, &result.max_ns) < 0)
 		return -EPROTO;
 	if (scale != HIST_SCALE)
 		return scale < HIST_SCALE ? -ENOTSUP : -EPROTO;
-	packed->slots = p;
-	packed->low = HIST_SLOTS;
-	packed->high = 0;
-	for (left = packed->count; p < end; slot++) {
-		uint64_t count;
-
-		if (packed_slot_next(&p, end, &slot, &count) < 0 || count > left)
+	result.next = p;
+	for (left = result.count; p < result.end; slot++) {
+		if (packed_entry_get(&p, result.end, &slot, &count) < 0 || count > left)
 			return -EPROTO;
 		left -= count;
-		if (!packed->high)
-			packed->low = slot;
-		packed->high = slot + 1;
+		if (!result.high)
+			result.low = slot;
+		result.high = slot + 1;
 	}
 	if (left)
 		return -EPROTO;
-	if (!packed->count)
-		return packed->sum_ns || packed->max_ns ? -EPROTO : 0;
-	if (hist_slot(packed->max_ns) != packed->high - 1 || packed->sum_ns < packed->max_ns ||
-	    packed->sum_ns > (unsigned __int128)packed->max_ns * packed->count)
+	if (!result.count && (result.sum_ns || result.max_ns))
 		return -EPROTO;
+	if (result.count &&
+	    (hist_slot(result.max_ns) != result.high - 1 || result.sum_ns < result.max_ns ||
+	     result.sum_ns > (unsigned __int128)result.max_ns * result.count))
+		return -EPROTO;
+	*packed = result;
 	return 0;
+}
+
+bool hist_packed_next(struct hist_packed *packed, uint32_t *slot, uint64_t *count)
+{
+	if (packed->next >= packed->end ||
+	    packed_entry_get(&packed->next, packed->end, &packed->slot, count) < 0)
+		return false;
+	*slot = packed->slot++;
+	return true;
 }
 
 int hist_merge_packed(struct hist *into, const uint8_t *bytes, size_t size)
 {
-	struct packed packed;
-	const uint8_t *p;
-	uint32_t slot = 0;
-	int rc = packed_check(bytes, size, &packed);
+	struct hist_packed packed;
+	uint64_t count;
+	uint32_t slot;
+	int rc = hist_packed_open(&packed, bytes, size);
 
 	if (rc < 0 || !packed.count)
 		return rc;
@@ -312,22 +315,16 @@ int hist_merge_packed(struct hist *into, const uint8_t *bytes, size_t size)
 		return -EOVERFLOW;
 	hist_widen(into, packed.low, packed.high);
 	hist_totals_add(into, packed.count, packed.sum_ns, packed.max_ns);
-	for (p = packed.slots; p < bytes + size; slot++) {
-		uint64_t count;
-
-		/* Cannot fail: packed_check() read the same bytes; stopping is for the compiler. */
-		if (packed_slot_next(&p, bytes + size, &slot, &count) < 0)
-			break;
+	while (hist_packed_next(&packed, &slot, &count))
 		into->slots[slot] += count;
-	}
 	return 0;
 }
 
 int hist_packed_totals(const uint8_t *bytes, size_t size, uint64_t *count, uint64_t *sum_ns,
 		       uint64_t *max_ns)
 {
-	struct packed packed;
-	int rc = packed_check(bytes, size, &packed);
+	struct hist_packed packed;
+	int rc = hist_packed_open(&packed, bytes, size);
 
 	if (rc < 0)
 		return rc;

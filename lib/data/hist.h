@@ -152,11 +152,26 @@ void hist_count_below(const struct hist *h, uint64_t ns, uint64_t *surely, uint6
 ssize_t hist_pack(const struct hist *h, uint8_t *buf, size_t cap);
 ssize_t hist_delta_pack(const struct hist_delta *d, uint8_t *buf, size_t cap);
 
+/* Packed bytes that were checked, read slot by slot; the bytes stay the caller's. */
+struct hist_packed {
+	uint64_t count, sum_ns, max_ns;
+	uint32_t low, high; /* occupied slots lie in [low, high); high == 0: none */
+	uint32_t slot; /* from here on hist_packed_next() goes on */
+	const uint8_t *next, *end;
+};
+
 /*
- * Adds packed bytes from outside into h after checking all of them: 0, or with h unchanged
- * -EPROTO when they are not a packed histogram whose counts add up to count and whose last slot
- * holds max_ns, -EOVERFLOW when the merged count would not fit. Scales 0..6 are well formed but
- * refused with -ENOTSUP in this version.
+ * Checks all of bytes from outside: 0, or with packed unchanged -EPROTO when they are not a packed
+ * histogram whose counts add up to count and whose last slot holds max_ns. Scales 0..6 are well
+ * formed but refused with -ENOTSUP in this version.
+ */
+int hist_packed_open(struct hist_packed *packed, const uint8_t *bytes, size_t size);
+/* The next occupied slot, lowest first, with its count (> 0); false behind the last. */
+bool hist_packed_next(struct hist_packed *packed, uint32_t *slot, uint64_t *count);
+
+/*
+ * hist_packed_open(), then adds all of it into h: 0, or with h unchanged what open says, or
+ * -EOVERFLOW when the merged count would not fit.
  */
 int hist_merge_packed(struct hist *into, const uint8_t *bytes, size_t size);
 

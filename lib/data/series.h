@@ -4,9 +4,13 @@
  * combination of host, service, kind, role, method, route, peer and status class.
  *
  * One writer thread adds series, records observations and turns the tick; any number of reader
- * threads look windows up under RCU and never make the writer wait. What readers see is what the
- * last tick published. Memory is bounded by the cap given at init; beyond it, observations go to
- * the series "{other}" of the same service, kind, role and status class, so counts stay exact.
+ * threads look windows up under RCU, without ever waiting. What readers see is what the last tick
+ * published. The tick waits for read sections that were already open at the tick before, so keep
+ * them short and free of blocking calls.
+ *
+ * Memory is bounded by the cap given at init; beyond it, observations go to the series "{other}" of
+ * the same host, service, kind, role and status class (and when there are too many of these as
+ * well, of the service "{other}" of no host), so counts stay exact.
  */
 #ifndef VOW_LIB_DATA_SERIES_H
 #define VOW_LIB_DATA_SERIES_H
@@ -86,17 +90,22 @@ typedef unsigned (*series_thresholds_fn)(void *arg, const struct series_key *key
 					 dur_ns thresholds[SERIES_THRESHOLDS]);
 
 struct series_table_options {
-	size_t series_max; /* 0: 4096 */
+	/* 0: 4096. A quarter of it and 70 more may be added as "{other}" series. */
+	size_t series_max;
 	series_thresholds_fn thresholds; /* may be NULL */
 	void *thresholds_arg;
 };
 
+/* NULL when memory lacks. Free it on the writer thread when no reader is left. */
 struct series_table *series_table_new(const struct series_table_options *options);
 void series_table_free(struct series_table *table);
 
 /* ---- writer thread --------------------------------------------------------------------------- */
 
-/* Finds or creates. At the cap: the "{other}" series. NULL only when memory lacks. */
+/*
+ * Finds or creates. At the cap: the "{other}" series. NULL only when memory lacks. Kind, role and
+ * status class must be in range: who reads them from outside checks them.
+ */
 struct series *series_get(struct series_table *table, const struct series_key *key);
 
 /*
@@ -106,7 +115,12 @@ struct series *series_get(struct series_table *table, const struct series_key *k
 #define SERIES_NO_QUEUE UINT64_MAX
 void series_record(struct series *s, dur_ns latency_ns, dur_ns queue_ns);
 
-/* Adds what came already summed: packed histograms (queue may be NULL, 0) and exact counts. */
+/*
+ * Adds what came already summed: packed histograms (queue may be NULL, 0) and exact counts, bad[]
+ * in the order of series_thresholds_of(). 0, or with nothing added: what hist_packed_open() says;
+ * -EPROTO when counts->count is not the histogram's, or errors, bad or the queue's count is above
+ * it; -EOVERFLOW (over UINT32_MAX in one bucket and tick); -ENOMEM.
+ */
 int series_merge_packed(struct series *s, const uint8_t *hist, size_t hist_size,
 			const uint8_t *queue, size_t queue_size,
 			const struct series_counts *counts);
@@ -126,8 +140,13 @@ typedef void (*series_delta_fn)(void *arg, const struct series_delta *delta);
 /*
  * Ends the tick that covers (the previous call's now, now]: hands the delta of every series that
  * changed to fn (may be NULL), in order of id, files it under the windows, publishes windows and
- * totals to readers, and starts the next tick empty. O(series that changed or have data leaving a
+ * totals to readers, and starts the next tick empty. O(series that changed or have data in a
  * window).
+ *
+ * The table's seconds are counted from the first tick, now rounded to the nearest: a tick that is
+ * late or early by less than half a second still gets a second of its own, one that is later leaves
+ * seconds empty, and one within the same second adds to it. A series for whose window memory lacks
+ * is left out and keeps its observations for the next tick.
  */
 void series_tick(struct series_table *table, mono_ns now, series_delta_fn fn, void *arg);
 
@@ -136,7 +155,7 @@ void series_thresholds_reload(struct series_table *table);
 
 /*
  * For recovery: adds packed totals (since the agent first started) without touching windows or
- * the current tick.
+ * the current tick; readers see them at once. Errors as series_merge_packed().
  */
 int series_restore_total(struct series *s, const uint8_t *hist, size_t hist_size,
 			 const uint8_t *queue, size_t queue_size,
@@ -164,19 +183,31 @@ series_id series_id_of(const struct series *s);
 
 /*
  * Adds what the window held at the last tick into latency, queue (either may be NULL) and counts
- * (may be NULL). Ticks older than the window's grain count whole: 1 s for 10 s, 5 s for 1 min,
- * 30 s for 5 min, 5 min for 1 h.
+ * (may be NULL; bad[] in the order of series_thresholds_of(), a threshold counting from when it
+ * was first watched). A window ends with the newest tick. Where it begins it counts whole grains:
+ * 1 s for 10 s, 5 s for 1 min, 30 s for 5 min, 5 min for 1 h, so that it is up to a grain longer
+ * than its name; series_window_span() is what rates are to be divided by. 1 to 30 us.
+ *
+ * A reader that is stopped for longer than a second inside this call may miss the oldest grain.
  */
 void series_window_add(const struct series_table *table, const struct series *s,
 		       enum series_window window, struct hist *latency, struct hist *queue,
 		       struct series_counts *counts);
 
+/*
+ * The time that a window covers as of the last tick: its length, up to a grain more, or less while
+ * the table is younger. For SERIES_TOTAL the time since the first tick. 0 before the first.
+ */
+dur_ns series_window_span(const struct series_table *table, enum series_window window);
+
 /* Thresholds this series watches; returns how many. */
 unsigned series_thresholds_of(const struct series *s, dur_ns thresholds[SERIES_THRESHOLDS]);
 
-/* Bytes of heap that the table holds, for `vow status`. */
+/* Bytes that the table held at the last tick, pages never touched included; for `vow status`. */
 size_t series_table_bytes(const struct series_table *table);
 /* Observations that went to an "{other}" series because the table was full. */
 uint64_t series_other_total(const struct series_table *table);
+/* Observations that were not recorded, or left a window or a total early, for lack of memory. */
+uint64_t series_unrecorded_total(const struct series_table *table);
 
 #endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/data/series_key.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *const class_names[CLASS_COUNT] = {"ok",  "1xx", "2xx",  "3xx",
+						     "4xx", "5xx", "error"};
+static const char *const kind_names[SERIES_KINDS] = {"http", "app", "delivery", "attempt", "job"};
+static const char *const role_names[SERIES_ROLES] = {"server", "client"};
+
+static const struct {
+	const char *name;
+	dur_ns length;
+} windows[WINDOW_COUNT] = {
+	[WINDOW_10S] = {"10s", 10 * NS_PER_S}, [WINDOW_1M] = {"1m", NS_PER_MIN},
+	[WINDOW_5M] = {"5m", 5 * NS_PER_MIN},  [WINDOW_1H] = {"1h", NS_PER_H},
+	[SERIES_TOTAL] = {"total", 0},
+};
+
+enum series_class series_class_of(uint16_t status)
+{
+	if (status == 0)
+		return CLASS_OK;
+	if (status < 100 || status > 599)
+		return CLASS_ERROR;
+	return (enum series_class)(CLASS_1XX + status / 100 - 1);
+}
+
+bool series_class_is_error(enum series_role role, enum series_class status_class)
+{
+	return status_class == CLASS_5XX || status_class == CLASS_ERROR ||
+	       (status_class == CLASS_4XX && role == SERIES_CLIENT);
+}
+
+const char *series_class_name(enum series_class status_class)
+{
+	return status_class < CLASS_COUNT ? class_names[status_class] : "?";
+}
+
+const char *series_kind_name(enum series_kind kind)
+{
+	return kind < SERIES_KINDS ? kind_names[kind] : "?";
+}
+
+const char *series_role_name(enum series_role role)
+{
+	return role < SERIES_ROLES ? role_names[role] : "?";
+}
+
+dur_ns series_window_length(enum series_window window)
+{
+	return window < WINDOW_COUNT ? windows[window].length : 0;
+}
+
+int series_window_parse(const char *text, enum series_window *window)
+{
+	for (unsigned i = 0; i < WINDOW_COUNT; i++)
+		if (strcmp(text, windows[i].name) == 0) {
+			*window = (enum series_window)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+/* ---- text from outside -------------------------------------------------------------------------- */
+
+/*
+ * Length of the UTF-8 character at text, 0 when there is none: no overlong forms, no surrogates,
+ * nothing beyond U+10FFFF (RFC 3629), and no control characters, C1 included.
+ */
+static size_t utf8_length(const uint8_t *text, size_t left)
+{
+	static const struct {
+		uint8_t mask, lead;
+		uint32_t least;
+	} forms[] = {
+		{0x80, 0x00, 0x20}, {0xe0, 0xc0, 0xa0}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+
+	for (size_t n = 1; n <= ARRAY_LEN(forms); n++) {
+		uint32_t code = text[0] & (uint8_t)~forms[n - 1].mask;
+
+		if ((text[0] & forms[n - 1].mask) != forms[n - 1].lead)
+			continue;
+		if (n > left)
+			return 0;
+		for (size_t i = 1; i < n; i++) {
+			if ((text[i] & 0xc0) != 0x80)
+				return 0;
+			code = code << 6 | (text[i] & 0x3f);
+		}
+		if (code < forms[n - 1].least || code == 0x7f || code > 0x10ffff ||
+		    (code >= 0xd800 && code < 0xe000))
+			return 0;
+		return n;
+	}
+	return 0;
+}
+
+void series_text_set(char *field, size_t room, const char *text, size_t length)
+{
+	const uint8_t *in = (const uint8_t *)text;
+	size_t used = 0;
+
+	memset(field, 0, room);
+	for (size_t at = 0; at < length;) {
+		size_t n = utf8_length(in + at, length - at);
+
+		/* Cut between characters, not within one. */
+		if (used + (n ? n : 1) >= room)
+			return;
+		if (n)
+			memcpy(field + used, in + at, n);
+		else
+			field[used] = '?';
+		n = n ? n : 1;
+		used += n;
+		at += n;
+	}
+}
+
+/* ---- keys --------------------------------------------------------------------------------------- */
+
+#define field_copy(to, from) memcpy((to), (from), strnlen((from), sizeof(to) - 1))
+
+void series_key_copy(struct series_key *to, const struct series_key *from)
+{
+	memset(to, 0, sizeof(*to));
+	field_copy(to->host, from->host);
+	field_copy(to->service, from->service);
+	field_copy(to->method, from->method);
+	field_copy(to->route, from->route);
+	field_copy(to->peer, from->peer);
+	to->kind = from->kind;
+	to->role = from->role;
+	to->status_class = from->status_class;
+}
+
+/* The product of two 64-bit words has 128 bits; both halves together depend on every bit. */
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Folds a field word by word up to its end; its length goes in, so that fields don't run together. */
+static uint64_t field_hash(uint64_t hash, const char *field, size_t size)
+{
+	size_t length = strnlen(field, size);
+
+	for (size_t at = 0; at < length; at += sizeof(uint64_t)) {
+		uint64_t word;
+
+		memcpy(&word, field + at, sizeof(word));
+		hash = mix(hash ^ word, UINT64_C(0x9e3779b97f4a7c15));
+	}
+	return mix(hash ^ length, UINT64_C(0xd6e8feb86659fd93));
+}
+
+uint64_t series_key_hash(const struct series_key *key, uint64_t seed)
+{
+	uint64_t hash = seed ^ (uint64_t)(key->kind << 16 | key->role << 8 | key->status_class);
+
+	hash = field_hash(hash, key->host, sizeof(key->host));
+	hash = field_hash(hash, key->service, sizeof(key->service));
+	hash = field_hash(hash, key->method, sizeof(key->method));
+	hash = field_hash(hash, key->route, sizeof(key->route));
+	return field_hash(hash, key->peer, sizeof(key->peer));
+}
+
+bool series_key_equal(const struct series_key *a, const struct series_key *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/data/window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/data/rcu.h"
+#include "lib/data/varint.h"
+
+struct window_slot {
+	const struct window_thresholds *thresholds;
+	uint32_t start; /* holds the seconds start + 1 ... start + length */
+	uint32_t length; /* of a total: start is 0 */
+	uint32_t counts_size, hist_size, queue_size;
+	uint8_t bytes[]; /* counts as varints (count, errors, bad...), packed histograms */
+};
+
+struct window_garbage {
+	struct window_garbage *next;
+	void *what;
+};
+
+static const struct tier {
+	uint32_t grain; /* seconds in a slot */
+	uint32_t reach; /* seconds in the window */
+	uint32_t first; /* of the entries in window_rings */
+	uint32_t entries; /* a slot's entry: its number in the tier modulo this */
+} tiers[WINDOW_TIERS] = {{1, 10, 0, 11}, {5, 60, 11, 13}, {30, 300, 24, 11}, {300, 3600, 35, 13}};
+
+#define SECOND_MAX UINT32_MAX
+
+/* ---- slots ------------------------------------------------------------------------------------ */
+
+void window_bad_add(const struct window_thresholds *from, const uint64_t *bad,
+		    const struct window_thresholds *to, uint64_t into[SERIES_THRESHOLDS])
+{
+	for (unsigned i = 0; i < from->count; i++)
+		for (unsigned k = 0; k < to->count; k++)
+			if (from == to ? i == k : from->ns[i] == to->ns[k])
+				into[k] += bad[i];
+}
+
+static size_t slot_bytes(const struct window_slot *slot)
+{
+	return sizeof(*slot) + slot->counts_size + slot->hist_size + slot->queue_size;
+}
+
+static struct window_slot *slot_new(struct window_work *work, uint32_t start, uint32_t length,
+				    const struct window_content *content)
+{
+	uint8_t counts[(2 + SERIES_THRESHOLDS) * VARINT_MAX], *p = counts;
+	struct window_slot *slot;
+
+	p = varint_put(p, content->counts.count);
+	p = varint_put(p, content->counts.errors);
+	for (unsigned i = 0; i < content->thresholds->count; i++)
+		p = varint_put(p, content->counts.bad[i]);
+	slot = malloc(sizeof(*slot) + (size_t)(p - counts) + content->hist_size +
+		      content->queue_size);
+	if (!slot)
+		return NULL;
+	*slot = (struct window_slot){.thresholds = content->thresholds,
+				     .start = start,
+				     .length = length,
+				     .counts_size = (uint32_t)(p - counts),
+				     .hist_size = (uint32_t)content->hist_size,
+				     .queue_size = (uint32_t)content->queue_size};
+	memcpy(slot->bytes, counts, slot->counts_size);
+	memcpy(slot->bytes + slot->counts_size, content->hist, content->hist_size);
+	if (content->queue_size)
+		memcpy(slot->bytes + slot->counts_size + slot->hist_size, content->queue,
+		       content->queue_size);
+	work->bytes += slot_bytes(slot);
+	return slot;
+}
+
+static struct series_counts slot_counts(const struct window_slot *slot)
+{
+	struct series_counts counts = {0};
+	const uint8_t *p = slot->bytes, *end = p + slot->counts_size;
+	uint64_t *fields[2 + SERIES_THRESHOLDS] = {&counts.count, &counts.errors};
+	unsigned n = 2 + slot->thresholds->count;
+
+	for (unsigned i = 2; i < n; i++)
+		fields[i] = &counts.bad[i - 2];
+	for (unsigned i = 0; i < n; i++)
+		(void)varint_get(&p, end, fields[i]); /* slot_new() wrote them */
+	return counts;
+}
+
+void window_slot_add(const struct window_slot *slot, const struct window_thresholds *as,
+		     struct hist *latency, struct hist *queue, struct series_counts *counts)
+{
+	const uint8_t *hist = slot->bytes + slot->counts_size;
+
+	/* Neither can fail: slots hold what hist_pack() wrote. */
+	if (latency)
+		(void)hist_merge_packed(latency, hist, slot->hist_size);
+	if (queue && slot->queue_size)
+		(void)hist_merge_packed(queue, hist + slot->hist_size, slot->queue_size);
+	if (counts) {
+		struct series_counts add = slot_counts(slot);
+
+		counts->count += add.count;
+		counts->errors += add.errors;
+		window_bad_add(slot->thresholds, add.bad, as, counts->bad);
+	}
+}
+
+/* ---- the writer's sums -------------------------------------------------------------------------- */
+
+static void work_clear(struct window_work *work)
+{
+	hist_clear(&work->latency);
+	hist_clear(&work->queue);
+	work->counts = (struct series_counts){0};
+}
+
+static void work_add(struct window_work *work, const struct window_slot *slot,
+		     const struct window_thresholds *as)
+{
+	window_slot_add(slot, as, &work->latency, &work->queue, &work->counts);
+}
+
+/* Adds content after checking it: its bytes may come from outside. The sums are undefined on error. */
+static int work_add_content(struct window_work *work, const struct window_content *content)
+{
+	int rc = hist_merge_packed(&work->latency, content->hist, content->hist_size);
+
+	if (!rc && content->queue_size)
+		rc = hist_merge_packed(&work->queue, content->queue, content->queue_size);
+	if (rc < 0)
+		return rc;
+	work->counts.count += content->counts.count;
+	work->counts.errors += content->counts.errors;
+	for (unsigned i = 0; i < content->thresholds->count; i++)
+		work->counts.bad[i] += content->counts.bad[i];
+	return 0;
+}
+
+/* The sums as a slot; NULL when memory lacks. */
+static struct window_slot *work_slot(struct window_work *work, uint32_t start, uint32_t length,
+				     const struct window_thresholds *thresholds)
+{
+	struct window_content content = {.thresholds = thresholds,
+					 .hist = work->hist_bytes,
+					 .queue = work->queue_bytes,
+					 .counts = work->counts};
+	ssize_t size = hist_pack(&work->latency, work->hist_bytes, sizeof(work->hist_bytes));
+
+	if (size < 0)
+		return NULL;
+	content.hist_size = (size_t)size;
+	if (work->queue.count) {
+		size = hist_pack(&work->queue, work->queue_bytes, sizeof(work->queue_bytes));
+		if (size < 0)
+			return NULL;
+		content.queue_size = (size_t)size;
+	}
+	return slot_new(work, start, length, &content);
+}
+
+/* ---- garbage ------------------------------------------------------------------------------------ */
+
+static void garbage_add(struct window_work *work, void *what)
+{
+	struct window_garbage *item = malloc(sizeof(*item));
+
+	if (!item) {
+		/* No room to remember it: wait for the readers now. */
+		rcu_wait();
+		free(what);
+		return;
+	}
+	item->what = what;
+	item->next = work->garbage;
+	work->garbage = item;
+}
+
+static void slot_retire(struct window_work *work, struct window_slot *slot)
+{
+	if (!slot)
+		return;
+	work->bytes -= slot_bytes(slot);
+	garbage_add(work, slot);
+}
+
+void window_sweep(struct window_work *work)
+{
+	if (!work->garbage)
+		return;
+	rcu_wait();
+	while (work->garbage) {
+		struct window_garbage *item = work->garbage;
+
+		work->garbage = item->next;
+		free(item->what);
+		free(item);
+	}
+}
+
+/* ---- rings: filing, folding, expiring ----------------------------------------------------------- */
+
+static struct window_slot **ring_entry(struct window_rings *rings, unsigned t, uint32_t start)
+{
+	return &rings->slots[tiers[t].first + start / tiers[t].grain % tiers[t].entries];
+}
+
+static uint32_t total_end(const struct window *window)
+{
+	return window->total ? window->total->length : 0;
+}
+
+/* Takes a slot out for good. What is not yet folded then can only be so for lack of memory. */
+static void slot_drop(struct window_work *work, const struct window *window, unsigned t,
+		      struct window_slot *slot)
+{
+	bool unfolded = t + 1 < WINDOW_TIERS && slot->start >= window->rings->folded[t + 1];
+
+	if (unfolded || (t == 0 && slot->start >= total_end(window)))
+		work->lost_total += slot_counts(slot).count;
+	slot_retire(work, slot);
+}
+
+/* Puts a slot in its entry, instead of an older one or of its own smaller self. */
+static void ring_put(struct window_work *work, struct window *window, unsigned t,
+		     struct window_slot *slot)
+{
+	struct window_slot **entry = ring_entry(window->rings, t, slot->start);
+	struct window_slot *old = *entry;
+
+	rcu_publish(*entry, slot);
+	if (old && old->start == slot->start)
+		slot_retire(work, old);
+	else if (old)
+		slot_drop(work, window, t, old);
+}
+
+static int rings_need(struct window_work *work, struct window *window, uint32_t second)
+{
+	struct window_rings *rings;
+
+	if (window->rings)
+		return 0;
+	rings = calloc(1, sizeof(*rings));
+	if (!rings)
+		return -ENOMEM;
+	for (unsigned t = 1; t < WINDOW_TIERS; t++)
+		rings->folded[t] = (second - 1) / tiers[t].grain * tiers[t].grain;
+	work->bytes += sizeof(*rings);
+	rcu_publish(window->rings, rings);
+	return 0;
+}
+
+int window_file(struct window_work *work, struct window *window, uint32_t second,
+		const struct window_content *content)
+{
+	uint32_t start = second - 1;
+	struct window_slot *slot, *same;
+	int rc = rings_need(work, window, second);
+
+	if (rc < 0)
+		return rc;
+	same = *ring_entry(window->rings, 0, start);
+	if (same && same->start == start) {
+		work_clear(work);
+		work_add(work, same, content->thresholds);
+		rc = work_add_content(work, content);
+		if (rc < 0)
+			return rc;
+		slot = work_slot(work, start, 1, content->thresholds);
+	} else {
+		slot = slot_new(work, start, 1, content);
+	}
+	if (!slot)
+		return -ENOMEM;
+	ring_put(work, window, 0, slot);
+	return 0;
+}
+
+/* First slot of tier t with start >= from and an end <= until; SECOND_MAX when there is none. */
+static uint32_t tier_earliest(const struct window_rings *rings, unsigned t, uint32_t from,
+			      uint32_t until)
+{
+	uint32_t earliest = SECOND_MAX;
+
+	for (uint32_t i = 0; i < tiers[t].entries; i++) {
+		const struct window_slot *slot = rings->slots[tiers[t].first + i];
+
+		if (slot && slot->start >= from && slot->start + slot->length <= until &&
+		    slot->start < earliest)
+			earliest = slot->start;
+	}
+	return earliest;
+}
+
+/* Adds the slots of tier t that lie within (from, until] to the sums. */
+static void tier_add(struct window_work *work, const struct window_rings *rings, unsigned t,
+		     uint32_t from, uint32_t until, const struct window_thresholds *thresholds)
+{
+	for (uint32_t i = 0; i < tiers[t].entries; i++) {
+		const struct window_slot *slot = rings->slots[tiers[t].first + i];
+
+		if (slot && slot->start >= from && slot->start + slot->length <= until)
+			work_add(work, slot, thresholds);
+	}
+}
+
+/* Folds groups of tier t - 1 that end by until into tier t: 0 or -ENOMEM at the first that can't. */
+static int tier_fold(struct window_work *work, struct window *window, unsigned t, uint32_t until,
+		     const struct window_thresholds *thresholds)
+{
+	struct window_rings *rings = window->rings;
+	uint32_t grain = tiers[t].grain, start;
+
+	for (;;) {
+		struct window_slot *slot;
+
+		start = tier_earliest(rings, t - 1, rings->folded[t], until);
+		if (start == SECOND_MAX)
+			break;
+		start = start / grain * grain;
+		work_clear(work);
+		tier_add(work, rings, t - 1, start, start + grain, thresholds);
+		slot = work_slot(work, start, grain, thresholds);
+		if (!slot)
+			return -ENOMEM;
+		ring_put(work, window, t, slot);
+		/* Partner: window_collect(), which takes the slot only when it sees this. */
+		rcu_publish(rings->folded[t], start + grain);
+	}
+	rcu_publish(rings->folded[t], until);
+	return 0;
+}
+
+static int total_fold(struct window_work *work, struct window *window, uint32_t until,
+		      const struct window_thresholds *thresholds)
+{
+	struct window_slot *old = window->total, *total;
+	uint32_t from = total_end(window);
+
+	if (tier_earliest(window->rings, 0, from, until) == SECOND_MAX)
+		return 0;
+	work_clear(work);
+	if (old)
+		work_add(work, old, thresholds);
+	tier_add(work, window->rings, 0, from, until, thresholds);
+	total = work_slot(work, 0, until, thresholds);
+	if (!total)
+		return -ENOMEM;
+	rcu_publish(window->total, total);
+	slot_retire(work, old);
+	return 0;
+}
+
+void window_fold(struct window_work *work, struct window *window, uint32_t second,
+		 const struct window_thresholds *thresholds)
+{
+	if (!window->rings)
+		return;
+	for (unsigned t = 1; t < WINDOW_TIERS; t++) {
+		uint32_t until = (second - 1) / tiers[t].grain * tiers[t].grain;
+
+		if (until > window->rings->folded[t] &&
+		    tier_fold(work, window, t, until, thresholds) < 0)
+			break; /* What is above needs this tier first. */
+	}
+	(void)total_fold(work, window, (second - 1) / tiers[1].grain * tiers[1].grain, thresholds);
+}
+
+bool window_expire(struct window_work *work, struct window *window, uint32_t second)
+{
+	struct window_rings *rings = window->rings;
+	bool empty = true;
+
+	if (!rings)
+		return true;
+	for (unsigned t = 0; t < WINDOW_TIERS; t++) {
+		for (uint32_t i = 0; i < tiers[t].entries; i++) {
+			struct window_slot **entry = &rings->slots[tiers[t].first + i];
+			struct window_slot *slot = *entry;
+
+			if (!slot)
+				continue;
+			/* One second more, for readers that see the previous one. */
+			if (slot->start + tiers[t].grain + tiers[t].reach + 1 > second) {
+				empty = false;
+				continue;
+			}
+			rcu_publish(*entry, NULL);
+			slot_drop(work, window, t, slot);
+		}
+	}
+	if (!empty)
+		return false;
+	rcu_publish(window->rings, NULL);
+	work->bytes -= sizeof(*rings);
+	garbage_add(work, rings);
+	return true;
+}
+
+int window_total_add(struct window_work *work, struct window *window,
+		     const struct window_content *content)
+{
+	struct window_slot *old = window->total, *total;
+	int rc;
+
+	work_clear(work);
+	if (old)
+		work_add(work, old, content->thresholds);
+	rc = work_add_content(work, content);
+	if (rc < 0)
+		return rc;
+	total = work_slot(work, 0, total_end(window), content->thresholds);
+	if (!total)
+		return -ENOMEM;
+	rcu_publish(window->total, total);
+	slot_retire(work, old);
+	return 0;
+}
+
+void window_free(struct window_work *work, struct window *window)
+{
+	for (unsigned i = 0; window->rings && i < WINDOW_ENTRIES; i++)
+		if (window->rings->slots[i]) {
+			work->bytes -= slot_bytes(window->rings->slots[i]);
+			free(window->rings->slots[i]);
+		}
+	if (window->rings)
+		work->bytes -= sizeof(*window->rings);
+	if (window->total)
+		work->bytes -= slot_bytes(window->total);
+	free(window->rings);
+	free(window->total);
+	*window = (struct window){0};
+}
+
+/* ---- readers ------------------------------------------------------------------------------------ */
+
+uint32_t window_first_second(enum series_window which, uint32_t second)
+{
+	const struct tier *tier;
+	uint32_t start;
+
+	if (which >= WINDOW_TIERS)
+		return 1;
+	tier = &tiers[which];
+	start = second > tier->reach ? second - tier->reach : 0;
+	return start / tier->grain * tier->grain + 1;
+}
+
+/*
+ * The writer may fold while this runs. `folded` of a tier is fetched before its ring and bounds
+ * both what is taken from it and where the finer tier goes on, so that no second is taken twice or
+ * left out: finer slots stay in their ring long after they are folded.
+ */
+static unsigned rings_collect(const struct window_rings *rings, unsigned top, uint32_t from,
+			      uint32_t second, const struct window_slot **slots)
+{
+	unsigned n = 0;
+
+	for (unsigned t = top + 1; t-- > 0;) {
+		uint32_t until = t ? rcu_fetch(rings->folded[t]) : second;
+
+		for (uint32_t i = 0; i < tiers[t].entries; i++) {
+			const struct window_slot *slot =
+				rcu_fetch(rings->slots[tiers[t].first + i]);
+
+			if (slot && slot->start >= from && slot->start + slot->length <= until)
+				slots[n++] = slot;
+		}
+		if (until > from)
+			from = until;
+	}
+	return n;
+}
+
+unsigned window_collect(const struct window *window, enum series_window which, uint32_t second,
+			const struct window_slot *slots[WINDOW_SLOTS_MAX])
+{
+	const struct window_slot *total;
+	const struct window_rings *rings;
+	unsigned n = 0;
+
+	if (which < SERIES_TOTAL) {
+		rings = rcu_fetch(window->rings);
+		return rings ? rings_collect(rings, which, window_first_second(which, second) - 1,
+					     second, slots)
+			     : 0;
+	}
+	/* The total first: what is folded into it meanwhile is still in the ring. */
+	total = rcu_fetch(window->total);
+	rings = rcu_fetch(window->rings);
+	if (total)
+		slots[n++] = total;
+	if (rings)
+		n += rings_collect(rings, 0, total ? total->length : 0, second, slots + n);
+	return n;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sliding windows and the total of one series, for the series table alone.
+ *
+ * Time is counted in seconds of the table: second n is what the n-th tick brought, from 1. Four
+ * tiers of immutable slots hold the past, each slot the packed histograms and counts of a group of
+ * seconds; only observed groups have a slot:
+ *
+ *   tier 0: 1 s x 10    tier 1: 5 s x 12    tier 2: 30 s x 10    tier 3: 300 s x 12
+ *
+ * A tick files its second in tier 0. When a group of seconds is complete, the next tick folds it
+ * into one slot of the tier above (and, every 5 s, into the total). A window is read as the slots
+ * of its tier that are folded, then the finer slots that are not yet, so it always contains the
+ * newest second.
+ *
+ * One writer thread; readers take slots under RCU. Each ring has one entry more than its window
+ * needs, so that a reader who still sees the previous second finds what that second's windows are
+ * made of. What is taken out of a ring goes to the garbage and is freed a tick later.
+ */
+#ifndef VOW_LIB_DATA_WINDOW_H
+#define VOW_LIB_DATA_WINDOW_H
+
+#include "lib/data/series.h"
+
+#define WINDOW_TIERS   4
+#define WINDOW_ENTRIES (11 + 13 + 11 + 13)
+/* What window_collect() hands out at most: every entry of the rings, and a total. */
+#define WINDOW_SLOTS_MAX (WINDOW_ENTRIES + 1)
+
+/* The thresholds that counts of bad events belong to. Immutable; lives as long as the table. */
+struct window_thresholds {
+	struct window_thresholds *next; /* the table's list */
+	unsigned count;
+	dur_ns ns[SERIES_THRESHOLDS];
+};
+
+/* Moves counts of bad events from one set of thresholds to another: those not in `to` are left. */
+void window_bad_add(const struct window_thresholds *from, const uint64_t *bad,
+		    const struct window_thresholds *to, uint64_t into[SERIES_THRESHOLDS]);
+
+/* A group of seconds; immutable once published. */
+struct window_slot;
+
+struct window_rings {
+	uint32_t
+		folded[WINDOW_TIERS]; /* seconds <= this are in the tier's slots; [0] is not used */
+	struct window_slot *slots[WINDOW_ENTRIES];
+};
+
+struct window {
+	struct window_slot *total; /* of seconds up to its own; NULL: none yet */
+	struct window_rings *rings; /* NULL: nothing observed within the longest window */
+};
+
+/* What a slot is made from: packed histograms and counts. */
+struct window_content {
+	const struct window_thresholds *thresholds;
+	const uint8_t *hist, *queue;
+	size_t hist_size, queue_size; /* queue_size 0: nothing waited */
+	struct series_counts counts;
+};
+
+/* The writer's room for sums, shared by all windows of a table, and what it has to free. */
+struct window_work {
+	struct hist latency, queue;
+	struct series_counts counts;
+	uint8_t hist_bytes[HIST_PACKED_MAX], queue_bytes[HIST_PACKED_MAX];
+	struct window_garbage *garbage;
+	uint64_t bytes; /* heap that windows hold, garbage not counted */
+	uint64_t lost_total; /* observations that left a window or total early: no memory */
+};
+
+/* Frees what was retired before the call, waiting for readers that may still see it. */
+void window_sweep(struct window_work *work);
+
+/* Files content as of second (>= 1, not before an earlier one): 0 or -ENOMEM, nothing changed. */
+int window_file(struct window_work *work, struct window *window, uint32_t second,
+		const struct window_content *content);
+
+/* Folds what is complete before second. Where memory lacks, it is tried again at the next call. */
+void window_fold(struct window_work *work, struct window *window, uint32_t second,
+		 const struct window_thresholds *thresholds);
+
+/* Retires slots that no window reaches at second; true when nothing but the total is left. */
+bool window_expire(struct window_work *work, struct window *window, uint32_t second);
+
+/* Adds to the total alone. -ENOMEM, -EOVERFLOW, or what hist_packed_open() says; then unchanged. */
+int window_total_add(struct window_work *work, struct window *window,
+		     const struct window_content *content);
+
+/* At the end of the table, when no reader is left. */
+void window_free(struct window_work *work, struct window *window);
+
+/*
+ * Any thread under RCU: the slots that make up a window (or the total) at second; returns how
+ * many. They stay good until the reader's section ends.
+ */
+unsigned window_collect(const struct window *window, enum series_window which, uint32_t second,
+			const struct window_slot *slots[WINDOW_SLOTS_MAX]);
+/* Adds a slot into sums; each may be NULL. Counts of bad events go to the thresholds of `as`. */
+void window_slot_add(const struct window_slot *slot, const struct window_thresholds *as,
+		     struct hist *latency, struct hist *queue, struct series_counts *counts);
+/* The first second that a window read at second reaches back to (at least 1). */
+uint32_t window_first_second(enum series_window which, uint32_t second);
+
+#endif

@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/data/series.h"
+#include "tests/unit/check.h"
+
+static struct hist latency, queue;
+static uint8_t packed[HIST_PACKED_MAX];
+
+static struct series_key key_of(const char *service, const char *route, enum series_class class)
+{
+	struct series_key key = {.kind = SERIES_HTTP, .role = SERIES_SERVER, .status_class = class};
+
+	series_text_set(key.host, sizeof(key.host), "web1", 4);
+	series_text_set(key.service, sizeof(key.service), service, strlen(service));
+	series_text_set(key.route, sizeof(key.route), route, strlen(route));
+	series_text_set(key.method, sizeof(key.method), "GET", 3);
+	return key;
+}
+
+/* Watches 100 ms and "errors only". */
+static unsigned watch_two(void *arg, const struct series_key *key, dur_ns thresholds[])
+{
+	(void)arg;
+	(void)key;
+	thresholds[0] = 100 * NS_PER_MS;
+	thresholds[1] = UINT64_MAX;
+	return 2;
+}
+
+static struct series_table *table_of(size_t series_max, series_thresholds_fn fn, void *arg)
+{
+	struct series_table_options options = {
+		.series_max = series_max, .thresholds = fn, .thresholds_arg = arg};
+	struct series_table *table = series_table_new(&options);
+
+	CHECK(table);
+	return table;
+}
+
+/* What a window holds, in fresh sums. */
+static struct series_counts read_window(const struct series_table *table, const struct series *s,
+					enum series_window window)
+{
+	struct series_counts counts = {0};
+
+	hist_clear(&latency);
+	hist_clear(&queue);
+	series_read_lock();
+	series_window_add(table, s, window, &latency, &queue, &counts);
+	series_read_unlock();
+	CHECK_EQ_U64(counts.count, latency.count);
+	return counts;
+}
+
+CHECK_TEST(test_status_classes_and_errors)
+{
+	CHECK_EQ_U64(series_class_of(0), CLASS_OK);
+	CHECK_EQ_U64(series_class_of(100), CLASS_1XX);
+	CHECK_EQ_U64(series_class_of(204), CLASS_2XX);
+	CHECK_EQ_U64(series_class_of(399), CLASS_3XX);
+	CHECK_EQ_U64(series_class_of(404), CLASS_4XX);
+	CHECK_EQ_U64(series_class_of(599), CLASS_5XX);
+	CHECK_EQ_U64(series_class_of(99), CLASS_ERROR);
+	CHECK_EQ_U64(series_class_of(600), CLASS_ERROR);
+	CHECK(!series_class_is_error(SERIES_SERVER, CLASS_4XX));
+	CHECK(series_class_is_error(SERIES_CLIENT, CLASS_4XX));
+	CHECK(series_class_is_error(SERIES_SERVER, CLASS_5XX));
+	CHECK(series_class_is_error(SERIES_SERVER, CLASS_ERROR));
+	CHECK(!series_class_is_error(SERIES_CLIENT, CLASS_OK));
+	CHECK_STR(series_class_name(CLASS_5XX), "5xx");
+	CHECK_STR(series_kind_name(SERIES_JOB), "job");
+	CHECK_STR(series_role_name(SERIES_CLIENT), "client");
+	CHECK_STR(series_kind_name((enum series_kind)77), "?");
+}
+
+CHECK_TEST(test_window_names)
+{
+	static const char *const names[] = {"10s", "1m", "5m", "1h", "total"};
+	enum series_window window;
+
+	for (unsigned i = 0; i < WINDOW_COUNT; i++) {
+		CHECK_OK(series_window_parse(names[i], &window));
+		CHECK_EQ_U64(window, i);
+	}
+	CHECK_RC(series_window_parse("2m", &window), -EINVAL);
+	CHECK_RC(series_window_parse("", &window), -EINVAL);
+	CHECK_EQ_U64(series_window_length(WINDOW_5M), 300 * NS_PER_S);
+	CHECK_EQ_U64(series_window_length(SERIES_TOTAL), 0);
+}
+
+CHECK_TEST(test_text_from_outside_is_cleaned_and_cut_between_characters)
+{
+	static const struct {
+		const char *in;
+		const char *out;
+	} cases[] = {
+		{"", ""},
+		{"plain", "plain"},
+		{"a\tb\x7f", "a?b?"},
+		{"caf\xc3\xa9", "caf\xc3\xa9"},
+		{"\xc3", "?"},
+		{"\xc0\xaf", "??"}, /* overlong */
+		{"\xed\xa0\x80", "???"}, /* surrogate */
+		{"\xf4\x90\x80\x80", "????"}, /* beyond Unicode */
+		{"\xc2\x85", "??"}, /* C1 control */
+		{"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+		{"0123456789abcdef", "0123456789abcde"},
+		{"0123456789abcd\xc3\xa9", "0123456789abcd"},
+	};
+	char field[16];
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		series_text_set(field, sizeof(field), cases[i].in, strlen(cases[i].in));
+		CHECK_STR(field, cases[i].out);
+	}
+	series_text_set(field, sizeof(field), "a\0b", 3);
+	CHECK_STR(field, "a?b");
+}
+
+CHECK_TEST(test_same_key_is_same_series)
+{
+	struct series_table *table = table_of(0, NULL, NULL);
+	struct series_key a = key_of("shop", "/a", CLASS_2XX), b = a;
+	struct series *s = series_get(table, &a);
+
+	memset(b.route + 3, 'x', 5); /* Behind the NUL: does not count. */
+	CHECK(s && series_get(table, &b) == s);
+	CHECK_EQ_U64(series_id_of(s), 0);
+	b.status_class = CLASS_5XX;
+	CHECK_EQ_U64(series_id_of(series_get(table, &b)), 1);
+	b.method[0] = 'P';
+	CHECK_EQ_U64(series_id_of(series_get(table, &b)), 2);
+	CHECK_EQ_U64(series_count(table), 3);
+	CHECK(series_at(table, 0) == s);
+	CHECK(!series_at(table, 3));
+	CHECK_STR(series_key_of(s)->route, "/a");
+	series_table_free(table);
+}
+
+struct seen {
+	uint64_t calls, count, errors, bad0, last_id, waited;
+};
+
+static void see_delta(void *arg, const struct series_delta *delta)
+{
+	struct seen *seen = arg;
+	uint64_t count;
+
+	if (seen->calls)
+		CHECK(delta->id > seen->last_id);
+	seen->calls++;
+	seen->last_id = delta->id;
+	seen->count += delta->counts.count;
+	seen->errors += delta->counts.errors;
+	seen->bad0 += delta->counts.bad[0];
+	CHECK_OK(hist_packed_totals(delta->hist, delta->hist_size, &count, NULL, NULL));
+	CHECK_EQ_U64(count, delta->counts.count);
+	if (delta->queue_size) {
+		CHECK_OK(hist_packed_totals(delta->queue, delta->queue_size, &count, NULL, NULL));
+		seen->waited += count;
+	}
+}
+
+CHECK_TEST(test_tick_hands_out_each_observation_once)
+{
+	struct series_table *table = table_of(0, watch_two, NULL);
+	struct series_key ok = key_of("shop", "/a", CLASS_2XX), bad = ok;
+	struct seen seen = {0};
+	struct series *a, *b;
+
+	bad.status_class = CLASS_5XX;
+	a = series_get(table, &ok);
+	b = series_get(table, &bad);
+	series_record(b, 5 * NS_PER_MS, SERIES_NO_QUEUE);
+	for (int i = 0; i < 10; i++)
+		series_record(a, (dur_ns)i * 20 * NS_PER_MS, i % 2 ? 1000 : SERIES_NO_QUEUE);
+	series_tick(table, 1000 * NS_PER_S, see_delta, &seen);
+	CHECK_EQ_U64(seen.calls, 2);
+	CHECK_EQ_U64(seen.count, 11);
+	CHECK_EQ_U64(seen.errors, 1);
+	CHECK_EQ_U64(seen.waited, 5);
+	/* 120, 140, 160, 180 ms are slower than 100 ms, 100 ms is not; and the error. */
+	CHECK_EQ_U64(seen.bad0, 5);
+	series_tick(table, 1001 * NS_PER_S, see_delta, &seen);
+	CHECK_EQ_U64(seen.calls, 2);
+	CHECK_EQ_U64(read_window(table, a, WINDOW_10S).bad[0], 4);
+	CHECK_EQ_U64(read_window(table, a, WINDOW_10S).bad[1], 0);
+	CHECK_EQ_U64(queue.count, 5);
+	CHECK_EQ_U64(queue.max_ns, 1000);
+	CHECK_EQ_U64(read_window(table, b, SERIES_TOTAL).bad[1], 1);
+	CHECK_EQ_U64(read_window(table, b, SERIES_TOTAL).errors, 1);
+	series_table_free(table);
+}
+
+/*
+ * The independent answer: observations of every second are remembered, and a window is the sum
+ * over the seconds that the header says it covers.
+ */
+enum { MODEL_SECONDS = 9000 };
+static uint64_t model[MODEL_SECONDS + 1];
+
+static uint64_t model_window(enum series_window window, uint64_t second)
+{
+	static const uint64_t grain[] = {1, 5, 30, 300}, length[] = {10, 60, 300, 3600};
+	uint64_t first = 1, sum = 0;
+
+	if (window != SERIES_TOTAL && second > length[window])
+		first = (second - length[window]) / grain[window] * grain[window] + 1;
+	for (uint64_t s = first; s <= second; s++)
+		sum += model[s];
+	return sum;
+}
+
+static void check_windows(const struct series_table *table, const struct series *s, uint64_t second)
+{
+	for (unsigned w = 0; w < WINDOW_COUNT; w++) {
+		struct series_counts counts = read_window(table, s, (enum series_window)w);
+
+		if (counts.count != model_window((enum series_window)w, second))
+			CHECK_FAIL("window %u at second %llu: %llu, expected %llu", w,
+				   (unsigned long long)second, (unsigned long long)counts.count,
+				   (unsigned long long)model_window((enum series_window)w, second));
+		/* Every third observation is slow. */
+		CHECK_EQ_U64(counts.bad[0], hist_quantile(&latency, 1).value_ns > 100 * NS_PER_MS
+						    ? latency.slots[hist_slot(150 * NS_PER_MS)]
+						    : 0);
+	}
+}
+
+static void record_second(struct series *s, uint64_t second, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		series_record(s, i % 3 == 2 ? 150 * NS_PER_MS : 10 * NS_PER_MS + i, 100 + i);
+	model[second] += n;
+}
+
+CHECK_TEST(test_windows_hold_exactly_the_seconds_they_promise)
+{
+	struct series_table *table = table_of(0, watch_two, NULL);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(table, &key);
+
+	memset(model, 0, sizeof(model));
+	CHECK_EQ_U64(series_window_span(table, WINDOW_10S), 0);
+	for (uint64_t second = 1; second <= 8000; second++) {
+		record_second(s, second, second % 11);
+		/* Ticks shake by up to 0.4 s around their second. */
+		series_tick(table, (second * 10 + 1000 + second % 5) * (NS_PER_S / 10), NULL, NULL);
+		if (second < 700 || second % 97 == 0)
+			check_windows(table, s, second);
+	}
+	CHECK_EQ_U64(series_window_span(table, WINDOW_10S), 10 * NS_PER_S);
+	CHECK_EQ_U64(series_window_span(table, WINDOW_1M), 60 * NS_PER_S);
+	CHECK_EQ_U64(series_window_span(table, WINDOW_5M), 320 * NS_PER_S);
+	CHECK_EQ_U64(series_window_span(table, WINDOW_1H), 3800 * NS_PER_S);
+	CHECK_EQ_U64(series_window_span(table, SERIES_TOTAL), 8000 * NS_PER_S);
+	CHECK_EQ_U64(series_unrecorded_total(table), 0);
+	series_table_free(table);
+}
+
+CHECK_TEST(test_windows_stay_exact_over_gaps_and_late_ticks)
+{
+	struct series_table *table = table_of(0, watch_two, NULL);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(table, &key);
+	uint64_t random = 88172645463325252u, second = 1;
+
+	memset(model, 0, sizeof(model));
+	while (second <= MODEL_SECONDS) {
+		record_second(s, second, random % 4);
+		series_tick(table, (500 + second) * NS_PER_S, NULL, NULL);
+		check_windows(table, s, second);
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		/* Mostly the next second, sometimes seconds later, rarely most of an hour. */
+		second += random % 16 ? 1 : random % 1024 ? 1 + random / 1024 % 40 : 2500;
+	}
+	series_table_free(table);
+}
+
+CHECK_TEST(test_tick_within_the_same_second_adds_to_it)
+{
+	struct series_table *table = table_of(0, watch_two, NULL);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(table, &key);
+	struct seen seen = {0};
+
+	/* Three ticks a second: rounding gives the first second two, each later one three. */
+	for (uint64_t i = 0; i < 200; i++) {
+		record_second(s, 1, 1);
+		seen.calls = 0;
+		seen.count = 0;
+		series_tick(table, 1000 * NS_PER_S + (i * NS_PER_S + NS_PER_S / 2) / 3, see_delta,
+			    &seen);
+		CHECK_EQ_U64(seen.count, 1);
+		CHECK_EQ_U64(read_window(table, s, SERIES_TOTAL).count, i + 1);
+	}
+	/* A clock that stands still or goes back is no reason to lose anything. */
+	record_second(s, 1, 1);
+	series_tick(table, 0, NULL, NULL);
+	CHECK_EQ_U64(read_window(table, s, SERIES_TOTAL).count, 201);
+	CHECK_EQ_U64(read_window(table, s, WINDOW_10S).count, 31);
+	series_table_free(table);
+}
+
+CHECK_TEST(test_idle_series_gives_its_memory_back)
+{
+	struct series_table *table = table_of(0, NULL, NULL);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(table, &key);
+	size_t before, busy;
+	uint64_t second = 1;
+
+	series_tick(table, second++ * NS_PER_S, NULL, NULL);
+	before = series_table_bytes(table);
+	for (; second < 100; second++) {
+		record_second(s, second, 100);
+		series_tick(table, second * NS_PER_S, NULL, NULL);
+	}
+	busy = series_table_bytes(table);
+	CHECK(busy > before + 5000);
+	for (; second < 100 + 3600 + 310; second++)
+		series_tick(table, second * NS_PER_S, NULL, NULL);
+	/* What stays: the total, and the pool's few blocks for whoever comes next. */
+	CHECK_LE_U64(series_table_bytes(table), before + 3000);
+	CHECK_EQ_U64(read_window(table, s, WINDOW_1H).count, 0);
+	CHECK_EQ_U64(read_window(table, s, SERIES_TOTAL).count, 9800);
+	series_table_free(table);
+}
+
+CHECK_TEST(test_cap_sends_the_rest_to_other_and_loses_no_count)
+{
+	struct series_table *table = table_of(16, NULL, NULL);
+	uint64_t sum = 0, other = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		char route[32], service[32];
+		struct series_key key;
+
+		snprintf(route, sizeof(route), "/r%d", i);
+		snprintf(service, sizeof(service), "service%d", i % 10);
+		key = key_of(service, route, CLASS_2XX);
+		series_record(series_get(table, &key), NS_PER_MS, SERIES_NO_QUEUE);
+	}
+	series_tick(table, NS_PER_S, NULL, NULL);
+	for (series_id id = 0; id < series_count(table); id++) {
+		const struct series *s = series_at(table, id);
+		struct series_counts counts = read_window(table, s, SERIES_TOTAL);
+
+		sum += counts.count;
+		if (strcmp(series_key_of(s)->route, "{other}") == 0)
+			other += counts.count;
+	}
+	CHECK_EQ_U64(sum, 1000);
+	CHECK_EQ_U64(other, 984);
+	CHECK_EQ_U64(series_other_total(table), 984);
+	/* 16 ordinary, 4 of a service each, 1 for all others. */
+	CHECK_EQ_U64(series_count(table), 21);
+	series_table_free(table);
+}
+
+static unsigned watch_arg(void *arg, const struct series_key *key, dur_ns thresholds[])
+{
+	const dur_ns *from = arg;
+	unsigned n = 0;
+
+	(void)key;
+	for (; from[n]; n++)
+		thresholds[n] = from[n] * NS_PER_MS;
+	return n;
+}
+
+CHECK_TEST(test_reload_keeps_counts_of_thresholds_that_stay)
+{
+	dur_ns watched[SERIES_THRESHOLDS + 1] = {100, 200};
+	struct series_table *table = table_of(0, watch_arg, watched);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(table, &key);
+	dur_ns thresholds[SERIES_THRESHOLDS];
+	struct series_counts counts;
+	uint64_t second;
+
+	for (second = 1; second <= 20; second++) {
+		series_record(s, 150 * NS_PER_MS, SERIES_NO_QUEUE);
+		series_record(s, 250 * NS_PER_MS, SERIES_NO_QUEUE);
+		series_tick(table, second * NS_PER_S, NULL, NULL);
+	}
+	series_record(s, 250 * NS_PER_MS, SERIES_NO_QUEUE);
+	watched[0] = 50;
+	watched[1] = 300;
+	watched[2] = 200;
+	series_thresholds_reload(table);
+	CHECK_EQ_U64(series_thresholds_of(s, thresholds), 3);
+	CHECK_EQ_U64(thresholds[2], 200 * NS_PER_MS);
+	counts = read_window(table, s, SERIES_TOTAL);
+	CHECK_EQ_U64(counts.bad[0], 0);
+	CHECK_EQ_U64(counts.bad[2], 20);
+	for (; second <= 40; second++) {
+		series_record(s, 250 * NS_PER_MS, SERIES_NO_QUEUE);
+		series_tick(table, second * NS_PER_S, NULL, NULL);
+	}
+	counts = read_window(table, s, SERIES_TOTAL);
+	CHECK_EQ_U64(counts.count, 61);
+	/* A new threshold counts what was recorded after it came. */
+	CHECK_EQ_U64(counts.bad[0], 20);
+	CHECK_EQ_U64(counts.bad[1], 0);
+	CHECK_EQ_U64(counts.bad[2], 41);
+	CHECK_EQ_U64(read_window(table, s, WINDOW_1M).bad[2], 41);
+	series_table_free(table);
+}
+
+CHECK_TEST(test_merged_and_restored_sums_count_once)
+{
+	struct series_table *table = table_of(0, watch_two, NULL);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(table, &key);
+	struct series_counts counts = {.count = 7, .errors = 2, .bad = {3, 2}}, wrong = counts, got;
+	size_t size;
+
+	hist_clear(&latency);
+	hist_record(&latency, 5 * NS_PER_MS, 4);
+	hist_record(&latency, 500 * NS_PER_MS, 3);
+	size = (size_t)hist_pack(&latency, packed, sizeof(packed));
+	CHECK_OK(series_restore_total(s, packed, size, NULL, 0, &counts));
+	CHECK_EQ_U64(read_window(table, s, SERIES_TOTAL).bad[0], 3);
+	CHECK_OK(series_merge_packed(s, packed, size, packed, size, &counts));
+	CHECK_OK(series_merge_packed(s, packed, size, NULL, 0, &counts));
+	series_record(s, NS_PER_MS, SERIES_NO_QUEUE);
+	for (uint64_t second = 1; second < 30; second++) {
+		series_tick(table, second * NS_PER_S, NULL, NULL);
+		got = read_window(table, s, SERIES_TOTAL);
+		CHECK_EQ_U64(got.count, 22);
+		CHECK_EQ_U64(got.errors, 6);
+		CHECK_EQ_U64(got.bad[0], 9);
+		CHECK_EQ_U64(got.bad[1], 6);
+		CHECK_EQ_U64(queue.count, 7);
+		CHECK_EQ_U64(read_window(table, s, WINDOW_1M).count, 15);
+	}
+	CHECK_OK(series_restore_total(s, packed, size, packed, size, &counts));
+	CHECK_EQ_U64(read_window(table, s, SERIES_TOTAL).count, 29);
+	CHECK_EQ_U64(queue.count, 14);
+
+	wrong.count = 8;
+	CHECK_RC(series_merge_packed(s, packed, size, NULL, 0, &wrong), -EPROTO);
+	wrong.count = 7;
+	wrong.bad[1] = 8;
+	CHECK_RC(series_merge_packed(s, packed, size, NULL, 0, &wrong), -EPROTO);
+	CHECK_RC(series_restore_total(s, packed, size, NULL, 0, &wrong), -EPROTO);
+	CHECK_RC(series_merge_packed(s, packed, size, packed, size - 1, &counts), -EPROTO);
+	CHECK_RC(series_merge_packed(s, packed, size - 1, NULL, 0, &counts), -EPROTO);
+	hist_clear(&latency);
+	hist_record(&latency, 1, UINT64_C(1) << 33);
+	size = (size_t)hist_pack(&latency, packed, sizeof(packed));
+	counts = (struct series_counts){.count = UINT64_C(1) << 33};
+	CHECK_RC(series_merge_packed(s, packed, size, NULL, 0, &counts), -EOVERFLOW);
+	series_tick(table, 100 * NS_PER_S, NULL, NULL);
+	CHECK_EQ_U64(read_window(table, s, SERIES_TOTAL).count, 29);
+	series_table_free(table);
+}
+
+CHECK_TEST(test_failed_allocations_lose_nothing)
+{
+	CHECK_ALLOC_LOOP(n)
+	{
+		struct series_table_options options = {.thresholds = watch_two};
+		struct series_table *table = series_table_new(&options);
+		struct series_key key = key_of("shop", "/a", CLASS_2XX);
+		struct series *s = table ? series_get(table, &key) : NULL;
+		uint64_t recorded = 0;
+
+		if (!s) {
+			CHECK(check_alloc_failed());
+			series_table_free(table);
+			continue;
+		}
+		for (uint64_t second = 1; second < 20; second++, recorded += 2) {
+			series_record(s, NS_PER_MS, 1000);
+			series_record(s, second * NS_PER_MS, SERIES_NO_QUEUE);
+			series_tick(table, second * NS_PER_S, NULL, NULL);
+		}
+		series_tick(table, 20 * NS_PER_S, NULL, NULL);
+		CHECK_EQ_U64(read_window(table, s, SERIES_TOTAL).count, recorded);
+		CHECK_EQ_U64(read_window(table, s, WINDOW_1M).count, recorded);
+		CHECK_EQ_U64(read_window(table, s, WINDOW_1H).count, recorded);
+		CHECK_EQ_U64(series_unrecorded_total(table), 0);
+		series_table_free(table);
+	}
+}
+
+/* ---- readers beside the writer ------------------------------------------------------------------ */
+
+enum { READERS = 2, CONCURRENT_SECONDS = 700, PER_SECOND = 3 };
+
+struct concurrent {
+	struct series_table *table;
+	bool done;
+	uint64_t reads[READERS], wrong; /* finished reads of each reader; what was not to be seen */
+};
+
+struct reader {
+	struct concurrent *shared;
+	unsigned number;
+};
+
+/*
+ * The writer records PER_SECOND in every second, so a reader knows what each window may hold
+ * whatever second it catches: whole seconds, and a total that never goes back.
+ */
+static void *reader_main(void *arg)
+{
+	struct reader *reader = arg;
+	struct concurrent *c = reader->shared;
+	struct hist *sum = calloc(1, sizeof(*sum));
+	uint64_t last_total = 0;
+
+	series_reader_register();
+	for (unsigned w = 0; sum && !__atomic_load_n(&c->done, __ATOMIC_ACQUIRE);
+	     w = (w + 1) % WINDOW_COUNT) {
+		uint64_t least = series_window_span(c->table, w) / NS_PER_S * PER_SECOND;
+		struct series_counts counts = {0};
+		const struct series *s;
+		bool wrong;
+
+		hist_clear(sum);
+		series_read_lock();
+		s = series_at(c->table, 0);
+		series_window_add(c->table, s, w, sum, NULL, &counts);
+		series_read_unlock();
+		wrong = counts.count != sum->count || counts.count % PER_SECOND != 0;
+		if (w == WINDOW_10S)
+			wrong |= counts.count < least;
+		if (w == SERIES_TOTAL) {
+			wrong |= counts.count < least || counts.count < last_total;
+			last_total = counts.count;
+		}
+		__atomic_fetch_add(&c->wrong, wrong, __ATOMIC_RELAXED);
+		(void)series_table_bytes(c->table);
+		__atomic_fetch_add(&c->reads[reader->number], 1, __ATOMIC_RELEASE);
+	}
+	series_reader_unregister();
+	free(sum);
+	return NULL;
+}
+
+CHECK_TEST(test_readers_beside_the_writer_see_whole_ticks)
+{
+	struct concurrent c = {.table = table_of(0, watch_two, NULL)};
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(c.table, &key);
+	struct reader readers[READERS];
+	pthread_t threads[READERS];
+
+	for (unsigned i = 0; i < READERS; i++) {
+		readers[i] = (struct reader){&c, i};
+		CHECK_OK(pthread_create(&threads[i], NULL, reader_main, &readers[i]));
+	}
+	for (uint64_t second = 1; second <= CONCURRENT_SECONDS; second++) {
+		uint64_t before[READERS];
+
+		for (unsigned i = 0; i < READERS; i++)
+			before[i] = __atomic_load_n(&c.reads[i], __ATOMIC_ACQUIRE);
+		for (int i = 0; i < PER_SECOND; i++)
+			series_record(s, NS_PER_MS * second, SERIES_NO_QUEUE);
+		series_tick(c.table, second * NS_PER_S, NULL, NULL);
+		if (second % 100 == 0)
+			series_thresholds_reload(c.table);
+		/* As with real seconds, no more than one tick passes while a read goes on. */
+		for (unsigned i = 0; i < READERS; i++)
+			while (__atomic_load_n(&c.reads[i], __ATOMIC_ACQUIRE) == before[i])
+				sched_yield();
+	}
+	__atomic_store_n(&c.done, true, __ATOMIC_RELEASE);
+	for (int i = 0; i < READERS; i++)
+		pthread_join(threads[i], NULL);
+	CHECK_EQ_U64(c.wrong, 0);
+	CHECK_EQ_U64(read_window(c.table, s, SERIES_TOTAL).count, CONCURRENT_SECONDS * PER_SECOND);
+	series_table_free(c.table);
+}
+
+CHECK_MAIN("series", test_status_classes_and_errors, test_window_names,
+	   test_text_from_outside_is_cleaned_and_cut_between_characters,
+	   test_same_key_is_same_series, test_tick_hands_out_each_observation_once,
+	   test_windows_hold_exactly_the_seconds_they_promise,
+	   test_windows_stay_exact_over_gaps_and_late_ticks,
+	   test_tick_within_the_same_second_adds_to_it, test_idle_series_gives_its_memory_back,
+	   test_cap_sends_the_rest_to_other_and_loses_no_count,
+	   test_reload_keeps_counts_of_thresholds_that_stay,
+	   test_merged_and_restored_sums_count_once, test_failed_allocations_lose_nothing,
+	   test_readers_beside_the_writer_see_whole_ticks)
