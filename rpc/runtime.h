@@ -17,6 +17,12 @@
 #define RPC_METHOD_QUERY      "/vow.v1.Collector/Query"
 #define RPC_MESSAGE_MAX_BYTES (4u << 20)
 
+/* One integer setting of a channel or server. */
+#define RPC_ARG(name, number)                                                              \
+	{                                                                                  \
+		.type = GRPC_ARG_INTEGER, .key = (char *)(name), .value.integer = (number) \
+	}
+
 /*
  * Counted grpc_init(). Its threads are made with every signal blocked, so that signals go to the
  * program's own threads; its log stays silent, since errors are handed up as a diag.

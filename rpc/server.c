@@ -462,28 +462,25 @@ static grpc_server *grpc_server_make(const struct rpc_server_options *options)
 	size_t message_max =
 		options->message_max_bytes ? options->message_max_bytes : RPC_MESSAGE_MAX_BYTES;
 	grpc_resource_quota *quota = grpc_resource_quota_create("vow-hub");
-#define NUMBER(name, number) \
-	{.type = GRPC_ARG_INTEGER, .key = (char *)(name), .value.integer = (number)}
 	grpc_arg args[] = {
 		/* On by default: two hubs would share the port in silence. */
-		NUMBER(GRPC_ARG_ALLOW_REUSEPORT, 0),
-		NUMBER(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)message_max),
+		RPC_ARG(GRPC_ARG_ALLOW_REUSEPORT, 0),
+		RPC_ARG(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)message_max),
 		/* An agent has one stream; a caller a few questions. */
-		NUMBER(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100),
-		NUMBER(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10),
+		RPC_ARG(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100),
+		RPC_ARG(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10),
 		/* Who connects and says nothing is gone after 10 s (120 by default). */
-		NUMBER(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10000),
+		RPC_ARG(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10000),
 		/* A host that vanished is noticed within 30 s; clients may ping as often. */
-		NUMBER(GRPC_ARG_KEEPALIVE_TIME_MS, 20000),
-		NUMBER(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000),
-		NUMBER(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000),
+		RPC_ARG(GRPC_ARG_KEEPALIVE_TIME_MS, 20000),
+		RPC_ARG(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000),
+		RPC_ARG(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000),
 		/* A registry of every socket that only a debugger of gRPC reads. */
-		NUMBER(GRPC_ARG_ENABLE_CHANNELZ, 0),
+		RPC_ARG(GRPC_ARG_ENABLE_CHANNELZ, 0),
 		{.type = GRPC_ARG_POINTER,
 		 .key = (char *)GRPC_ARG_RESOURCE_QUOTA,
 		 .value.pointer = {quota, grpc_resource_quota_arg_vtable()}},
 	};
-#undef NUMBER
 	grpc_channel_args all = {ARRAY_LEN(args), args};
 	grpc_server *server;
 

@@ -22,7 +22,7 @@ struct rpc_server_handlers {
 	void (*message)(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t size);
 	void (*closed)(void *arg, struct rpc_stream *stream);
 	/*
-	 * A unary Query: packed vow.v1.Control both ways (stream_envelope_unpack()). The handler
+	 * A unary Query: packed vow.v1.Control both ways. The handler
 	 * mallocs the answer. Non-zero: RPC_INTERNAL is answered.
 	 */
 	int (*query)(void *arg, const uint8_t *bytes, size_t size, uint8_t **answer,
