@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Build of vow. One make process sees the whole graph; all output is in build/$(MODE).
 #   make [MODE=release|debug|asan|tsan|cov|fuzz] [CC=clang] [V=1]      `make help` lists the targets.
 #
@@ -12,6 +13,7 @@ CLANG    ?= clang
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 PROTOC_C ?= protoc-c
 B        := build/$(MODE)
+VOW_VERSION := $(shell sed -n 's/^.define VOW_VERSION "\(.*\)"/\1/p' lib/base/version.h)
 
 # --- flags: ours are separate, so that CFLAGS and LDFLAGS stay the user's ------------------------
 VOW_WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -50,8 +52,13 @@ endif
 PARTS := lib/base lib/data lib/model client proto config view collectors rpc deliver store \
          agent export hub cli
 part_archive = $(B)/$(subst /,_,$(1)).a
+# PROGRAMS are installed; EXAMPLES (samples, load for tests, benches) are only built. A module adds
+# what else `make` builds to EXTRA_TARGETS, and what else `make install` does to INSTALL_TARGETS.
 PROGRAMS :=
+EXAMPLES :=
 MAINS    :=
+EXTRA_TARGETS   :=
+INSTALL_TARGETS :=
 include $(wildcard *.mk) $(wildcard */module.mk) $(wildcard */*/module.mk)
 
 BPF_SRC   := $(wildcard bpf/*.bpf.c)
@@ -79,10 +86,10 @@ $(B)/$(1): $(patsubst %.c,$(B)/%.o,$($(1)_MAIN)) $(foreach p,$($(1)_PARTS),$(cal
 	$$(Q)$$(CC) $(MODE_$(MODE)) $$(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
 	  -Wl,--end-group -Wl,--as-needed $$(LDFLAGS) $($(1)_LIBS) -pthread -o $$@
 endef
-$(foreach p,$(PROGRAMS),$(eval $(call PROGRAM_RULE,$(p))))
+$(foreach p,$(PROGRAMS) $(EXAMPLES),$(eval $(call PROGRAM_RULE,$(p))))
 
 .PHONY: all help clean FORCE
-all: $(PROGRAMS:%=$(B)/%) $(EXTRA_TARGETS) ## build everything for MODE
+all: $(PROGRAMS:%=$(B)/%) $(EXAMPLES:%=$(B)/%) $(EXTRA_TARGETS) ## build everything for MODE
 
 # A change of flags or of compiler rebuilds: the stamp is rewritten only when its text differs.
 FLAGS_TEXT := $(CC) $(VOW_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
@@ -116,10 +123,44 @@ $(B)/gen/bpf/%.skel.h: $(B)/gen/bpf/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_skel > $@
 
+# --- checks --------------------------------------------------------------------------------------
+.PHONY: test lint fmt asan tsan bench install
+test: ## install what lacks, build, run every test
+	$(Q)scripts/setup build test
+	$(Q)$(MAKE) all unit-programs
+	$(Q)scripts/run-tests --mode $(MODE)
+
+lint: $(GEN) ## floors, headers, format, clang, licences
+	$(Q)scripts/lint $(B)
+
+fmt: ## format the sources that differ from main
+	$(Q)git diff --name-only --diff-filter=d main -- '*.c' '*.h' | xargs -r clang-format-14 -i
+
+asan: ## run the unit tests under ASan and UBSan
+	$(Q)$(MAKE) MODE=asan unit
+
+tsan: ## run the unit tests under TSan
+	$(Q)$(MAKE) MODE=tsan unit
+
+bench: all ## measure, as ratios within one run
+	$(Q)VOW_BUILD=$(abspath $(B)) bench/run
+
+# --- installing: people's commands in bin, daemons in sbin; each program writes its own manual -----
+BIN_PROGRAMS := $(filter vow,$(PROGRAMS))
+install: all $(INSTALL_TARGETS) ## into $(DESTDIR)$(PREFIX)
+	$(Q)for p in $(PROGRAMS); do \
+	  case " $(BIN_PROGRAMS) " in *" $$p "*) dir=bin section=1 ;; *) dir=sbin section=8 ;; esac; \
+	  install -D -m 755 $(B)/$$p $(DESTDIR)$(PREFIX)/$$dir/$$p && \
+	  $(B)/$$p --man > $(B)/$$p.$$section && \
+	  install -D -m 644 $(B)/$$p.$$section \
+	    $(DESTDIR)$(PREFIX)/share/man/man$$section/$$p.$$section || exit 1; \
+	done
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow LICENSE $(wildcard LICENSES/* README.md)
+
 clean: ## remove build/
 	rm -rf build
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(filter %Makefile %.mk,$(MAKEFILE_LIST))
 
 -include $(ALL_OBJ:.o=.d) $(PB_C:.c=.d) $(SKELS:.skel.h=.bpf.d)

@@ -2,11 +2,11 @@
 # libvow: what applications link. The shared and the static library hold the same objects: this
 # folder and the two files of lib/data that it shares with the agent; only vow_* is visible.
 
-VOW_VERSION := 0.1.0
 VOW_SO      := libvow.so.0
 VOW_OBJ     := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c)) $(B)/lib/data/hist_table.o $(B)/lib/data/rendezvous.o
 
-EXTRA_TARGETS += $(B)/libvow.so $(B)/libvow.a $(B)/vow.pc
+EXTRA_TARGETS   += $(B)/libvow.so $(B)/libvow.a $(B)/vow.pc
+INSTALL_TARGETS += install-libvow
 
 $(B)/$(VOW_SO): $(VOW_OBJ) client/libvow.map
 	$(call say,LD,$@)

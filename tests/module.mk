@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Unit tests: one program per tests/unit/test_*.c, linked with every part; the archives give each
 # only what it uses. Program tests are scripts under tests/program, run by scripts/run-tests.
 
@@ -15,7 +16,9 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/tests/unit/check.o $(foreach p,$(PARTS),$
 	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) $(UNIT_WRAP) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
 	  -Wl,--end-group -Wl,--as-needed $(LDFLAGS) $(UNIT_LIBS) -pthread -o $@
 
-.PHONY: unit
+.PHONY: unit unit-programs
+unit-programs: $(UNIT)
+
 unit: $(UNIT) ## build and run the unit tests for MODE
 	$(Q)scripts/run-tests --mode $(MODE) unit
 
