@@ -14,7 +14,12 @@
 
 struct judge;
 
-/* Copies the policy. scope names who judges ("host:web-1", "fleet"), part of fingerprints. */
+/*
+ * About 180 KB of heap for each objective, touched as far as time has reached, 10 KB for its
+ * evidence, 43 KB scratch, and 470 KB for each scaler on latency (touched where it has data).
+ */
+
+/* Copies the policy. scope names who judges ("host:web-1", "fleet"), part of fingerprints; cut to 79 bytes. NULL when memory lacks. */
 struct judge *judge_new(const struct policy *policy, const char *scope);
 void judge_free(struct judge *judge);
 
@@ -33,7 +38,11 @@ void judge_delta(struct judge *judge, const struct series_delta *delta);
 typedef void (*judge_action_fn)(void *arg, const struct action *action);
 
 /*
- * Ends the tick. wall is the time of day that the records carry, now grows monotonically. Seconds
+ * Ends the tick: fn is called with each action, whose pointer is good during the call. Alerts tell
+ * when they fire and when they are resolved; pending and ok are seen in reports only. Scalers tell
+ * each change, and what holds one back when that is news.
+ *
+ * wall is the time of day that the records carry, now grows monotonically. Seconds
  * without a call in between count as seconds without events (no data freezes an alert, it never
  * resolves one). gauges may be NULL.
  */
@@ -71,9 +80,19 @@ void judge_scaler_report(const struct judge *judge, unsigned i, struct scaler_re
 
 /* ---- surviving a restart ---------------------------------------------------------------------- */
 
-/* Bytes that judge_restore() turns into the same state again; -ENOBUFS when cap is too small. */
+/*
+ * Bytes that judge_restore() turns into the same state again, except what builds up anew within a
+ * window: the 10 s of scalers' signals, which series carry a breach, and the wait for a step down.
+ * Returns the size; with buf NULL the size needed now; -ENOBUFS when cap is too small. Call it
+ * after judge_step(): deltas since then are not in it. Some KB for a young objective, at most
+ * about 150 KB for one that has seen bad and good events in every slot.
+ */
 ssize_t judge_save(const struct judge *judge, uint8_t *buf, size_t cap);
-/* Checks all of it; -EPROTO leaves the judge as it was. Rules not in the policy are skipped. */
+/*
+ * Checks all of it; -EPROTO and -ENOMEM leave the judge as it was. Rules not in the policy are
+ * skipped, rules not in the bytes start empty. The time until the first judge_step() counts as not
+ * observed.
+ */
 int judge_restore(struct judge *judge, const uint8_t *bytes, size_t size);
 
 #endif

@@ -31,8 +31,12 @@ struct selector {
 };
 
 bool selector_matches(const struct selector *selector, const struct series_key *key);
+bool selector_matches_service(const struct selector *selector, const char *service);
+/* Some series could match both. */
+bool selector_overlaps(const struct selector *a, const struct selector *b);
 
 enum severity { SEVERITY_TICKET, SEVERITY_PAGE };
+const char *severity_name(enum severity severity); /* "ticket", "page" */
 
 /*
  * "target_ratio of the selected events are good over `period`"; good means no error and, with a
@@ -54,16 +58,26 @@ struct objective {
 	enum severity severity;
 };
 
+/*
+ * A nameless objective over everything with errors only, 30 d, page; target and alert still zero.
+ * objective_alert_defaults() sets burn rate, windows and guards that suit the target; it may fire
+ * at every target in (0, 1).
+ */
+void objective_init(struct objective *objective);
+void objective_alert_defaults(struct objective *objective);
+
 /* What a scaling policy keeps at its target, per replica. */
 enum scale_signal {
 	SCALE_RATE, /* events a second of the selected series (a 10 s mean) */
 	SCALE_LATENCY, /* p95 in ns of the selected series over 10 s; grows in proportion */
 	SCALE_GAUGE, /* a gauge by name: queue_depth, cpu_ratio */
 };
+const char *scale_signal_name(enum scale_signal signal); /* "rate", "latency_p95", "gauge" */
 
 struct scaler {
 	char name[POLICY_NAME_MAX + 1];
-	struct selector selector; /* of SCALE_RATE and SCALE_LATENCY; service also of SCALE_GAUGE */
+	/* Of SCALE_RATE and SCALE_LATENCY; of SCALE_GAUGE and of "replicas" only its service. */
+	struct selector selector;
 	enum scale_signal signal;
 	char gauge[SERIES_NAME_MAX + 1]; /* of SCALE_GAUGE */
 	bool gauge_is_mean; /* a mean over replicas (cpu_ratio), not a sum over labels (queue_depth) */
@@ -73,6 +87,9 @@ struct scaler {
 	dur_ns up_cooldown; /* 3 min */
 	dur_ns down_cooldown; /* 10 min */
 };
+
+/* A nameless scaler over everything with the figures above, 1 to 10 replicas, no target. */
+void scaler_init(struct scaler *scaler);
 
 struct policy {
 	struct objective objectives[POLICY_OBJECTIVES];
@@ -87,7 +104,11 @@ struct policy {
  */
 void policy_defaults(struct policy *policy);
 
-/* For series_table_options.thresholds: arg is a const struct policy *. */
+/*
+ * For series_table_options.thresholds: arg is a const struct policy *. Errors are counted in any
+ * case and take none of the places; of more than SERIES_THRESHOLDS thresholds the first are taken,
+ * the judge marks the objectives of the others as inexact.
+ */
 unsigned policy_thresholds(void *arg, const struct series_key *key,
 			   dur_ns thresholds[SERIES_THRESHOLDS]);
 
