@@ -65,9 +65,8 @@ int message_unpack(const ProtobufCMessageDescriptor *type, const char *name, con
 	}
 	if (arena->starved)
 		return diag_errno(d, -ENOMEM, name, NULL, "cannot read the message");
-	if (arena->limited)
-		return diag_set(d, -EPROTO, name, NULL,
-				"%zu bytes would take more than %zu in memory", size,
-				(size_t)ARENA_LIMIT(size));
-	return diag_set(d, -EPROTO, name, NULL, "%zu bytes are not a %s", size, type->name);
+	return diag_set(d, -EPROTO, name, "check that both sides are vow programs of one version",
+			arena->limited ? "a message of %zu bytes has more parts than any real one"
+				       : "%zu bytes are not a message of vow",
+			size);
 }

@@ -5,62 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/message.h"
 #include "vow/v1/hub.pb-c.h"
-
-/*
- * A message of many empty parts grows when it is unpacked: two bytes on the wire become about 130
- * in memory. Real records are hundreds of bytes long, so that 16 times the message is never reached.
- */
-#define STREAM_GROWTH_MAX  16
-#define STREAM_GROWTH_BASE (16u << 10)
-
-/* ---- unpacking within a budget ----------------------------------------------------------------- */
-
-struct stream_budget {
-	size_t left;
-	bool spent; /* the budget refused, not the heap */
-};
-
-static void *stream_budget_alloc(void *arg, size_t size)
-{
-	struct stream_budget *budget = arg;
-
-	if (size > budget->left) {
-		budget->spent = true;
-		return NULL;
-	}
-	budget->left -= size;
-	return malloc(size);
-}
-
-static void stream_budget_free(void *arg, void *memory)
-{
-	(void)arg;
-	free(memory);
-}
-
-/* NULL and *rc set on failure. What it returns is freed with the default allocator. */
-static ProtobufCMessage *stream_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
-				       size_t size, int *rc, struct diag *d)
-{
-	struct stream_budget budget = {.left = size * STREAM_GROWTH_MAX + STREAM_GROWTH_BASE};
-	ProtobufCAllocator allocator = {
-		.alloc = stream_budget_alloc,
-		.free = stream_budget_free,
-		.allocator_data = &budget,
-	};
-	ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, size, bytes);
-
-	if (!message) {
-		*rc = diag_set(d, -EPROTO, "stream",
-			       "check that both sides are vow programs of fitting versions",
-			       budget.spent
-				       ? "a message of %zu bytes has more parts than any real one"
-				       : "%zu bytes are not a message of vow's stream",
-			       size);
-	}
-	return message;
-}
 
 static int stream_pack(const ProtobufCMessage *message, uint8_t **bytes, size_t *size)
 {
@@ -126,7 +72,7 @@ out:
 
 /* What decoding owns: the unpacked message and the plain records that point into it. */
 struct stream_owned {
-	Vow__V1__FromAgent *unpacked;
+	struct arena arena;
 	struct stream_record records[];
 };
 
@@ -160,45 +106,51 @@ static void stream_batch_take(const Vow__V1__Batch *from, struct stream_record *
 	batch->sent = from->sent_unix_ns;
 }
 
-int stream_from_agent_decode(const uint8_t *bytes, size_t size, struct stream_from_agent *message,
-			     struct diag *d)
+static int stream_from_agent_take(const Vow__V1__FromAgent *from, struct arena *arena,
+				  struct stream_from_agent *message, struct diag *d)
 {
+	size_t n = from->what_case == VOW__V1__FROM_AGENT__WHAT_BATCH ? from->batch->n_records : 0;
+	struct stream_owned *owned = malloc(sizeof(*owned) + n * sizeof(owned->records[0]));
 	int rc = 0;
-	Vow__V1__FromAgent *unpacked = (Vow__V1__FromAgent *)stream_unpack(
-		&vow__v1__from_agent__descriptor, bytes, size, &rc, d);
-	struct stream_owned *owned;
-	size_t n = 0;
 
-	if (!unpacked)
-		return rc;
-	if (unpacked->what_case == VOW__V1__FROM_AGENT__WHAT_BATCH)
-		n = unpacked->batch->n_records;
-	owned = malloc(sizeof(*owned) + n * sizeof(owned->records[0]));
-	if (!owned) {
-		rc = diag_set(d, -ENOMEM, "stream", NULL, "no memory for %zu records", n);
-		goto fail;
-	}
-	owned->unpacked = unpacked;
-	switch (unpacked->what_case) {
+	if (!owned)
+		return diag_set(d, -ENOMEM, "stream", NULL, "no memory for %zu records", n);
+	switch (from->what_case) {
 	case VOW__V1__FROM_AGENT__WHAT_HELLO:
 		message->what = STREAM_HELLO;
-		rc = stream_hello_take(unpacked->hello, &message->hello, d);
+		rc = stream_hello_take(from->hello, &message->hello, d);
 		break;
 	case VOW__V1__FROM_AGENT__WHAT_BATCH:
 		message->what = STREAM_BATCH;
-		stream_batch_take(unpacked->batch, owned->records, &message->batch);
+		stream_batch_take(from->batch, owned->records, &message->batch);
 		break;
-	default:
+	case VOW__V1__FROM_AGENT__WHAT__NOT_SET:
+	default: /* the decoder's number, so from outside */
 		rc = diag_set(d, -EPROTO, "stream", NULL,
 			      "a message is neither hello nor a batch of records");
 	}
-	if (rc)
-		goto fail;
+	if (rc) {
+		free(owned);
+		return rc;
+	}
+	owned->arena = *arena;
 	message->owned = owned;
 	return 0;
-fail:
-	free(owned);
-	vow__v1__from_agent__free_unpacked(unpacked, NULL);
+}
+
+int stream_from_agent_decode(const uint8_t *bytes, size_t size, struct stream_from_agent *message,
+			     struct diag *d)
+{
+	struct arena arena = {0};
+	ProtobufCMessage *unpacked;
+	int rc = message_unpack(&vow__v1__from_agent__descriptor, "stream", bytes, size, &arena,
+				&unpacked, d);
+
+	if (!rc)
+		rc = stream_from_agent_take((const Vow__V1__FromAgent *)unpacked, &arena, message,
+					    d);
+	if (rc)
+		arena_release(&arena);
 	return rc;
 }
 
@@ -208,7 +160,7 @@ void stream_from_agent_free(struct stream_from_agent *message)
 
 	if (!owned)
 		return;
-	vow__v1__from_agent__free_unpacked(owned->unpacked, NULL);
+	arena_release(&owned->arena);
 	free(owned);
 	message->owned = NULL;
 }
@@ -230,15 +182,18 @@ size_t stream_from_hub_encode(const struct stream_from_hub *message,
 int stream_from_hub_decode(const uint8_t *bytes, size_t size, struct stream_from_hub *message,
 			   struct diag *d)
 {
-	int rc = 0;
-	Vow__V1__FromHub *unpacked = (Vow__V1__FromHub *)stream_unpack(
-		&vow__v1__from_hub__descriptor, bytes, size, &rc, d);
+	struct arena arena = {0};
+	ProtobufCMessage *unpacked;
+	int rc = message_unpack(&vow__v1__from_hub__descriptor, "stream", bytes, size, &arena,
+				&unpacked, d);
 
-	if (!unpacked)
-		return rc;
-	message->committed_seq = unpacked->committed_seq;
-	message->from_segment_start = unpacked->from_segment_start;
-	message->credits = unpacked->credits;
-	vow__v1__from_hub__free_unpacked(unpacked, NULL);
-	return 0;
+	if (!rc) {
+		const Vow__V1__FromHub *from = (const Vow__V1__FromHub *)unpacked;
+
+		message->committed_seq = from->committed_seq;
+		message->from_segment_start = from->from_segment_start;
+		message->credits = from->credits;
+	}
+	arena_release(&arena);
+	return rc;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads: everything runs on the loop's thread, starting operations on gRPC's call included. A
- * courier thread does nothing but take finished operations off the completion queue, put them on
- * a list and ring the loop. Each operation is in flight at most once, so the list is made of the
- * operations themselves and never grows.
+ * courier thread does nothing but carry finished operations from the completion queue to the
+ * loop's mailbox. One session at a time with each operation in flight at most once: a mailbox with
+ * a place for each never is full.
  *
  * A session is one attempt at a stream, from connecting to its end. It is freed when none of its
  * operations is in flight any more; only then is the caller told that it closed.
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/mailbox.h"
 #include "rpc/address.h"
 #include "rpc/channel.h"
 
@@ -34,8 +35,7 @@ enum step {
 struct operation { /* a tag of the completion queue */
 	enum step step;
 	bool success;
-	struct session *session;
-	struct operation *next; /* on the courier's list */
+	struct session *session; /* NULL: connecting was refused before gRPC was asked */
 };
 
 struct session {
@@ -55,42 +55,16 @@ struct session {
 struct rpc_client {
 	struct rpc_client_options options; /* its texts are ours */
 	struct rpc_client_handlers handlers;
-	struct loop_wakeup *wakeup;
+	struct mailbox *mailbox; /* of finished operations */
 	grpc_completion_queue *queue;
 	pthread_t courier;
 	bool courier_runs;
 	struct session *session; /* NULL while nothing is tried */
-	struct diag refusal; /* err is set: connecting failed before gRPC was asked */
-
-	pthread_mutex_t lock; /* of the list */
-	struct operation *first, **last;
+	struct diag refusal; /* err is set: connecting was refused */
+	struct operation refused;
 };
 
 /* ---- the courier ------------------------------------------------------------------------------ */
-
-static void client_put(struct rpc_client *client, struct operation *operation)
-{
-	operation->next = NULL;
-	pthread_mutex_lock(&client->lock);
-	*client->last = operation;
-	client->last = &operation->next;
-	pthread_mutex_unlock(&client->lock);
-}
-
-static struct operation *client_take(struct rpc_client *client)
-{
-	struct operation *operation;
-
-	pthread_mutex_lock(&client->lock);
-	operation = client->first;
-	if (operation) {
-		client->first = operation->next;
-		if (!client->first)
-			client->last = &client->first;
-	}
-	pthread_mutex_unlock(&client->lock);
-	return operation;
-}
 
 static void *courier_run(void *arg)
 {
@@ -104,8 +78,7 @@ static void *courier_run(void *arg)
 		if (event.type == GRPC_QUEUE_SHUTDOWN)
 			return NULL;
 		operation->success = event.success;
-		client_put(client, operation);
-		loop_wake(client->wakeup);
+		mailbox_push(client->mailbox, operation);
 	}
 }
 
@@ -255,9 +228,24 @@ static void session_closed(struct session *session)
 	client->handlers.closed(client->handlers.arg, status, text);
 }
 
-static void operation_dispatch(struct operation *operation)
+static void client_refused(struct rpc_client *client)
 {
+	char text[sizeof(struct diag)];
+
+	diag_format(&client->refusal, text, sizeof(text));
+	client->refusal.err = 0;
+	client->handlers.closed(client->handlers.arg, RPC_UNAUTHENTICATED, text);
+}
+
+static void operation_arrived(void *arg, void *message)
+{
+	const struct operation *operation = message;
 	struct session *session = operation->session;
+
+	if (!session) {
+		client_refused(arg);
+		return;
+	}
 
 	session->in_flight--;
 	switch (operation->step) {
@@ -280,22 +268,6 @@ static void operation_dispatch(struct operation *operation)
 	}
 	if (session->in_flight == 0)
 		session_closed(session);
-}
-
-static void client_woken(void *arg)
-{
-	struct rpc_client *client = arg;
-	struct operation *operation;
-
-	if (client->refusal.err) {
-		char text[sizeof(struct diag)];
-
-		diag_format(&client->refusal, text, sizeof(text));
-		client->refusal.err = 0;
-		client->handlers.closed(client->handlers.arg, RPC_UNAUTHENTICATED, text);
-	}
-	while ((operation = client_take(client)))
-		operation_dispatch(operation);
 }
 
 /* ---- the client ------------------------------------------------------------------------------- */
@@ -343,8 +315,8 @@ static int client_start(struct rpc_client *client, struct loop *loop, struct dia
 
 	if (rc)
 		return rc;
-	client->wakeup = loop_wakeup_new(loop, client_woken, client);
-	if (!client->wakeup)
+	client->mailbox = mailbox_new(loop, STEP_COUNT + 1, operation_arrived, client);
+	if (!client->mailbox)
 		return diag_errno(d, -ENOMEM, client->options.target, NULL, "cannot connect");
 	rc = courier_start(client);
 	return rc ? diag_errno(d, rc, client->options.target, NULL, "cannot make a thread") : 0;
@@ -360,8 +332,6 @@ int rpc_client_new(struct loop *loop, const struct rpc_client_options *options,
 	if (!made)
 		return diag_errno(d, -ENOMEM, options->target, NULL, "cannot connect");
 	made->handlers = *handlers;
-	made->last = &made->first;
-	pthread_mutex_init(&made->lock, NULL);
 	rpc_runtime_start();
 	made->queue = grpc_completion_queue_create_for_next(NULL);
 	rc = options_copy(&made->options, options);
@@ -387,7 +357,7 @@ void rpc_client_connect(struct rpc_client *client)
 		return;
 	}
 	client->refusal = d;
-	loop_wake(client->wakeup); /* closed() comes from the loop, never from here */
+	mailbox_push(client->mailbox, &client->refused); /* closed() never comes from in here */
 }
 
 void rpc_client_disconnect(struct rpc_client *client)
@@ -424,9 +394,8 @@ void rpc_client_free(struct rpc_client *client)
 		grpc_completion_queue_next(client->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
 	session_free(client->session);
 	grpc_completion_queue_destroy(client->queue);
-	loop_wakeup_free(client->wakeup);
+	mailbox_free(client->mailbox, NULL);
 	rpc_runtime_stop();
-	pthread_mutex_destroy(&client->lock);
 	free((char *)client->options.target);
 	free((char *)client->options.tls_ca);
 	free((char *)client->options.tls_certificate);
