@@ -17,8 +17,6 @@
 #include "proto/tick.h"
 #include "view/board.h"
 
-#define AGENT_VERSION "0.1.0"
-
 /* A collector as the agent runs it. */
 struct source {
 	const struct collector_ops *ops;

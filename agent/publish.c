@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/version.h"
+
 static void board_text(char *field, size_t room, const char *text)
 {
 	snprintf(field, room, "%s", text);
@@ -46,7 +48,7 @@ static void publish_process(struct board *board, const struct agent *agent, wall
 	struct journal_counters journal = journal_counters(agent->journal);
 
 	board_text(board->program, sizeof(board->program), "vowd");
-	board_text(board->version, sizeof(board->version), AGENT_VERSION);
+	board_text(board->version, sizeof(board->version), VOW_VERSION);
 	board_text(board->host, sizeof(board->host), agent->host);
 	snprintf(board->scope, sizeof(board->scope), "host:%s", agent->host);
 	board_text(board->config_path, sizeof(board->config_path), agent->config->path);
@@ -78,7 +80,7 @@ static int publish_host(struct board *board, const struct agent *agent, wall_ns 
 	if (!board->hosts)
 		return -ENOMEM;
 	board_text(board->hosts->host, sizeof(board->hosts->host), agent->host);
-	board_text(board->hosts->version, sizeof(board->hosts->version), AGENT_VERSION);
+	board_text(board->hosts->version, sizeof(board->hosts->version), VOW_VERSION);
 	board->hosts->last_seen = wall;
 	board->hosts->last_seq = board->journal_seq;
 	board->hosts->connected = true;

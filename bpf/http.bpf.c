@@ -63,6 +63,7 @@ struct http_conn {
 	__u8 fails;
 	__u8 held; /* bytes in path[] of a head that goes on in the next read */
 	__u8 chunked; /* 0, 1: the response ends by a chunk of length 0, 2: that was sent */
+	__u64 command[2];
 	__u64 path[HTTP_PATH_MAX / 8];
 };
 
@@ -189,6 +190,8 @@ static __always_inline void conn_finish(struct http_conn *c, const struct sock *
 	r->outcome = outcome;
 	r->flags = c->flags;
 	r->reserved = 0;
+	((__u64 *)r->command)[0] = c->command[0];
+	((__u64 *)r->command)[1] = c->command[1];
 #pragma unroll
 	for (int i = 0; i < HTTP_PATH_MAX / 8; i++)
 		r->path[i] = c->path[i];
@@ -255,13 +258,19 @@ static __always_inline bool request_read(struct head_text *t, const struct http_
 static __always_inline void request_begin(struct http_conn *c, __u64 now, __u64 queue_ns,
 					  __u32 moved)
 {
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	/* A connection mostly stays with one process, whose names are asked for once. */
+	if (pid != c->pid) {
+		c->pid = pid;
+		c->cgroup_id = bpf_get_current_cgroup_id();
+		bpf_get_current_comm(c->command, sizeof(c->command));
+	}
 	c->started_at = now;
 	c->asked_at = now;
 	c->queue_ns = queue_ns;
 	c->request_bytes = moved;
 	c->response_bytes = 0;
-	c->pid = bpf_get_current_pid_tgid() >> 32;
-	c->cgroup_id = bpf_get_current_cgroup_id();
 	c->flags = 0;
 	c->fails = 0;
 	c->fail_bytes = 0;

@@ -42,7 +42,7 @@ enum http_flag {
 
 #define HTTP_QUEUE_UNKNOWN (~0ULL)
 
-/* 192 bytes, in the byte order of the host; times are of CLOCK_MONOTONIC. */
+/* 208 bytes, in the byte order of the host; times are of CLOCK_MONOTONIC. */
 struct http_record {
 	__u64 started_at; /* server: first byte read; client: first byte sent */
 	__u64 total_ns; /* from there to the last byte of the response; 0 when not complete */
@@ -66,6 +66,7 @@ struct http_record {
 	__u8 outcome;
 	__u8 flags;
 	__u8 reserved;
+	char command[16]; /* of the thread that made the first call, for processes already gone */
 	/* From after the method up to the first space or '?', zeros behind; no query string ever. */
 	__u64 path[HTTP_PATH_MAX / 8];
 };

@@ -13,7 +13,7 @@
 #include "bpf/http.skel.h"
 #include "collectors/bpf_ring.h"
 
-_Static_assert(sizeof(struct http_record) == 192, "layout shared with the kernel side");
+_Static_assert(sizeof(struct http_record) == 208, "layout shared with the kernel side");
 
 #define TIER "eBPF tier A"
 

@@ -3,7 +3,7 @@
  * Prints every HTTP pair that the BPF programs report, one line each, until SIGTERM or SIGINT:
  *
  *	role outcome method status path total_ns first_byte_ns queue_ns request_bytes
- *	response_bytes pid flags local_port remote_port started_at
+ *	response_bytes pid flags local_port remote_port started_at command
  *
  * queue_ns is -1 when unknown. The line "ready" on stderr says that capturing has begun. At the
  * end the ring is drained and stderr gets one line "NAME VALUE" for each counter, for "records"
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "collectors/http_bpf.h"
+#include "collectors/http_text.h"
 
 static volatile sig_atomic_t ended;
 
@@ -36,44 +37,29 @@ static void end(int signum)
 
 static void print_record(void *arg, const struct http_record *r)
 {
-	static const char *const roles[] = {"server", "client"};
-	static const char *const outcomes[] = {"complete", "client_gone", "no_response",
-					       "truncated"};
-	static const char *const methods[] = {"-",    "GET",	"POST",	 "PUT",
-					      "HEAD", "DELETE", "PATCH", "OPTIONS"};
 	struct dump *dump = arg;
 	char path[HTTP_PATH_MAX + 1];
 
 	dump->records++;
 	if (dump->quiet)
 		return;
-	memcpy(path, r->path, HTTP_PATH_MAX);
-	path[HTTP_PATH_MAX] = '\0';
+	http_text_path(r, path);
 	printf("%s %s %s %u %s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIu64 " %" PRIu64
-	       " %u %u %u %u %" PRIu64 "\n",
-	       roles[r->role], outcomes[r->outcome], methods[r->method], r->status,
-	       path[0] ? path : "-", (uint64_t)r->total_ns, (uint64_t)r->first_byte_ns,
-	       (int64_t)r->queue_ns, (uint64_t)r->request_bytes, (uint64_t)r->response_bytes,
-	       r->pid, r->flags, r->local_port, r->remote_port, (uint64_t)r->started_at);
+	       " %u %u %u %u %" PRIu64 " %s\n",
+	       r->role == HTTP_CLIENT ? "client" : "server", http_text_outcome(r->outcome),
+	       r->method ? http_text_method(r->method) : "-", r->status, path[0] ? path : "-",
+	       (uint64_t)r->total_ns, (uint64_t)r->first_byte_ns, (int64_t)r->queue_ns,
+	       (uint64_t)r->request_bytes, (uint64_t)r->response_bytes, r->pid, r->flags,
+	       r->local_port, r->remote_port, (uint64_t)r->started_at, r->command);
 }
 
 static void print_counters(struct http_bpf *bpf, const struct dump *dump)
 {
-	static const char *const names[HTTP_COUNTERS] = {
-		[HTTP_SEEN] = "seen",
-		[HTTP_RING_FULL] = "ring_full",
-		[HTTP_STORAGE_FAILED] = "storage_failed",
-		[HTTP_UNCLASSIFIED] = "unclassified",
-		[HTTP_COLLAPSED] = "collapsed",
-		[HTTP_TORN] = "torn",
-		[HTTP_IGNORED] = "ignored",
-		[HTTP_NO_PAYLOAD] = "no_payload",
-	};
 	uint64_t counters[HTTP_COUNTERS], ns, runs;
 
 	if (!http_bpf_counters(bpf, counters))
 		for (unsigned i = 0; i < HTTP_COUNTERS; i++)
-			fprintf(stderr, "%s %" PRIu64 "\n", names[i], counters[i]);
+			fprintf(stderr, "%s %" PRIu64 "\n", http_text_counter(i), counters[i]);
 	http_bpf_cost(bpf, &ns, &runs);
 	fprintf(stderr,
 		"records %" PRIu64 "\nmissed %" PRIu64 "\nbpf_ns %" PRIu64 "\nbpf_runs %" PRIu64

@@ -3,7 +3,9 @@
 
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 capture_dump_LIBS := -lbpf
+observe_LIBS      := $(B)/libvow.a
 
+$(B)/tests/observe: $(B)/libvow.a
 $(TOOLS): $(B)/tests/%: $(B)/tests/tools/%.o $(call part_archive,collectors) $(call part_archive,lib/base)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \

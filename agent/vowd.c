@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vowd: the agent of one host. Orders start and stop of its parts; everything else is theirs. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/control.h"
+#include "agent/privileges.h"
+#include "agent/turn.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/opts.h"
+
+struct vowd_options {
+	const char *dir, *config;
+	bool debug;
+};
+
+static const struct opt option_table[] = {
+	OPT(struct vowd_options, dir, "dir", 'd', OPT_STRING, "DIR",
+	    "keep state, sockets and locks below DIR (" DIRS_RUN_DEFAULT " and " DIRS_STATE_DEFAULT
+	    ")"),
+	OPT(struct vowd_options, config, "config", 'c', OPT_STRING, "FILE",
+	    "read this configuration (DIR/vow.yaml, else /etc/vow/vow.yaml)"),
+	OPT(struct vowd_options, debug, "debug", 0, OPT_FLAG, NULL, "log more"),
+};
+
+static const struct opts_program program = {
+	.name = "vowd",
+	.purpose = "measures this host's requests and deliveries and judges them",
+	.usage = "[OPTION]...",
+	.about =
+		"Captures HTTP from the kernel's sockets (as root, kernel 6.3 or newer), latencies "
+		"from applications that use libvow, and figures of the host itself; keeps them in "
+		"a journal for vow-export, and answers the vow command. Stays in the foreground "
+		"and "
+		"logs to standard error. SIGTERM and SIGINT end it, SIGHUP reads the configuration "
+		"again. Without the rights for a source of data it says so and goes on with the "
+		"rest: see vow doctor.",
+	.table = option_table,
+	.count = ARRAY_LEN(option_table),
+	.section = 8,
+};
+
+/*
+ * How often collectors are asked: often while anything moves, since a ring that is drained late
+ * fills; seldom when nothing did for a while, to cost next to nothing.
+ */
+#define POLL_BUSY_NS	 (5 * NS_PER_MS)
+#define POLL_IDLE_NS	 (20 * NS_PER_MS)
+#define POLLS_UNTIL_IDLE 40
+
+#define TICK_NS NS_PER_S
+
+struct vowd {
+	struct agent agent;
+	struct loop_timer *poll, *tick;
+	unsigned idle_polls;
+};
+
+static void on_poll(void *arg)
+{
+	struct vowd *vowd = arg;
+	bool moved = turn_poll(&vowd->agent, clock_mono()) > 0;
+
+	if (moved)
+		vowd->idle_polls = 0;
+	else if (vowd->idle_polls < POLLS_UNTIL_IDLE)
+		vowd->idle_polls++;
+	loop_timer_again(vowd->poll,
+			 vowd->idle_polls < POLLS_UNTIL_IDLE ? POLL_BUSY_NS : POLL_IDLE_NS, 0);
+}
+
+/* Ticks end on whole seconds of the clock on the wall, so those of many hosts line up. */
+static dur_ns until_next_tick(wall_ns now)
+{
+	dur_ns left = TICK_NS - now % TICK_NS;
+
+	return left < TICK_NS / 10 ? left + TICK_NS : left;
+}
+
+static void on_tick(void *arg)
+{
+	struct vowd *vowd = arg;
+
+	turn_run(&vowd->agent, clock_mono(), clock_wall());
+	loop_timer_again(vowd->tick, until_next_tick(clock_wall()), 0);
+}
+
+static void on_end(void *arg, int signum)
+{
+	log_info("ending on %s", strsignal(signum));
+	loop_stop(arg);
+}
+
+static void on_reload(void *arg, int signum)
+{
+	struct vowd *vowd = arg;
+
+	(void)signum;
+	agent_reload(&vowd->agent);
+}
+
+/* Runs until a signal ends it. The control socket comes last and goes first. */
+static int vowd_run(struct vowd *vowd, struct loop *loop, struct diag *d)
+{
+	struct agent *agent = &vowd->agent;
+	struct control *control = NULL;
+	char path[DIRS_PATH_MAX];
+	int rc = dirs_path(path, agent->dirs.run, "control.sock");
+
+	if (!rc)
+		rc = privileges_drop(d);
+	if (!rc)
+		rc = control_start(path, agent->series, agent->post, agent->host, &control, d);
+	if (rc)
+		return rc;
+	vowd->poll = loop_timer_start(loop, 0, 0, on_poll, vowd);
+	vowd->tick = loop_timer_start(loop, until_next_tick(clock_wall()), 0, on_tick, vowd);
+	if (!vowd->poll || !vowd->tick || !loop_signal_catch(loop, SIGTERM, on_end, loop) ||
+	    !loop_signal_catch(loop, SIGINT, on_end, loop) ||
+	    !loop_signal_catch(loop, SIGHUP, on_reload, vowd))
+		rc = diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
+	turn_run(agent, clock_mono(), clock_wall()); /* so that a board stands from the start */
+	log_info("watching %s; state in %s", agent->host, agent->dirs.state);
+	if (!rc)
+		loop_run(loop);
+	control_stop(control);
+	return rc;
+}
+
+static int vowd_configure(struct agent *agent, const struct vowd_options *options,
+			  struct vow_config **config, struct diag *d)
+{
+	char buf[DIRS_PATH_MAX];
+	int rc = dirs_init(&agent->dirs, options->dir, d);
+
+	if (rc)
+		return rc;
+	agent->dir_given = options->dir != NULL;
+	if (options->config)
+		snprintf(agent->config_path, sizeof(agent->config_path), "%s", options->config);
+	return config_load(config_find(options->config, options->dir, buf), config, d);
+}
+
+static int vowd_main(const struct vowd_options *options, struct diag *d)
+{
+	static struct vowd vowd;
+	struct vow_config *config = NULL;
+	struct loop *loop = NULL;
+	int lock = -1;
+	int rc = vowd_configure(&vowd.agent, options, &config, d);
+
+	if (!rc)
+		rc = dirs_make(&vowd.agent.dirs, d);
+	if (!rc)
+		rc = lock = dirs_lock(vowd.agent.dirs.state, "vowd", d);
+	if (rc >= 0) {
+		loop = loop_new();
+		rc = loop ? agent_open(&vowd.agent, loop, config, d)
+			  : diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
+	} else {
+		config_free(config);
+	}
+	if (rc == 0) {
+		rc = vowd_run(&vowd, loop, d);
+		agent_close(&vowd.agent);
+	}
+	if (loop)
+		loop_free(loop);
+	if (lock >= 0)
+		close(lock);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct vowd_options options = {0};
+	struct diag d = {0};
+	int status = opts_begin(&program, &argc, argv, &options);
+
+	if (status >= 0)
+		return status;
+	log_init("vowd", options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	if (vowd_main(&options, &d)) {
+		log_diag(LOG_LEVEL_ERROR, &d, "cannot run");
+		return 1;
+	}
+	return 0;
+}

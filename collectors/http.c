@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The collector of HTTP/1 requests that BPF programs see at the sockets of all processes: names
+ * service and route of each record and files its latency under the series.
+ *
+ * What the kernel saw is accounted for: events_total and the drops of status() add up to the pairs
+ * that ended, apart from those still in the ring. A pair without its whole response is a drop by
+ * its outcome and enters no histogram, since it has no latency that would be true.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collectors/collector.h"
+#include "collectors/http_bpf.h"
+#include "collectors/http_text.h"
+#include "collectors/route_name.h"
+#include "collectors/service_name.h"
+#include "lib/base/clock.h"
+
+#define SWEEP_EVERY  (125 * NS_PER_MS)
+#define GAUGES_EVERY NS_PER_S
+#define POLL_BUDGET  (2 * NS_PER_MS)
+#define DRAIN_STEP   512 /* records between two looks at the clock; about 0.5 ms */
+
+struct http {
+	struct series_table *series;
+	struct gauge_table *gauges;
+	struct http_bpf *bpf;
+	struct route_names *routes;
+	struct service_names *services;
+	mono_ns now; /* of the poll that is running */
+	mono_ns sweep_at, gauges_at;
+	struct http_bpf_sweep sweep;
+	uint64_t events_total;
+	uint64_t incomplete[HTTP_OUTCOMES];
+	uint64_t no_memory;
+};
+
+static struct route_names_options route_options(const struct vow_config *config)
+{
+	return (struct route_names_options){
+		.templates = config->templates,
+		.template_count = config->template_count,
+		.routes_per_service = config->routes_per_service,
+	};
+}
+
+static void http_close(void *state)
+{
+	struct http *http = state;
+
+	http_bpf_close(http->bpf);
+	route_names_free(http->routes);
+	service_names_free(http->services);
+	free(http);
+}
+
+static int http_open(const struct collector_context *context, void **state, struct diag *d)
+{
+	const struct vow_config *config = context->config;
+	const struct http_bpf_options bpf = {.ring_bytes = config->http_ring_bytes};
+	const struct route_names_options routes = route_options(config);
+	struct http *http = calloc(1, sizeof(*http));
+	int rc;
+
+	if (!http)
+		return diag_errno(d, -ENOMEM, "http", NULL, "no memory");
+	http->series = context->series;
+	http->gauges = context->gauges;
+	http->routes = route_names_new(&routes);
+	http->services = service_names_new(config->services, config->service_count, "/proc");
+	if (http->routes && http->services)
+		rc = http_bpf_open(&http->bpf, &bpf, d);
+	else
+		rc = diag_errno(d, -ENOMEM, "http", NULL, "no memory");
+	if (rc) {
+		http_close(http);
+		return rc;
+	}
+	*state = http;
+	return 0;
+}
+
+/* A path answered so does not exist: it gives no name to a route. */
+static bool names_route(unsigned status)
+{
+	return status != 404 && status != 405 && status != 410 && status != 400 && status != 414;
+}
+
+static void key_fill(struct http *http, const struct http_record *r, struct series_key *key)
+{
+	const struct service_process process = {
+		.pid = (pid_t)r->pid,
+		.port = r->role == HTTP_SERVER ? r->local_port : 0,
+		.command = r->command,
+	};
+	const char *service = service_name_of(http->services, &process, http->now);
+	char path[HTTP_PATH_MAX + 1], route[SERIES_ROUTE_MAX + 1], peer[HTTP_TEXT_PEER_MAX + 1];
+
+	memset(key, 0, sizeof(*key));
+	series_text_set(key->service, sizeof(key->service), service, strlen(service));
+	http_text_path(r, path);
+	route_name_of(http->routes, key->service, path, names_route(r->status), route);
+	series_text_set(key->route, sizeof(key->route), route, strlen(route));
+	snprintf(key->method, sizeof(key->method), "%s", http_text_method(r->method));
+	if (r->role == HTTP_CLIENT)
+		snprintf(key->peer, sizeof(key->peer), "%s", http_text_peer(r, peer));
+	key->kind = SERIES_HTTP;
+	key->role = r->role == HTTP_CLIENT ? SERIES_CLIENT : SERIES_SERVER;
+	key->status_class = (uint8_t)series_class_of(r->status);
+}
+
+static void record_taken(void *arg, const struct http_record *r)
+{
+	struct http *http = arg;
+	struct series_key key;
+	struct series *series;
+
+	if (r->outcome != HTTP_COMPLETE) {
+		http->incomplete[r->outcome < HTTP_OUTCOMES ? r->outcome : HTTP_TRUNCATED]++;
+		return;
+	}
+	key_fill(http, r, &key);
+	series = series_get(http->series, &key);
+	if (!series) {
+		http->no_memory++;
+		return;
+	}
+	series_record(series, r->total_ns,
+		      r->queue_ns == HTTP_QUEUE_UNKNOWN ? SERIES_NO_QUEUE : r->queue_ns);
+	http->events_total++;
+}
+
+static void gauges_set(struct http *http)
+{
+	mono_ns oldest = http->sweep.oldest_at;
+	double age = oldest && oldest < http->now ? (double)(http->now - oldest) / NS_PER_S : 0;
+
+	gauge_set(http->gauges, "", "", "http_connections", "", (double)http->sweep.open,
+		  http->now);
+	gauge_set(http->gauges, "", "", "http_requests_in_flight", "",
+		  (double)http->sweep.in_flight, http->now);
+	gauge_set(http->gauges, "", "", "http_oldest_request_age_s", "", age, http->now);
+	for (size_t i = 0; i < route_names_services(http->routes); i++) {
+		uint64_t asked, other;
+		const char *service = route_names_share(http->routes, i, &asked, &other);
+
+		if (other)
+			gauge_set(http->gauges, "", service, "routes_other_ratio", "",
+				  (double)other / (double)asked, http->now);
+	}
+}
+
+static uint64_t http_poll(void *state, mono_ns now)
+{
+	struct http *http = state;
+	uint64_t taken = 0;
+	unsigned step;
+
+	http->now = now;
+	if (now - http->sweep_at >= SWEEP_EVERY) {
+		/* A sweep that fails is tried again; what it would have ended waits. */
+		http_bpf_sweep(http->bpf, &http->sweep);
+		http->sweep_at = now;
+	}
+	do {
+		step = http_bpf_drain(http->bpf, DRAIN_STEP, record_taken, http);
+		taken += step;
+	} while (step == DRAIN_STEP && clock_mono() - now < POLL_BUDGET);
+	if (now - http->gauges_at >= GAUGES_EVERY) {
+		gauges_set(http);
+		http->gauges_at = now;
+	}
+	return taken;
+}
+
+static void http_reload(void *state, const struct vow_config *config)
+{
+	struct http *http = state;
+	const struct route_names_options routes = route_options(config);
+
+	route_names_reload(http->routes, &routes);
+	service_names_reload(http->services, config->services, config->service_count);
+}
+
+static void drop_add(struct collector_status *status, const char *reason, uint64_t total)
+{
+	if (status->drop_count < COLLECTOR_DROPS_MAX)
+		status->drops[status->drop_count++] = (struct collector_drop){reason, total};
+}
+
+static void http_status(const void *state, struct collector_status *status)
+{
+	const struct http *http = state;
+	uint64_t counters[HTTP_COUNTERS] = {0}, missed;
+
+	status->tier = http ? "A" : "off";
+	if (!http)
+		return;
+	status->events_total = http->events_total;
+	if (http_bpf_counters(http->bpf, counters))
+		snprintf(status->problem, sizeof(status->problem),
+			 "the kernel's counters cannot be read: losses in the ring are unknown");
+	for (unsigned i = HTTP_RING_FULL; i <= HTTP_LOST_LAST; i++)
+		drop_add(status, http_text_counter(i), counters[i]);
+	for (unsigned i = HTTP_COMPLETE + 1; i < HTTP_OUTCOMES; i++)
+		drop_add(status, http_text_outcome(i), http->incomplete[i]);
+	drop_add(status, "no_memory", http->no_memory);
+	missed = http_bpf_missed(http->bpf);
+	snprintf(status->detail, sizeof(status->detail),
+		 "HTTP/1 in plain text, server and client side, by socket tracepoints; pairs seen "
+		 "%llu, connections now %llu, given up as not HTTP/1 %llu, calls without readable "
+		 "bytes %llu, program runs skipped %llu",
+		 (unsigned long long)counters[HTTP_SEEN], (unsigned long long)http->sweep.open,
+		 (unsigned long long)counters[HTTP_IGNORED],
+		 (unsigned long long)counters[HTTP_NO_PAYLOAD], (unsigned long long)missed);
+}
+
+const struct collector_ops http_collector = {
+	.name = "http",
+	.open = http_open,
+	.poll = http_poll,
+	.reload = http_reload,
+	.status = http_status,
+	.close = http_close,
+};

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collectors/service_name.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+
+#define SLOTS	 (2 * SERVICE_NAMES_MAX) /* of the hash table; half of them stay free */
+#define LOOK_NS	 (2 * NS_PER_S)
+#define FILE_MAX 4096 /* bytes of /proc/PID/stat and /proc/PID/cgroup that are read */
+#define NONE	 UINT32_MAX
+
+/* One process on one port: configured matches may tell apart what a process serves by port. */
+struct known {
+	pid_t pid;
+	uint16_t port;
+	uint64_t started; /* of the process, in ticks since boot: tells a pid given anew */
+	mono_ns looked_at;
+	char command[16];
+	char name[SERIES_NAME_MAX + 1];
+	uint32_t newer, older; /* by use */
+	uint32_t next; /* in the same slot */
+};
+
+struct service_names {
+	const struct service_match *matches;
+	size_t match_count;
+	const char *proc;
+	uint32_t count;
+	uint32_t newest, oldest;
+	uint32_t slots[SLOTS];
+	struct known known[SERVICE_NAMES_MAX];
+};
+
+struct service_names *service_names_new(const struct service_match *matches, size_t count,
+					const char *proc)
+{
+	struct service_names *names = calloc(1, sizeof(*names));
+
+	if (!names)
+		return NULL;
+	names->proc = proc;
+	service_names_reload(names, matches, count);
+	return names;
+}
+
+void service_names_free(struct service_names *names)
+{
+	free(names);
+}
+
+void service_names_reload(struct service_names *names, const struct service_match *matches,
+			  size_t count)
+{
+	names->matches = matches;
+	names->match_count = count;
+	names->count = 0;
+	names->newest = names->oldest = NONE;
+	memset(names->slots, 0xff, sizeof(names->slots));
+}
+
+/* ---- what a control group says ---------------------------------------------------------------- */
+
+/* systemd writes bytes that a name may not hold as \xNN; all others stay. */
+static void unit_text(const char *from, size_t length, char name[SERIES_NAME_MAX + 1])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < length && n < SERIES_NAME_MAX; i++) {
+		unsigned byte;
+
+		if (from[i] == '\\' && length - i >= 4 && from[i + 1] == 'x' &&
+		    sscanf(from + i + 2, "%2x", &byte) == 1 && byte) {
+			name[n++] = (char)byte;
+			i += 3;
+		} else {
+			name[n++] = from[i];
+		}
+	}
+	name[n] = '\0';
+}
+
+/* The last 64 hexadecimal digits in a row, as every container engine names its containers. */
+static const char *container_id(const char *part, size_t length)
+{
+	size_t run = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		run = strchr("0123456789abcdef", part[i]) ? run + 1 : 0;
+		if (run == 64)
+			return part + i - 63;
+	}
+	return NULL;
+}
+
+static bool ends_with(const char *part, size_t length, const char *end)
+{
+	size_t n = strlen(end);
+
+	return length > n && !memcmp(part + length - n, end, n);
+}
+
+/* A part of the path such as "nginx.service"; a login's own manager is no service. */
+static bool is_unit(const char *part, size_t length)
+{
+	return ends_with(part, length, ".service") && strncmp(part, "user@", 5) != 0;
+}
+
+void service_name_of_cgroup(const char *path, char name[SERIES_NAME_MAX + 1])
+{
+	const char *end = path + strcspn(path, "\n");
+
+	name[0] = '\0';
+	/* From the innermost group outwards. */
+	while (end > path) {
+		const char *part = end;
+		const char *id;
+		size_t length;
+
+		while (part > path && part[-1] != '/')
+			part--;
+		length = (size_t)(end - part);
+		id = container_id(part, length);
+		if (id) {
+			memcpy(name, id, 12);
+			name[12] = '\0';
+			return;
+		}
+		if (is_unit(part, length)) {
+			unit_text(part, length - strlen(".service"), name);
+			return;
+		}
+		end = part > path ? part - 1 : path;
+	}
+}
+
+/* ---- what /proc says -------------------------------------------------------------------------- */
+
+/* One file of a process, ended with a NUL; its length, or a negative errno. */
+static ssize_t proc_read(const struct service_names *names, pid_t pid, const char *file,
+			 char buf[FILE_MAX])
+{
+	char path[256];
+	_cleanup_(fd_closep) int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%d/%s", names->proc, (int)pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = fd_read_full(fd, buf, FILE_MAX - 1);
+	if (n >= 0)
+		buf[n] = '\0';
+	return n;
+}
+
+/* Command and start time of a process; false when it is gone. */
+static bool process_stat(const struct service_names *names, pid_t pid, char command[16],
+			 uint64_t *started)
+{
+	char text[FILE_MAX];
+	char *open_at, *close_at;
+	unsigned long long ticks;
+
+	if (proc_read(names, pid, "stat", text) <= 0)
+		return false;
+	/* "pid (command) state ...": the command may hold anything, ')' included. */
+	open_at = strchr(text, '(');
+	close_at = strrchr(text, ')');
+	if (!open_at || !close_at || close_at < open_at)
+		return false;
+	/* Field 22; the command is field 2. */
+	if (sscanf(close_at + 1,
+		   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+		   "%llu",
+		   &ticks) != 1)
+		return false;
+	*close_at = '\0';
+	snprintf(command, 16, "%s", open_at + 1);
+	*started = ticks;
+	return true;
+}
+
+/* The path of the unified hierarchy, else of systemd's own; "" when there is none. */
+static void process_cgroup(const struct service_names *names, pid_t pid, char text[FILE_MAX],
+			   const char **path)
+{
+	char *line;
+
+	*path = "";
+	if (proc_read(names, pid, "cgroup", text) <= 0)
+		return;
+	line = strstr(text, "0::");
+	if (!line || (line != text && line[-1] != '\n') || line[3] != '/' || line[4] == '\n')
+		line = strstr(text, ":name=systemd:");
+	if (!line)
+		return;
+	*path = strchr(line, '/');
+	if (!*path)
+		*path = "";
+	else
+		line[strcspn(line, "\n")] = '\0';
+}
+
+static void process_executable(const struct service_names *names, pid_t pid, char name[64])
+{
+	char path[256], target[512];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%d/exe", names->proc, (int)pid);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	snprintf(name, 64, "%.63s", strrchr(target, '/') ? strrchr(target, '/') + 1 : target);
+}
+
+/* ---- naming ----------------------------------------------------------------------------------- */
+
+static const struct service_match *find_match(const struct service_names *names,
+					      const struct known *k, const char *cgroup)
+{
+	char executable[64];
+	bool asked = false;
+
+	for (size_t i = 0; i < names->match_count; i++) {
+		const struct service_match *m = &names->matches[i];
+
+		if (m->port && m->port != k->port)
+			continue;
+		if (m->cgroup[0] && !strstr(cgroup, m->cgroup))
+			continue;
+		if (m->command[0] && strcmp(m->command, k->command)) {
+			if (!asked)
+				process_executable(names, k->pid, executable);
+			asked = true;
+			if (strcmp(m->command, executable))
+				continue;
+		}
+		return m;
+	}
+	return NULL;
+}
+
+static void known_name(const struct service_names *names, struct known *k)
+{
+	char text[FILE_MAX];
+	const struct service_match *match;
+	const char *cgroup;
+
+	process_cgroup(names, k->pid, text, &cgroup);
+	match = find_match(names, k, cgroup);
+	if (match) {
+		memcpy(k->name, match->service, sizeof(k->name));
+		return;
+	}
+	service_name_of_cgroup(cgroup, k->name);
+	if (!k->name[0])
+		snprintf(k->name, sizeof(k->name), "%s", k->command[0] ? k->command : "unknown");
+}
+
+/* Looks the process up again; a process that is gone keeps the name it had. */
+static void known_look(const struct service_names *names, struct known *k, const char *command,
+		       mono_ns now)
+{
+	char current[16];
+	uint64_t started;
+
+	k->looked_at = now;
+	if (!process_stat(names, k->pid, current, &started)) {
+		if (k->name[0])
+			return;
+		snprintf(current, sizeof(current), "%.15s", command);
+		started = 0;
+	} else if (k->name[0] && started == k->started && !strcmp(current, k->command)) {
+		return;
+	}
+	memcpy(k->command, current, sizeof(current));
+	k->started = started;
+	known_name(names, k);
+}
+
+/* ---- the names used last ---------------------------------------------------------------------- */
+
+static uint32_t *slot_of(struct service_names *names, pid_t pid, uint16_t port)
+{
+	uint64_t mixed = ((uint64_t)(uint32_t)pid << 16 | port) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &names->slots[mixed >> 51]; /* SLOTS is 2^13 */
+}
+
+_Static_assert(SLOTS == 1 << 13, "slot_of() takes the top 13 bits");
+
+static void use_unlink(struct service_names *names, uint32_t at)
+{
+	struct known *k = &names->known[at];
+
+	if (k->newer != NONE)
+		names->known[k->newer].older = k->older;
+	else
+		names->newest = k->older;
+	if (k->older != NONE)
+		names->known[k->older].newer = k->newer;
+	else
+		names->oldest = k->newer;
+}
+
+static void use_newest(struct service_names *names, uint32_t at)
+{
+	struct known *k = &names->known[at];
+
+	k->newer = NONE;
+	k->older = names->newest;
+	if (names->newest != NONE)
+		names->known[names->newest].newer = at;
+	else
+		names->oldest = at;
+	names->newest = at;
+}
+
+/* Room for one more: a free entry, or that of the name not used for longest. */
+static uint32_t known_room(struct service_names *names)
+{
+	uint32_t at = names->oldest;
+	struct known *k;
+	uint32_t *link;
+
+	if (names->count < SERVICE_NAMES_MAX)
+		return names->count++;
+	k = &names->known[at];
+	link = slot_of(names, k->pid, k->port);
+	while (*link != at)
+		link = &names->known[*link].next;
+	*link = k->next;
+	use_unlink(names, at);
+	return at;
+}
+
+const char *service_name_of(struct service_names *names, const struct service_process *process,
+			    mono_ns now)
+{
+	uint32_t *slot = slot_of(names, process->pid, process->port);
+	uint32_t at = *slot;
+	struct known *k;
+
+	while (at != NONE &&
+	       (names->known[at].pid != process->pid || names->known[at].port != process->port))
+		at = names->known[at].next;
+	if (at != NONE) {
+		k = &names->known[at];
+		if (names->newest != at) {
+			use_unlink(names, at);
+			use_newest(names, at);
+		}
+		if (now - k->looked_at < LOOK_NS)
+			return k->name;
+	} else {
+		at = known_room(names);
+		k = &names->known[at];
+		*k = (struct known){.pid = process->pid, .port = process->port, .next = *slot};
+		*slot = at;
+		use_newest(names, at);
+	}
+	known_look(names, k, process->command, now);
+	return k->name;
+}

@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# limit: 150 s
+"""The agent from outside: killed and restarted, fed garbage, out of disk, without rights."""
+import random
+import socket
+import struct
+
+from story import *
+
+
+def quiet(s, extra=""):
+    """A configuration that captures only what applications tell, so other traffic on this machine
+    does not count."""
+    return s.write("run/vow.yaml", "capture: {http: false, host: false}\n" + extra)
+
+
+def agent(s):
+    quiet(s)
+    return start(s)
+
+
+def start(s):
+    vowd = s.start(s.program("vowd"), "--dir", s.dir("run"))
+    s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
+    return vowd
+
+
+def observe(s, service, route="/pay", threads=2, count=20000, rate=20000, fast=1_000_000,
+            slow=500_000_000):
+    return s.start(s.program("tests/observe"), service, route, str(threads), str(count), str(rate),
+                   str(fast), str(slow), env={"VOW_DIR": s.dir("run")}, name=f"observe-{service}")
+
+
+def observed(*programs):
+    """How many observations the programs said they made, once they ended."""
+    total = 0
+    for program in programs:
+        equal(program.wait(60), 0, f"status of {program.name}")
+        total += int(program.log().split("observed ")[1].split()[0])
+    return total
+
+
+def counted(s, service=None):
+    rows = s.vow("routes", "--total", dir=s.dir("run"))
+    return sum(row["count"] for row in rows if service in (None, row["service"]))
+
+
+@test
+@needs("vowd", "vow")
+def every_observation_of_two_applications_is_counted(s):
+    agent(s)
+    apps = [observe(s, name) for name in ("shop", "stock")]
+    made = observed(*apps)
+    s.until(lambda: counted(s) == made, 5, f"total of {made}")
+    time.sleep(1.2)  # one tick more: nothing may be added twice
+    equal(counted(s), made, "observations counted")
+    equal(counted(s, "shop"), made // 2, "observations of one service")
+
+
+@test
+@needs("vowd", "vow")
+def an_agent_that_starts_later_finds_what_was_observed_before(s):
+    quiet(s)
+    app = s.start("/bin/sh", "-c", f"exec {s.program('tests/observe')} shop /pay 2 5000 0 1000000 "
+                  "1000000 < pipe", env={"VOW_DIR": s.dir("run")}, cwd=fifo(s), name="observe-shop")
+    s.until(lambda: "observed 10000" in app.log(), 10, "end of the observations")
+    start(s)
+    s.until(lambda: counted(s) == 10000, 5, "total of 10000")
+
+
+def fifo(s):
+    """A folder with a pipe that stays open as long as the test runs."""
+    folder = s.dir("pipe-of-" + s.name[:20])
+    os.mkfifo(os.path.join(folder, "pipe"))
+    keeper = os.open(os.path.join(folder, "pipe"), os.O_RDWR)
+    s.defer(os.close, keeper)
+    return folder
+
+
+@test
+@needs("vowd", "vow")
+def an_agent_killed_five_times_counts_each_observation_once(s):
+    vowd = agent(s)
+    apps = [observe(s, name, count=60000) for name in ("shop", "stock")]
+    chance = random.Random(7)
+    for _ in range(5):
+        time.sleep(chance.uniform(0.2, 0.9))
+        vowd.kill()
+        vowd = start(s)
+    made = observed(*apps)
+    s.until(lambda: counted(s) == made, 8, f"total of {made}")
+    time.sleep(1.2)
+    equal(counted(s), made, "observations counted after five kills")
+
+
+@test
+@needs("vowd", "vow")
+def totals_survive_an_orderly_restart(s):
+    vowd = agent(s)
+    made = observed(observe(s, "shop", count=5000))
+    s.until(lambda: counted(s) == made, 5, f"total of {made}")
+    before = s.vow("routes", "--total", dir=s.dir("run"))[0]
+    vowd.signal(15)
+    equal(vowd.wait(10), 0, "status after SIGTERM")
+    start(s)
+    after = s.until(lambda: s.vow("routes", "--total", dir=s.dir("run")), 5, "routes")[0]
+    for field in ("count", "errors", "p50_ns", "p99_ns", "max_ns", "route", "service"):
+        equal(after[field], before[field], field)
+
+
+@test
+@needs("vowd", "vow")
+def garbage_on_the_control_socket_costs_only_its_own_connection(s):
+    agent(s)
+    chance = random.Random(11)
+    for size in (1, 3, 4, 5, 100, 70000):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(3)
+            client.connect(s.path("run", "control.sock"))
+            try:
+                client.sendall(chance.randbytes(size))
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65536):
+                    pass
+            except ConnectionError:
+                pass
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(3)
+        client.connect(s.path("run", "control.sock"))
+        client.sendall(struct.pack("<I", 20) + b"\xff" * 20)
+        (length,) = struct.unpack("<I", client.recv(4))
+        check(0 < length < 4096, f"an error answer of {length} bytes")
+    equal(s.vow("status", dir=s.dir("run"))["program"], "vowd", "program that still answers")
+
+
+@test
+@needs("vowd", "vow")
+def connections_beyond_the_limit_are_let_go_and_others_served(s):
+    agent(s)
+    clients = []
+    for _ in range(80):
+        client = socket.socket(socket.AF_UNIX)
+        clients.append(client)
+        client.connect(s.path("run", "control.sock"))
+    for client in clients:
+        client.close()
+    s.until(lambda: s.vow("status", dir=s.dir("run")), 5, "answer after the crowd")
+
+
+@test
+@needs("vowd")
+def a_broken_configuration_names_file_line_and_mend(s):
+    path = s.write("run/vow.yaml", "capture:\n  http: true\nobjektives:\n  - name: x\n")
+    done = s.run(s.program("vowd"), "--dir", s.dir("run"), status=1)
+    check(f"{path}:3" in done.stderr, f"names file and line: {done.stderr!r}")
+    check("objectives" in done.stderr, f"says the mend: {done.stderr!r}")
+
+
+@test
+@needs("vowd", "vow")
+def a_broken_configuration_at_reload_keeps_the_old_one(s):
+    vowd = agent(s)
+    s.write("run/vow.yaml", "capture: [\n")
+    vowd.signal(1)
+    s.until(lambda: "keeping the configuration" in vowd.log(), 5, "refusal in the log")
+    quiet(s)
+    vowd.signal(1)
+    s.until(lambda: "configuration read again" in vowd.log(), 5, "reload in the log")
+    equal(s.vow("status", dir=s.dir("run"))["program"], "vowd", "program that still answers")
+
+
+@test
+@needs("vowd", "vow")
+def a_second_agent_in_one_folder_is_refused(s):
+    first = agent(s)
+    done = s.run(s.program("vowd"), "--dir", s.dir("run"), status=1)
+    check(str(first.process.pid) in done.stderr, f"names the first one's process: {done.stderr!r}")
+    equal(s.vow("status", dir=s.dir("run"))["pid"], first.process.pid, "agent that answers")
+
+
+@test
+@needs("root", "vowd", "vow")
+def a_full_disk_costs_no_observation(s):
+    s.run("mount", "-t", "tmpfs", "-o", "size=2m", "vow-test", s.dir("run"))
+    s.defer(s.run, "umount", "-l", s.dir("run"))
+    vowd = agent(s)
+    app = observe(s, "shop", count=120000)
+    s.until(lambda: counted(s) > 0, 5, "first figures")
+    with open(s.path("run", "filler"), "wb", buffering=0) as filler:
+        try:
+            while True:
+                filler.write(b"x" * 4096)
+        except OSError:
+            pass
+    s.until(lambda: "No space" in s.vow("status", dir=s.dir("run"))["trouble"], 8,
+            "trouble in the status")
+    at_least(counted(s), 1, "figures while the disk is full")
+    os.unlink(s.path("run", "filler"))
+    s.until(lambda: s.vow("status", dir=s.dir("run"))["trouble"] == "", 5, "end of the trouble")
+    made = observed(app)
+    s.until(lambda: counted(s) == made, 5, f"total of {made}")
+    vowd.kill()
+    start(s)
+    s.until(lambda: counted(s) == made, 5, f"total of {made} after a restart")
+
+
+@test
+@needs("root", "vowd", "vow")
+def an_ordinary_user_gets_what_needs_no_rights(s):
+    os.chown(s.dir("run"), 65534, 65534)
+    s.write("run/vow.yaml", "capture: {http: true}\n")
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    s.start(*as_nobody, s.program("vowd"), "--dir", s.dir("run"), name="vowd")
+    status = s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
+    rows = {row["name"]: row for row in status["collectors"]}
+    equal(rows["http"]["tier"], "off", "tier of http")
+    check("root" in rows["http"]["problem"] or "CAP_BPF" in rows["http"]["problem"],
+          f"says which rights lack: {rows['http']['problem']!r}")
+    app = s.start(*as_nobody, s.program("tests/observe"), "shop", "/pay", "1", "1000", "0",
+                  "1000000", "1000000", env={"VOW_DIR": s.dir("run")}, name="observe")
+    equal(observed(app), 1000, "observations made")
+    s.until(lambda: counted(s, "shop") == 1000, 5, "total of 1000")
+
+
+main("agent")

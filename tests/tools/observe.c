@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An application for tests, on the public header alone: observes a route from several threads, at
+ * a fixed rate or as fast as it goes, and says at the end how many observations it made.
+ *
+ *	observe SERVICE ROUTE THREADS COUNT RATE_PER_S FAST_NS SLOW_NS
+ *
+ * COUNT and RATE_PER_S are for each thread; RATE_PER_S 0 is as fast as it goes. The latencies of a
+ * thread spread evenly over [x, 2x) around FAST_NS; SIGUSR1 changes to SLOW_NS, SIGUSR2 back.
+ * Prints "ready", then "observed N" when done, and stays until its standard input ends.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <vow/vow.h>
+
+static volatile sig_atomic_t slow;
+
+struct work {
+	vow_id route;
+	uint64_t count, rate_per_s, latency_ns[2];
+	unsigned seed;
+};
+
+static void on_signal(int signum)
+{
+	slow = signum == SIGUSR1;
+}
+
+static void pause_until(const struct timespec *start, uint64_t ns)
+{
+	struct timespec due = *start;
+
+	due.tv_sec += (time_t)(ns / 1000000000);
+	due.tv_nsec += (long)(ns % 1000000000);
+	if (due.tv_nsec >= 1000000000) {
+		due.tv_nsec -= 1000000000;
+		due.tv_sec++;
+	}
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL))
+		;
+}
+
+static void *work_main(void *arg)
+{
+	const struct work *work = arg;
+	uint64_t state = work->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	struct timespec start;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (uint64_t i = 0; i < work->count; i++) {
+		uint64_t base = work->latency_ns[slow];
+		state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		vow_observe(work->route, base + (state >> 33) % base, 200);
+		if (work->rate_per_s)
+			pause_until(&start, i * UINT64_C(1000000000) / work->rate_per_s);
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t threads[64];
+	struct work work[64];
+
+	if (argc != 8) {
+		fprintf(stderr, "observe SERVICE ROUTE THREADS COUNT RATE_PER_S FAST_NS SLOW_NS\n");
+		return 2;
+	}
+	unsigned thread_count = (unsigned)atoi(argv[3]);
+	if (thread_count < 1 || thread_count > 64 || vow_open(argv[1])) {
+		fprintf(stderr, "observe: cannot start\n");
+		return 1;
+	}
+	signal(SIGUSR1, on_signal);
+	signal(SIGUSR2, on_signal);
+	printf("ready\n");
+	fflush(stdout);
+	vow_id route = vow_route(argv[2]);
+	for (unsigned i = 0; i < thread_count; i++) {
+		work[i] = (struct work){.route = route,
+					.count = strtoull(argv[4], NULL, 10),
+					.rate_per_s = strtoull(argv[5], NULL, 10),
+					.latency_ns = {strtoull(argv[6], NULL, 10),
+						       strtoull(argv[7], NULL, 10)},
+					.seed = i + 1};
+		if (pthread_create(&threads[i], NULL, work_main, &work[i]))
+			return 1;
+	}
+	for (unsigned i = 0; i < thread_count; i++)
+		pthread_join(threads[i], NULL);
+	printf("observed %llu\n", (unsigned long long)thread_count * work[0].count);
+	fflush(stdout);
+	char byte;
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	return 0;
+}

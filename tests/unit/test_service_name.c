@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collectors/service_name.h"
+#include "tests/unit/check.h"
+
+#define ID64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* A process in a folder that stands for /proc. */
+static void process_make(int pid, const char *command, unsigned started, const char *cgroup)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%d", check_dir(), pid);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/%d/stat", check_dir(), pid);
+	file = fopen(path, "w");
+	CHECK(file);
+	fprintf(file, "%d (%s) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 %u 99 1 18446\n", pid,
+		command, started);
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/%d/cgroup", check_dir(), pid);
+	file = fopen(path, "w");
+	CHECK(file);
+	fputs(cgroup, file);
+	fclose(file);
+}
+
+static void process_remove(int pid)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%d/stat", check_dir(), pid);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/%d/cgroup", check_dir(), pid);
+	unlink(path);
+}
+
+static const char *name_of(struct service_names *names, int pid, uint16_t port, mono_ns now)
+{
+	struct service_process process = {.pid = pid, .port = port, .command = "seen"};
+
+	return service_name_of(names, &process, now);
+}
+
+CHECK_TEST(test_cgroup_paths_name_units_and_containers)
+{
+	static const struct {
+		const char *path, *name;
+	} cases[] = {
+		{"/system.slice/nginx.service", "nginx"},
+		{"/system.slice/system-app.slice/app@3.service", "app@3"},
+		{"/system.slice/my\\x2dshop.service\n", "my-shop"},
+		{"/user.slice/user-1000.slice/user@1000.service/app.slice/dev.service", "dev"},
+		{"/user.slice/user-1000.slice/user@1000.service/init.scope", ""},
+		{"/user.slice/user-1000.slice/session-3.scope", ""},
+		{"/system.slice/docker-" ID64 ".scope", "0123456789ab"},
+		{"/docker/" ID64, "0123456789ab"},
+		{"/kubepods.slice/kubepods-pod1.slice/cri-containerd-" ID64 ".scope/x",
+		 "0123456789ab"},
+		{"/system.slice/docker.service", "docker"},
+		{"/", ""},
+		{"", ""},
+		{"///", ""},
+		{".service", ""},
+	};
+	char name[SERIES_NAME_MAX + 1];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		service_name_of_cgroup(cases[i].path, name);
+		CHECK_STR(name, cases[i].name);
+	}
+}
+
+CHECK_TEST(test_unit_goes_before_command)
+{
+	struct service_names *names = service_names_new(NULL, 0, check_dir());
+
+	process_make(1, "nginx", 10, "0::/system.slice/web.service\n");
+	process_make(2, "we (ird) ) x", 10, "0::/\n");
+	process_make(3, "java", 10, "3:cpu:/x\n1:name=systemd:/system.slice/shop.service\n0::/\n");
+	CHECK_STR(name_of(names, 1, 80, 1), "web");
+	CHECK_STR(name_of(names, 2, 80, 1), "we (ird) ) x");
+	CHECK_STR(name_of(names, 3, 80, 1), "shop");
+	CHECK_STR(name_of(names, 4, 80, 1), "seen");
+	service_names_free(names);
+}
+
+CHECK_TEST(test_configured_match_needs_every_given_part)
+{
+	static const struct service_match matches[] = {
+		{.command = "node", .port = 3000, .service = "booking"},
+		{.cgroup = "batch.slice", .service = "batch"},
+		{.command = "node", .service = "other-node"},
+	};
+	struct service_names *names = service_names_new(matches, 3, check_dir());
+
+	process_make(1, "node", 10, "0::/system.slice/web.service\n");
+	process_make(2, "ruby", 10, "0::/batch.slice/x.service\n");
+	CHECK_STR(name_of(names, 1, 3000, 1), "booking");
+	CHECK_STR(name_of(names, 1, 3001, 1), "other-node");
+	CHECK_STR(name_of(names, 1, 0, 1), "other-node");
+	CHECK_STR(name_of(names, 2, 3000, 1), "batch");
+	service_names_reload(names, NULL, 0);
+	CHECK_STR(name_of(names, 1, 3000, 2), "web");
+	service_names_free(names);
+}
+
+CHECK_TEST(test_pid_given_to_another_process_gets_its_name)
+{
+	struct service_names *names = service_names_new(NULL, 0, check_dir());
+
+	process_make(7, "sh", 10, "0::/\n");
+	CHECK_STR(name_of(names, 7, 0, NS_PER_S), "sh");
+	process_make(7, "curl", 10, "0::/\n");
+	CHECK_STR(name_of(names, 7, 0, 2 * NS_PER_S), "sh");
+	CHECK_STR(name_of(names, 7, 0, 4 * NS_PER_S), "curl");
+	process_make(7, "curl", 99, "0::/system.slice/cron.service\n");
+	CHECK_STR(name_of(names, 7, 0, 8 * NS_PER_S), "cron");
+	process_remove(7);
+	CHECK_STR(name_of(names, 7, 0, 12 * NS_PER_S), "cron");
+	service_names_free(names);
+}
+
+CHECK_TEST(test_names_used_longest_ago_are_forgotten_first)
+{
+	struct service_names *names = service_names_new(NULL, 0, check_dir());
+	struct service_process process = {.command = "first"};
+
+	process.pid = 1;
+	CHECK_STR(service_name_of(names, &process, 1), "first");
+	process.command = "later";
+	for (int pid = 2; pid <= SERVICE_NAMES_MAX; pid++) {
+		process.pid = pid;
+		CHECK_STR(service_name_of(names, &process, 1), "later");
+	}
+	process.pid = 1;
+	CHECK_STR(service_name_of(names, &process, 1), "first");
+	/* One more takes the place of process 2, not of process 1 that was just asked for. */
+	process.pid = SERVICE_NAMES_MAX + 1;
+	service_name_of(names, &process, 1);
+	process.command = "new";
+	process.pid = 1;
+	CHECK_STR(service_name_of(names, &process, 1), "first");
+	process.pid = 2;
+	CHECK_STR(service_name_of(names, &process, 1), "new");
+	service_names_free(names);
+}
+
+CHECK_MAIN("service_name", test_cgroup_paths_name_units_and_containers,
+	   test_unit_goes_before_command, test_configured_match_needs_every_given_part,
+	   test_pid_given_to_another_process_gets_its_name,
+	   test_names_used_longest_ago_are_forgotten_first)
