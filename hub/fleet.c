@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hub/fleet.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+
+/* Later than any window is long, so that the fleet's clock is positive an hour ago. */
+#define FLEET_CLOCK_START (2 * NS_PER_H)
+/* Series of a fleet for each series that an agent may have. */
+#define FLEET_SERIES_FACTOR 16
+
+struct fleet {
+	struct series_table *table;
+	struct gauge_table *gauges;
+	struct judge *judge;
+	struct board_history *history;
+	bool *dirty; /* by series_id; grows with the table */
+	size_t dirty_room;
+	bool dirty_all; /* memory for the list lacked: everything counts as dirty */
+};
+
+struct fleet *fleet_new(const struct vow_config *config)
+{
+	struct fleet *fleet = calloc(1, sizeof(*fleet));
+	const struct series_table_options options = {
+		.series_max = (size_t)config->series_max * FLEET_SERIES_FACTOR,
+	};
+
+	if (!fleet)
+		return NULL;
+	fleet->table = series_table_new(&options);
+	fleet->gauges = gauge_table_new();
+	fleet->judge = judge_new(&config->policy, "fleet");
+	fleet->history = board_history_new();
+	if (!fleet->table || !fleet->gauges || !fleet->judge || !fleet->history) {
+		fleet_free(fleet);
+		return NULL;
+	}
+	return fleet;
+}
+
+void fleet_free(struct fleet *fleet)
+{
+	if (!fleet)
+		return;
+	if (fleet->history)
+		board_history_free(fleet->history);
+	if (fleet->judge)
+		judge_free(fleet->judge);
+	if (fleet->gauges)
+		gauge_table_free(fleet->gauges);
+	if (fleet->table)
+		series_table_free(fleet->table);
+	free(fleet->dirty);
+	free(fleet);
+}
+
+int fleet_reload(struct fleet *fleet, const struct vow_config *config)
+{
+	return judge_reload(fleet->judge, &config->policy);
+}
+
+mono_ns fleet_now(void)
+{
+	return clock_mono() + FLEET_CLOCK_START;
+}
+
+mono_ns fleet_then(wall_ns wall)
+{
+	wall_ns now = clock_wall();
+	mono_ns at = fleet_now();
+	dur_ns ago = now > wall ? now - wall : 0;
+
+	return ago < at ? at - ago : 0;
+}
+
+/* ---- merging ----------------------------------------------------------------------------------- */
+
+static void fleet_mark(struct fleet *fleet, series_id id)
+{
+	if (id >= fleet->dirty_room) {
+		size_t room = fleet->dirty_room ? fleet->dirty_room : 256;
+		bool *dirty;
+
+		while (room <= id)
+			room *= 2;
+		dirty = realloc(fleet->dirty, room * sizeof(*dirty));
+		if (!dirty) {
+			fleet->dirty_all = true;
+			return;
+		}
+		memset(dirty + fleet->dirty_room, 0, room - fleet->dirty_room);
+		fleet->dirty = dirty;
+		fleet->dirty_room = room;
+	}
+	fleet->dirty[id] = true;
+}
+
+bool fleet_dirty(const struct fleet *fleet, series_id id)
+{
+	return fleet->dirty_all || (id < fleet->dirty_room && fleet->dirty[id]);
+}
+
+void fleet_clean(struct fleet *fleet)
+{
+	fleet->dirty_all = false;
+	if (fleet->dirty)
+		memset(fleet->dirty, 0, fleet->dirty_room);
+}
+
+/*
+ * The judge gets the agent's own delta and not the table's sum, because only the former says which
+ * thresholds were decided on raw nanoseconds.
+ */
+static void fleet_merge_delta(struct fleet *fleet, const struct intake_delta *in, bool late)
+{
+	const struct series_delta *delta = &in->delta;
+	const struct series_counts counts = {
+		.count = delta->counts.count,
+		.errors = delta->counts.errors,
+	};
+
+	if (late) {
+		series_restore_total(in->series, delta->hist, delta->hist_size, delta->queue,
+				     delta->queue_size, &counts);
+	} else {
+		series_merge_packed(in->series, delta->hist, delta->hist_size, delta->queue,
+				    delta->queue_size, &counts);
+		judge_delta(fleet->judge, delta);
+	}
+	fleet_mark(fleet, delta->id);
+}
+
+void fleet_merge(struct fleet *fleet, const char *host, const struct intake *intake, bool late)
+{
+	mono_ns now = fleet_now();
+
+	for (size_t i = 0; i < intake->delta_count; i++)
+		fleet_merge_delta(fleet, &intake->deltas[i], late);
+	if (late)
+		return;
+	for (size_t i = 0; i < intake->gauge_count; i++) {
+		const struct gauge *gauge = &intake->gauges[i];
+
+		/* At the cap a gauge is refused; the table counts it. */
+		gauge_set(fleet->gauges, host, gauge->service, gauge->name, gauge->label,
+			  gauge->value, now);
+	}
+}
+
+void fleet_step(struct fleet *fleet, mono_ns now, wall_ns wall, judge_action_fn fn, void *arg)
+{
+	gauge_expire(fleet->gauges, now);
+	series_tick(fleet->table, now, NULL, NULL);
+	judge_step(fleet->judge, now, wall, fleet->gauges, fn, arg);
+}
+
+void fleet_remember(struct fleet *fleet, const char *host, const struct action *action)
+{
+	board_history_add(fleet->history, host, action);
+}
+
+/* ---- what others see --------------------------------------------------------------------------- */
+
+struct series_table *fleet_table(const struct fleet *fleet)
+{
+	return fleet->table;
+}
+
+struct judge *fleet_judge(const struct fleet *fleet)
+{
+	return fleet->judge;
+}
+
+int fleet_board(const struct fleet *fleet, struct board *board)
+{
+	int rc = board_from_judge(board, fleet->judge);
+
+	board->series = series_count(fleet->table);
+	board->series_other_total = series_other_total(fleet->table);
+	board->series_bytes = series_table_bytes(fleet->table);
+	if (!rc)
+		rc = board_from_gauges(board, fleet->gauges);
+	return rc ? rc : board_from_history(board, fleet->history);
+}

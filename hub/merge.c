@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hub/merge.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/source.h"
+#include "lib/base/clock.h"
+#include "proto/stream.h"
+#include "proto/tick.h"
+
+struct merge_peer {
+	struct merge *merge;
+	struct merge_peer *next;
+	void *link;
+	char name[80];
+	struct source *source; /* NULL before the hello */
+	bool finished;
+};
+
+struct merge_waiting { /* a record between acceptance and commit */
+	struct source *source;
+	struct intake intake;
+	bool late;
+};
+
+struct merge {
+	struct fleet *fleet;
+	struct store *store;
+	struct merge_link link;
+	struct tick_writer *writer; /* for actions on their way into the store */
+	struct sources *sources;
+	struct merge_peer *peers;
+	struct merge_waiting *group;
+	size_t group_count, group_room;
+	uint64_t group_bytes;
+	bool group_open; /* a transaction stands, with or without records */
+	mono_ns group_since;
+	int64_t applied, newest; /* numbers of raw ticks: in the fleet, in the transaction */
+	struct merge_counters counters;
+};
+
+struct merge *merge_new(struct fleet *fleet, struct store *store, const struct merge_link *link)
+{
+	struct merge *merge = calloc(1, sizeof(*merge));
+
+	if (!merge)
+		return NULL;
+	merge->fleet = fleet;
+	merge->store = store;
+	merge->link = *link;
+	merge->writer = tick_writer_new();
+	merge->sources = sources_new();
+	if (!merge->writer || !merge->sources) {
+		merge_free(merge);
+		return NULL;
+	}
+	return merge;
+}
+
+/* ---- the group --------------------------------------------------------------------------------- */
+
+static void merge_group_clear(struct merge *merge)
+{
+	for (size_t i = 0; i < merge->group_count; i++)
+		intake_deinit(&merge->group[i].intake);
+	merge->group_count = 0;
+	merge->group_bytes = 0;
+	merge->group_open = false;
+}
+
+void merge_free(struct merge *merge)
+{
+	if (!merge)
+		return;
+	while (merge->peers)
+		merge_peer_free(merge->peers);
+	if (merge->group_open)
+		store_rollback(merge->store);
+	merge_group_clear(merge);
+	free(merge->group);
+	sources_free(merge->sources);
+	if (merge->writer)
+		tick_writer_free(merge->writer);
+	free(merge);
+}
+
+static int merge_group_begin(struct merge *merge, struct diag *d)
+{
+	int rc;
+
+	if (merge->group_open)
+		return 0;
+	rc = store_begin(merge->store, d);
+	if (rc)
+		return rc;
+	merge->group_open = true;
+	merge->group_since = clock_mono();
+	merge->newest = merge->applied;
+	return 0;
+}
+
+static struct merge_waiting *merge_group_next(struct merge *merge)
+{
+	if (merge->group_count == merge->group_room) {
+		size_t room = merge->group_room ? merge->group_room * 2 : 64;
+		struct merge_waiting *group = realloc(merge->group, room * sizeof(*merge->group));
+
+		if (!group)
+			return NULL;
+		merge->group = group;
+		merge->group_room = room;
+	}
+	return &merge->group[merge->group_count];
+}
+
+bool merge_due(const struct merge *merge)
+{
+	return merge->group_open && (merge->group_bytes >= MERGE_GROUP_BYTES ||
+				     clock_mono() - merge->group_since >= MERGE_GROUP_AGE);
+}
+
+/* ---- peers ------------------------------------------------------------------------------------- */
+
+struct merge_peer *merge_peer_new(struct merge *merge, void *link, const char *name)
+{
+	struct merge_peer *peer = calloc(1, sizeof(*peer));
+
+	if (!peer)
+		return NULL;
+	peer->merge = merge;
+	peer->link = link;
+	snprintf(peer->name, sizeof(peer->name), "%s", name);
+	peer->next = merge->peers;
+	merge->peers = peer;
+	return peer;
+}
+
+static void merge_peer_leave(struct merge_peer *peer)
+{
+	if (peer->source && peer->source->owner == peer)
+		peer->source->owner = NULL;
+	peer->source = NULL;
+}
+
+void merge_peer_free(struct merge_peer *peer)
+{
+	struct merge_peer **at = &peer->merge->peers;
+
+	merge_peer_leave(peer);
+	while (*at != peer)
+		at = &(*at)->next;
+	*at = peer->next;
+	free(peer);
+}
+
+static void merge_peer_finish(struct merge_peer *peer, enum rpc_status status, const char *text)
+{
+	if (peer->finished)
+		return;
+	peer->finished = true;
+	merge_peer_leave(peer);
+	peer->merge->link.finish(peer->link, status, text);
+}
+
+static void merge_peer_answer(struct merge_peer *peer, uint64_t committed, bool from_segment_start)
+{
+	const struct stream_from_hub answer = {
+		.committed_seq = committed,
+		.from_segment_start = from_segment_start,
+		.credits = MERGE_CREDITS,
+	};
+	uint8_t buf[STREAM_FROM_HUB_MAX];
+
+	peer->merge->link.send(peer->link, buf, stream_from_hub_encode(&answer, buf));
+}
+
+/*
+ * The transaction is lost: whatever was accepted since the last commit was never here. Streams that
+ * took part end, so that their agents begin again behind what is durable.
+ */
+static void merge_abort(struct merge *merge, const struct diag *why)
+{
+	char text[512];
+
+	store_rollback(merge->store);
+	merge_group_clear(merge);
+	merge->counters.commit_failures_total++;
+	sources_roll_back(merge->sources);
+	diag_format(why, text, sizeof(text));
+	for (struct merge_peer *peer = merge->peers; peer; peer = peer->next)
+		if (peer->source)
+			merge_peer_finish(peer, RPC_UNAVAILABLE, text);
+}
+
+int merge_commit(struct merge *merge, struct diag *d)
+{
+	struct diag own = {0};
+	int rc = 0;
+
+	if (!merge->group_open)
+		return 0;
+	for (struct source *s = sources_first(merge->sources); s && !rc; s = s->next)
+		if (s->touched)
+			rc = store_agent_put(merge->store, &s->next_row, &own);
+	if (!rc)
+		rc = store_commit(merge->store, &own);
+	if (rc) {
+		if (d)
+			*d = own;
+		merge_abort(merge, &own);
+		return rc;
+	}
+	merge->counters.commits_total++;
+	merge->applied = merge->newest;
+	for (size_t i = 0; i < merge->group_count; i++) {
+		const struct merge_waiting *waiting = &merge->group[i];
+
+		fleet_merge(merge->fleet, waiting->source->row.host, &waiting->intake,
+			    waiting->late);
+		source_take_totals(waiting->source, &waiting->intake);
+		for (size_t k = 0; k < waiting->intake.action_count; k++)
+			fleet_remember(merge->fleet, waiting->source->row.host,
+				       &waiting->intake.actions[k]);
+		merge->counters.records_total++;
+		merge->counters.histograms_total += waiting->intake.delta_count;
+		merge->counters.late_total += waiting->late;
+	}
+	merge->counters.bytes_total += merge->group_bytes;
+	merge_group_clear(merge);
+	for (struct source *s = sources_first(merge->sources); s; s = s->next) {
+		if (!source_settle(s))
+			continue;
+		if (s->owner)
+			merge_peer_answer(s->owner, s->row.committed, false);
+	}
+	return 0;
+}
+
+/* ---- hello ------------------------------------------------------------------------------------- */
+
+static int merge_refuse(struct merge_peer *peer, enum rpc_status status, const struct diag *d)
+{
+	char text[512];
+
+	diag_format(d, text, sizeof(text));
+	peer->merge->counters.refused_total++;
+	merge_peer_finish(peer, status, text);
+	return d->err;
+}
+
+/* Records [accepted + 1, first) will never come: the agent proved it. */
+static int merge_gap(struct merge *merge, struct source *source, uint64_t first, struct diag *d)
+{
+	uint64_t expected = source->next_row.committed + 1;
+	int rc;
+
+	if (first <= expected)
+		return 0;
+	rc = merge_group_begin(merge, d);
+	if (!rc)
+		rc = store_gap_add(merge->store, source->row.no, expected, first, clock_wall(), d);
+	if (rc)
+		return rc;
+	source->touched = true;
+	source->next_row.gap_records_total += first - expected;
+	source->next_row.committed = first - 1;
+	merge->counters.gap_records_total += first - expected;
+	return 0;
+}
+
+static int merge_source_add(struct merge *merge, const struct stream_hello *hello,
+			    struct source **source, struct diag *d)
+{
+	struct store_agent row = {
+		.epoch = hello->epoch,
+		.last_seen = clock_wall(),
+		/* What an unknown journal lost before it came here was never ours to count. */
+		.committed = hello->first_seq ? hello->first_seq - 1 : 0,
+	};
+	int rc = merge_group_begin(merge, d);
+
+	memcpy(row.id, hello->agent_id, sizeof(row.id));
+	memcpy(row.host, hello->host, sizeof(row.host));
+	memcpy(row.version, hello->version, sizeof(row.version));
+	if (!rc)
+		rc = store_agent_add(merge->store, &row, d);
+	/* Durable at once: from here on it is an agent as any other. */
+	if (!rc)
+		rc = merge_commit(merge, d);
+	if (rc)
+		return rc;
+	*source = sources_add(merge->sources, &row);
+	return *source ? 0 : diag_set(d, -ENOMEM, NULL, NULL, "no memory for one more agent");
+}
+
+static void merge_source_take(struct source *source, const struct stream_hello *hello,
+			      struct merge_peer *peer)
+{
+	struct merge_peer *before = source->owner;
+
+	if (before)
+		merge_peer_finish(before, RPC_UNAVAILABLE,
+				  "the same agent opened another stream; this one ends");
+	memcpy(source->next_row.host, hello->host, sizeof(source->next_row.host));
+	memcpy(source->next_row.version, hello->version, sizeof(source->next_row.version));
+	source->next_row.last_seen = clock_wall();
+	source->touched = true;
+	source->owner = peer;
+	peer->source = source;
+	sources_prefer(peer->merge->sources, source);
+}
+
+static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello, struct diag *d)
+{
+	struct merge *merge = peer->merge;
+	struct source *source;
+	int rc = 0;
+
+	if (hello->protocol != STREAM_PROTOCOL) {
+		diag_set(d, -ENOTSUP, NULL, "update the older of the two",
+			 "this hub speaks protocol version %d, the agent on %s (vow %s) speaks %u",
+			 STREAM_PROTOCOL, hello->host, hello->version, hello->protocol);
+		return merge_refuse(peer, RPC_FAILED_PRECONDITION, d);
+	}
+	if (peer->source) {
+		diag_set(d, -EPROTO, NULL, NULL, "a second hello on one stream");
+		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
+	}
+	if (!hello->host[0]) {
+		diag_set(d, -EPROTO, NULL, "give the agent a host name", "a hello without a host");
+		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
+	}
+	source = sources_find(merge->sources, hello->agent_id, hello->epoch);
+	if (!source)
+		rc = merge_source_add(merge, hello, &source, d);
+	if (!rc)
+		rc = merge_gap(merge, source, hello->first_seq, d);
+	if (!rc)
+		rc = merge_group_begin(merge, d);
+	if (rc) {
+		merge_abort(merge, d);
+		merge_peer_finish(peer, RPC_UNAVAILABLE, d->what);
+		return rc;
+	}
+	merge_source_take(source, hello, peer);
+	/* After the commit, so that the answer counts no record that is only on its way. */
+	rc = merge_commit(merge, d);
+	if (!rc)
+		merge_peer_answer(peer, source->row.committed, source->names_lost);
+	return rc;
+}
+
+/* ---- records ----------------------------------------------------------------------------------- */
+
+static bool merge_is_late(const struct intake *intake, wall_ns sent, wall_ns now)
+{
+	wall_ns end = intake->wall + intake->duration;
+	wall_ns reference = sent ? sent : now;
+
+	/* Both by the agent's clock when it said what that shows: a wrong clock is not lateness. */
+	return reference > end && reference - end > FLEET_LATE;
+}
+
+static int merge_actions_add(struct merge *merge, const struct source *source,
+			     const struct intake *intake, struct diag *d)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < intake->action_count && !rc; i++)
+		rc = merge_action_add(merge, source->next_row.host, &intake->actions[i], d);
+	return rc;
+}
+
+int merge_action_add(struct merge *merge, const char *host, const struct action *action,
+		     struct diag *d)
+{
+	const uint8_t *bytes;
+	size_t size;
+	int rc;
+
+	tick_begin(merge->writer, action->at, 0);
+	rc = tick_add_action(merge->writer, action);
+	if (!rc)
+		rc = tick_end(merge->writer, &bytes, &size);
+	if (rc)
+		return diag_set(d, rc, NULL, NULL, "no memory for an action");
+	rc = merge_group_begin(merge, d);
+	return rc ? rc : store_action_add(merge->store, host, bytes, size, d);
+}
+
+static int merge_accept(struct merge *merge, struct source *source,
+			const struct stream_record *record, struct merge_waiting *waiting,
+			struct diag *d)
+{
+	struct store_record row = {
+		.agent = source->row.no,
+		.seq = record->seq,
+		.arrived = clock_wall(),
+		.late = waiting->late,
+		.tick = record->tick,
+		.tick_size = record->tick_size,
+	};
+	int rc = merge_group_begin(merge, d);
+
+	if (!rc)
+		rc = store_record_add(merge->store, &row, d);
+	if (!rc)
+		rc = merge_actions_add(merge, source, &waiting->intake, d);
+	if (rc)
+		return rc;
+	merge->newest = row.no;
+	merge->group_count++;
+	merge->group_bytes += record->tick_size;
+	source->next_row.committed = record->seq;
+	source->next_row.last_seen = row.arrived;
+	source->touched = true;
+	return 0;
+}
+
+static struct intake_context merge_context(struct merge *merge, struct source *source)
+{
+	return (struct intake_context){
+		.table = fleet_table(merge->fleet),
+		.names = &source->names,
+		.host = source->next_row.host,
+	};
+}
+
+/* An agent whose names are not known is asked, by the answer to its next hello, for all of them. */
+static int merge_names_missing(struct merge_peer *peer, struct diag *d)
+{
+	if (peer->source->names_lost) {
+		d->err = -EPROTO;
+		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
+	}
+	peer->source->names_lost = true;
+	merge_peer_finish(peer, RPC_UNAVAILABLE, "the hub lacks names of series: connect again");
+	return 0;
+}
+
+static int merge_record(struct merge_peer *peer, const struct stream_record *record, wall_ns sent,
+			struct diag *d)
+{
+	struct merge *merge = peer->merge;
+	struct source *source = peer->source;
+	const struct intake_context context = merge_context(merge, source);
+	struct merge_waiting *waiting;
+	int rc;
+
+	if (record->seq <= source->next_row.committed) {
+		merge->counters.duplicates_total++;
+		source->touched = true; /* so that it is acknowledged again */
+		return source->names_lost
+			       ? intake_read_names(&context, record->tick, record->tick_size, d)
+			       : merge_group_begin(merge, d);
+	}
+	if (record->seq != source->next_row.committed + 1) {
+		char text[120];
+
+		snprintf(text, sizeof(text), "record %" PRIu64 " is missing before %" PRIu64,
+			 source->next_row.committed + 1, record->seq);
+		merge_peer_finish(peer, RPC_UNAVAILABLE, text);
+		return 0;
+	}
+	waiting = merge_group_next(merge);
+	if (!waiting)
+		return diag_set(d, -ENOMEM, NULL, NULL, "no memory for one more record");
+	*waiting = (struct merge_waiting){.source = source};
+	rc = intake_read(&context, record->tick, record->tick_size, &waiting->intake, d);
+	if (rc == -ENOKEY)
+		return merge_names_missing(peer, d);
+	if (rc)
+		return rc;
+	source->names_lost = false;
+	waiting->late = merge_is_late(&waiting->intake, sent, clock_wall());
+	rc = merge_accept(merge, source, record, waiting, d);
+	if (rc)
+		intake_deinit(&waiting->intake);
+	return rc;
+}
+
+static int merge_batch(struct merge_peer *peer, const struct stream_batch *batch, struct diag *d)
+{
+	int rc = 0;
+
+	if (!peer->source) {
+		diag_set(d, -EPROTO, NULL, NULL, "records before a hello");
+		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
+	}
+	if (batch->gone_before)
+		rc = merge_gap(peer->merge, peer->source, batch->gone_before, d);
+	for (size_t i = 0; i < batch->record_count && !rc && !peer->finished; i++)
+		rc = merge_record(peer, &batch->records[i], batch->sent, d);
+	if (rc == -EPROTO)
+		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
+	if (rc)
+		merge_abort(peer->merge, d);
+	return rc;
+}
+
+int merge_message(struct merge_peer *peer, const uint8_t *bytes, size_t size, struct diag *d)
+{
+	struct stream_from_agent message = {0};
+	int rc;
+
+	if (peer->finished)
+		return 0;
+	rc = stream_from_agent_decode(bytes, size, &message, d);
+	if (rc)
+		return merge_refuse(
+			peer, rc == -EPROTO ? RPC_INVALID_ARGUMENT : RPC_RESOURCE_EXHAUSTED, d);
+	if (message.what == STREAM_HELLO)
+		rc = merge_hello(peer, &message.hello, d);
+	else
+		rc = merge_batch(peer, &message.batch, d);
+	stream_from_agent_free(&message);
+	return rc;
+}
+
+/* ---- what stands ------------------------------------------------------------------------------- */
+
+struct merge_counters merge_counters(const struct merge *merge)
+{
+	return merge->counters;
+}
+
+int64_t merge_applied(const struct merge *merge)
+{
+	return merge->applied;
+}
+
+unsigned merge_connected(const struct merge *merge)
+{
+	unsigned connected = 0;
+
+	for (const struct source *s = sources_first(merge->sources); s; s = s->next)
+		connected += s->owner != NULL;
+	return connected;
+}
+
+int merge_board(const struct merge *merge, struct board *board)
+{
+	return sources_board(merge->sources, board);
+}
+
+/* ---- restarting -------------------------------------------------------------------------------- */
+
+int merge_restore_agent(struct merge *merge, const struct store_agent *agent)
+{
+	struct source *source = sources_add(merge->sources, agent);
+
+	if (!source)
+		return -ENOMEM;
+	merge->counters.gap_records_total += agent->gap_records_total;
+	sources_prefer(merge->sources, source);
+	return 0;
+}
+
+int merge_restore_name(struct merge *merge, int64_t agent, uint32_t id, struct series *series)
+{
+	struct source *source = sources_find_no(merge->sources, agent);
+
+	if (!source)
+		return -ENOENT;
+	source->names_lost = false;
+	return intake_names_set(&source->names, id, series, false);
+}
+
+int merge_restore_record(struct merge *merge, const struct store_record *record, bool seen,
+			 struct diag *d)
+{
+	struct source *source = sources_find_no(merge->sources, record->agent);
+	struct intake_context context;
+	struct intake intake;
+	int rc;
+
+	if (!source)
+		return diag_set(d, -EPROTO, NULL, NULL, "a raw tick of an unknown agent");
+	context = merge_context(merge, source);
+	if (seen)
+		return intake_read_names(&context, record->tick, record->tick_size, d);
+	rc = intake_read(&context, record->tick, record->tick_size, &intake, d);
+	if (rc)
+		return rc;
+	source->names_lost = false;
+	fleet_merge(merge->fleet, source->row.host, &intake, record->late);
+	source_take_totals(source, &intake);
+	intake_deinit(&intake);
+	merge->applied = record->no;
+	return 0;
+}
+
+int merge_fresh_names(struct merge *merge, bool all,
+		      int (*fn)(void *arg, int64_t agent, uint32_t id, series_id no), void *arg)
+{
+	for (struct source *s = sources_first(merge->sources); s; s = s->next) {
+		for (uint32_t id = 0; id < s->names.room; id++) {
+			int rc;
+
+			if (!s->names.at[id] || !(all || s->names.fresh[id]))
+				continue;
+			rc = fn(arg, s->row.no, id, series_id_of(s->names.at[id]));
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+void merge_names_saved(struct merge *merge)
+{
+	for (struct source *s = sources_first(merge->sources); s; s = s->next)
+		if (s->names.room)
+			memset(s->names.fresh, 0, s->names.room * sizeof(*s->names.fresh));
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The exactly-once merge. A record is known by (agent, epoch, seq). From each agent exactly the
+ * record after the last one accepted is taken; older ones are duplicates; a jump is allowed only
+ * over records that the agent says no longer exist, and is written down as a gap.
+ *
+ * Records wait in a group until merge_commit(): then the raw ticks and each agent's position become
+ * durable in one transaction, only then are they added to the fleet, and only then acknowledged.
+ * When the transaction fails the group is forgotten as a whole, streams end, and agents send again.
+ *
+ * Transport is the caller's: a peer is one stream of one agent. One thread; commit blocks as long
+ * as the disk does.
+ */
+#ifndef VOW_HUB_MERGE_H
+#define VOW_HUB_MERGE_H
+
+#include "hub/fleet.h"
+#include "rpc/server.h"
+#include "store/store.h"
+
+/* Records that an agent may have in flight; about 4 minutes of catching up in one go. */
+#define MERGE_CREDITS 256
+/* A group is committed at the latest when it is so old, or so big. */
+#define MERGE_GROUP_AGE	  (20 * NS_PER_MS)
+#define MERGE_GROUP_BYTES (8u << 20)
+
+struct merge;
+struct merge_peer;
+
+/* How the merge reaches the agent at the other end of a peer's stream; link is the caller's. */
+struct merge_link {
+	void (*send)(void *link, const uint8_t *bytes, size_t size);
+	/* The peer stays until merge_peer_free(), deaf. */
+	void (*finish)(void *link, enum rpc_status status, const char *text);
+};
+
+struct merge_counters {
+	uint64_t records_total; /* durable and merged since this process began */
+	uint64_t histograms_total;
+	uint64_t duplicates_total; /* records that were sent again */
+	uint64_t late_total; /* counted in totals, in no window */
+	uint64_t refused_total; /* records or messages that were broken */
+	uint64_t gap_records_total; /* records that agents lost, ever */
+	uint64_t commits_total, commit_failures_total;
+	uint64_t bytes_total; /* of raw ticks */
+};
+
+/* Borrows fleet and store. NULL when memory lacks. */
+struct merge *merge_new(struct fleet *fleet, struct store *store, const struct merge_link *link);
+void merge_free(struct merge *merge); /* drops what was not committed */
+
+/* peer: who it says it is, for the log. NULL when memory lacks. */
+struct merge_peer *merge_peer_new(struct merge *merge, void *link, const char *name);
+void merge_peer_free(struct merge_peer *peer);
+
+/*
+ * Takes one message of the stream. 0; or a negative errno with d filled after which the stream was
+ * finished with that text: -EPROTO broken, -ENOTSUP another protocol version, or what the store
+ * said.
+ */
+int merge_message(struct merge_peer *peer, const uint8_t *bytes, size_t size, struct diag *d);
+
+/* True when the group is old or big enough to be committed without waiting for more. */
+bool merge_due(const struct merge *merge);
+/* 0 also when there is nothing. On failure as above, for all streams that had records in it. */
+int merge_commit(struct merge *merge, struct diag *d);
+
+/*
+ * Puts an action into the group, so that it survives; host "" for the fleet's own judge. Failures
+ * as the store's.
+ */
+int merge_action_add(struct merge *merge, const char *host, const struct action *action,
+		     struct diag *d);
+
+struct merge_counters merge_counters(const struct merge *merge);
+/* Number of the last raw tick that the fleet holds. */
+int64_t merge_applied(const struct merge *merge);
+
+/* Fills hosts and collectors. -ENOMEM. */
+int merge_board(const struct merge *merge, struct board *board);
+unsigned merge_connected(const struct merge *merge);
+
+/* ---- for checkpoint.c ------------------------------------------------------------------------- */
+
+/* An agent that was known before; no is the store's. -ENOMEM. */
+int merge_restore_agent(struct merge *merge, const struct store_agent *agent);
+/* What the agent calls a series. -ENOENT for an unknown agent. */
+int merge_restore_name(struct merge *merge, int64_t agent, uint32_t id, struct series *series);
+/* Merges a raw tick again. seen: its deltas are in the totals already, only names are taken. */
+int merge_restore_record(struct merge *merge, const struct store_record *record, bool seen,
+			 struct diag *d);
+/* Calls fn for every name given since the last checkpoint. */
+int merge_fresh_names(struct merge *merge, bool all,
+		      int (*fn)(void *arg, int64_t agent, uint32_t id, series_id no), void *arg);
+void merge_names_saved(struct merge *merge);
+
+#endif
