@@ -7,8 +7,6 @@
 
 #include "lib/base/clock.h"
 
-/* Later than any window is long, so that the fleet's clock is positive an hour ago. */
-#define FLEET_CLOCK_START (2 * NS_PER_H)
 /* Series of a fleet for each series that an agent may have. */
 #define FLEET_SERIES_FACTOR 16
 
@@ -17,8 +15,11 @@ struct fleet {
 	struct gauge_table *gauges;
 	struct judge *judge;
 	struct board_history *history;
+	mono_ns steady_offset; /* added to CLOCK_MONOTONIC */
+	uint64_t unmerged_total;
 	bool *dirty; /* by series_id; grows with the table */
 	size_t dirty_room;
+	bool renumbered;
 	bool dirty_all; /* memory for the list lacked: everything counts as dirty */
 };
 
@@ -31,6 +32,7 @@ struct fleet *fleet_new(const struct vow_config *config)
 
 	if (!fleet)
 		return NULL;
+	fleet->steady_offset = clock_wall() - clock_mono();
 	fleet->table = series_table_new(&options);
 	fleet->gauges = gauge_table_new();
 	fleet->judge = judge_new(&config->policy, "fleet");
@@ -63,18 +65,9 @@ int fleet_reload(struct fleet *fleet, const struct vow_config *config)
 	return judge_reload(fleet->judge, &config->policy);
 }
 
-mono_ns fleet_now(void)
+mono_ns fleet_now(const struct fleet *fleet)
 {
-	return clock_mono() + FLEET_CLOCK_START;
-}
-
-mono_ns fleet_then(wall_ns wall)
-{
-	wall_ns now = clock_wall();
-	mono_ns at = fleet_now();
-	dur_ns ago = now > wall ? now - wall : 0;
-
-	return ago < at ? at - ago : 0;
+	return clock_mono() + fleet->steady_offset;
 }
 
 /* ---- merging ----------------------------------------------------------------------------------- */
@@ -107,15 +100,27 @@ bool fleet_dirty(const struct fleet *fleet, series_id id)
 void fleet_clean(struct fleet *fleet)
 {
 	fleet->dirty_all = false;
+	fleet->renumbered = false;
 	if (fleet->dirty)
 		memset(fleet->dirty, 0, fleet->dirty_room);
+}
+
+void fleet_renumber(struct fleet *fleet)
+{
+	fleet->renumbered = true;
+}
+
+bool fleet_renumbered(const struct fleet *fleet)
+{
+	return fleet->renumbered;
 }
 
 /*
  * The judge gets the agent's own delta and not the table's sum, because only the former says which
  * thresholds were decided on raw nanoseconds.
  */
-static void fleet_merge_delta(struct fleet *fleet, const struct intake_delta *in, bool late)
+static int fleet_merge_delta(struct fleet *fleet, const struct intake_delta *in,
+			     enum fleet_share share)
 {
 	const struct series_delta *delta = &in->delta;
 	const struct series_counts counts = {
@@ -123,38 +128,51 @@ static void fleet_merge_delta(struct fleet *fleet, const struct intake_delta *in
 		.errors = delta->counts.errors,
 	};
 
-	if (late) {
-		series_restore_total(in->series, delta->hist, delta->hist_size, delta->queue,
-				     delta->queue_size, &counts);
-	} else {
-		series_merge_packed(in->series, delta->hist, delta->hist_size, delta->queue,
-				    delta->queue_size, &counts);
-		judge_delta(fleet->judge, delta);
-	}
 	fleet_mark(fleet, delta->id);
+	if (share == FLEET_TOTALS)
+		return series_restore_total(in->series, delta->hist, delta->hist_size, delta->queue,
+					    delta->queue_size, &counts);
+	if (share == FLEET_ALL)
+		judge_delta(fleet->judge, delta);
+	return series_merge_packed(in->series, delta->hist, delta->hist_size, delta->queue,
+				   delta->queue_size, &counts);
 }
 
-void fleet_merge(struct fleet *fleet, const char *host, const struct intake *intake, bool late)
+void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_share share,
+		 mono_ns at)
 {
-	mono_ns now = fleet_now();
+	int rc = 0;
 
 	for (size_t i = 0; i < intake->delta_count; i++)
-		fleet_merge_delta(fleet, &intake->deltas[i], late);
-	if (late)
+		if (fleet_merge_delta(fleet, &intake->deltas[i], share))
+			rc = -ENOMEM;
+	if (rc)
+		fleet->unmerged_total++;
+	if (share == FLEET_TOTALS)
 		return;
 	for (size_t i = 0; i < intake->gauge_count; i++) {
 		const struct gauge *gauge = &intake->gauges[i];
 
 		/* At the cap a gauge is refused; the table counts it. */
-		gauge_set(fleet->gauges, host, gauge->service, gauge->name, gauge->label,
-			  gauge->value, now);
+		gauge_set(fleet->gauges, gauge->host, gauge->service, gauge->name, gauge->label,
+			  gauge->value, at);
 	}
+}
+
+uint64_t fleet_unmerged_total(const struct fleet *fleet)
+{
+	return fleet->unmerged_total;
+}
+
+void fleet_step_windows(struct fleet *fleet, mono_ns now)
+{
+	gauge_expire(fleet->gauges, now);
+	series_tick(fleet->table, now, NULL, NULL);
 }
 
 void fleet_step(struct fleet *fleet, mono_ns now, wall_ns wall, judge_action_fn fn, void *arg)
 {
-	gauge_expire(fleet->gauges, now);
-	series_tick(fleet->table, now, NULL, NULL);
+	fleet_step_windows(fleet, now);
 	judge_step(fleet->judge, now, wall, fleet->gauges, fn, arg);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fleet: everything that the records of all agents add up to. The same series table, judge and
- * board as in an agent, with the host in every key. Time inside is the fleet's clock, which is
- * CLOCK_MONOTONIC plus a constant, so that at a start the last hour can be lived through again.
+ * board as in an agent, with the host in every key.
  *
  * One writer thread calls everything here; other threads read the table (under its read lock) and
  * take boards from the post.
@@ -25,18 +24,28 @@ void fleet_free(struct fleet *fleet);
 /* New objectives and scalers; counters of those whose name stays carry on. -ENOMEM: as before. */
 int fleet_reload(struct fleet *fleet, const struct vow_config *config);
 
-/* The fleet's clock now, and what it showed (or would have) at a time of day before. */
-mono_ns fleet_now(void);
-mono_ns fleet_then(wall_ns wall);
+/*
+ * The clock of windows, objectives and cooldowns: time of day when the fleet was made, plus what
+ * CLOCK_MONOTONIC counted since. It never jumps, and goes on across restarts.
+ */
+mono_ns fleet_now(const struct fleet *fleet);
 
-/* Adds a record that is durable. late: totals only. */
-void fleet_merge(struct fleet *fleet, const char *host, const struct intake *intake, bool late);
+enum fleet_share { /* what a record counts in */
+		   FLEET_ALL, /* totals, windows, judge */
+		   FLEET_TOTALS, /* it came late */
+		   FLEET_WINDOWS, /* lived through again: totals and judge know it already */
+};
+/* Adds a record that is durable; at is the fleet's clock. */
+void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_share share,
+		 mono_ns at);
 
 /*
  * Ends the second at `now`, which is `wall` as time of day: publishes windows, judges, and hands
- * what was decided to fn (may be NULL: nobody is told and nothing remembered).
+ * what was decided to fn.
  */
 void fleet_step(struct fleet *fleet, mono_ns now, wall_ns wall, judge_action_fn fn, void *arg);
+/* Ends a second without judging, while seconds are lived through again. */
+void fleet_step_windows(struct fleet *fleet, mono_ns now);
 
 /* Remembers an action for the board's history; host "" for the fleet's own judge. */
 void fleet_remember(struct fleet *fleet, const char *host, const struct action *action);
@@ -46,6 +55,11 @@ struct judge *fleet_judge(const struct fleet *fleet);
 /* True when series `id` got events since the last fleet_clean(): the next checkpoint writes it. */
 bool fleet_dirty(const struct fleet *fleet, series_id id);
 void fleet_clean(struct fleet *fleet);
+/* The store's numbers of series are not the table's: the next checkpoint writes all anew. */
+void fleet_renumber(struct fleet *fleet);
+bool fleet_renumbered(const struct fleet *fleet);
+/* Records of which a part could not be added for lack of memory: they count after a restart. */
+uint64_t fleet_unmerged_total(const struct fleet *fleet);
 
 /* Fills series, gauges, objectives, scalers, alerts and decisions. -ENOMEM. */
 int fleet_board(const struct fleet *fleet, struct board *board);

@@ -199,6 +199,7 @@ static void merge_abort(struct merge *merge, const struct diag *why)
 int merge_commit(struct merge *merge, struct diag *d)
 {
 	struct diag own = {0};
+	mono_ns now;
 	int rc = 0;
 
 	if (!merge->group_open)
@@ -214,13 +215,14 @@ int merge_commit(struct merge *merge, struct diag *d)
 		merge_abort(merge, &own);
 		return rc;
 	}
+	now = fleet_now(merge->fleet);
 	merge->counters.commits_total++;
 	merge->applied = merge->newest;
 	for (size_t i = 0; i < merge->group_count; i++) {
 		const struct merge_waiting *waiting = &merge->group[i];
 
-		fleet_merge(merge->fleet, waiting->source->row.host, &waiting->intake,
-			    waiting->late);
+		fleet_merge(merge->fleet, &waiting->intake,
+			    waiting->late ? FLEET_TOTALS : FLEET_ALL, now);
 		source_take_totals(waiting->source, &waiting->intake);
 		for (size_t k = 0; k < waiting->intake.action_count; k++)
 			fleet_remember(merge->fleet, waiting->source->row.host,
@@ -570,8 +572,8 @@ int merge_restore_name(struct merge *merge, int64_t agent, uint32_t id, struct s
 	return intake_names_set(&source->names, id, series, false);
 }
 
-int merge_restore_record(struct merge *merge, const struct store_record *record, bool seen,
-			 struct diag *d)
+int merge_restore_record(struct merge *merge, const struct store_record *record,
+			 enum fleet_share share, mono_ns at, struct diag *d)
 {
 	struct source *source = sources_find_no(merge->sources, record->agent);
 	struct intake_context context;
@@ -581,17 +583,19 @@ int merge_restore_record(struct merge *merge, const struct store_record *record,
 	if (!source)
 		return diag_set(d, -EPROTO, NULL, NULL, "a raw tick of an unknown agent");
 	context = merge_context(merge, source);
-	if (seen)
-		return intake_read_names(&context, record->tick, record->tick_size, d);
 	rc = intake_read(&context, record->tick, record->tick_size, &intake, d);
 	if (rc)
 		return rc;
 	source->names_lost = false;
-	fleet_merge(merge->fleet, source->row.host, &intake, record->late);
+	fleet_merge(merge->fleet, &intake, share, at);
 	source_take_totals(source, &intake);
 	intake_deinit(&intake);
-	merge->applied = record->no;
 	return 0;
+}
+
+void merge_restore_applied(struct merge *merge, int64_t applied)
+{
+	merge->applied = applied;
 }
 
 int merge_fresh_names(struct merge *merge, bool all,

@@ -86,9 +86,11 @@ unsigned merge_connected(const struct merge *merge);
 int merge_restore_agent(struct merge *merge, const struct store_agent *agent);
 /* What the agent calls a series. -ENOENT for an unknown agent. */
 int merge_restore_name(struct merge *merge, int64_t agent, uint32_t id, struct series *series);
-/* Merges a raw tick again. seen: its deltas are in the totals already, only names are taken. */
-int merge_restore_record(struct merge *merge, const struct store_record *record, bool seen,
-			 struct diag *d);
+/* Merges a raw tick again, as far as `share` says; at is the fleet's clock then. */
+int merge_restore_record(struct merge *merge, const struct store_record *record,
+			 enum fleet_share share, mono_ns at, struct diag *d);
+/* The fleet holds all raw ticks up to this one. */
+void merge_restore_applied(struct merge *merge, int64_t applied);
 /* Calls fn for every name given since the last checkpoint. */
 int merge_fresh_names(struct merge *merge, bool all,
 		      int (*fn)(void *arg, int64_t agent, uint32_t id, series_id no), void *arg);

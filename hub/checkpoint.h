@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the fleet in memory and the store: the checkpoint writes totals, names and the judge as of
+ * the last merged raw tick; loading it and living through the raw ticks behind it gives the same
+ * fleet again. Writer thread; blocks as long as the disk does.
+ */
+#ifndef VOW_HUB_CHECKPOINT_H
+#define VOW_HUB_CHECKPOINT_H
+
+#include "hub/merge.h"
+
+/*
+ * Writes what changed since the last one, in a transaction of its own. Call it when no group is
+ * open, right after fleet_step(). On failure (the store's errno) the older checkpoint stands.
+ */
+int checkpoint_save(struct fleet *fleet, struct merge *merge, struct store *store, struct diag *d);
+
+/*
+ * Fills a fresh fleet and merge. With windows, the raw ticks of the last hour (of the last 64 MiB)
+ * before the checkpoint are filed under the windows again. 1: they contradict the totals; make
+ * fleet and merge anew and load without windows. Negative: the store's errno, -ENOMEM.
+ */
+int checkpoint_load(struct fleet *fleet, struct merge *merge, struct store *store, bool windows,
+		    struct diag *d);
+
+#endif
