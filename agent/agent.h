@@ -8,10 +8,10 @@
 
 #include "agent/backlog.h"
 #include "agent/local.h"
-#include "agent/self.h"
 #include "collectors/collector.h"
 #include "config/config.h"
 #include "lib/base/dirs.h"
+#include "lib/base/self.h"
 #include "lib/data/journal.h"
 #include "lib/model/judge.h"
 #include "proto/tick.h"

@@ -197,3 +197,38 @@ int stream_from_hub_decode(const uint8_t *bytes, size_t size, struct stream_from
 	arena_release(&arena);
 	return rc;
 }
+
+/* ---- questions --------------------------------------------------------------------------------- */
+
+int stream_envelope_pack(const uint8_t *inner, size_t inner_size, uint8_t **bytes, size_t *size)
+{
+	Vow__V1__Control control = VOW__V1__CONTROL__INIT;
+
+	control.message.data = (uint8_t *)inner;
+	control.message.len = inner_size;
+	return stream_pack(&control.base, bytes, size);
+}
+
+int stream_envelope_unpack(const uint8_t *bytes, size_t size, uint8_t **inner, size_t *inner_size,
+			   struct diag *d)
+{
+	struct arena arena = {0};
+	ProtobufCMessage *message;
+	const Vow__V1__Control *control;
+	uint8_t *copy;
+	int rc = message_unpack(&vow__v1__control__descriptor, "query", bytes, size, &arena,
+				&message, d);
+
+	if (rc)
+		return rc;
+	control = (const Vow__V1__Control *)message;
+	copy = malloc(control->message.len ? control->message.len : 1);
+	if (copy && control->message.len)
+		memcpy(copy, control->message.data, control->message.len);
+	if (copy) {
+		*inner = copy;
+		*inner_size = control->message.len;
+	}
+	arena_release(&arena);
+	return copy ? 0 : diag_set(d, -ENOMEM, "query", NULL, "no memory to read it");
+}

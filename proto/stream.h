@@ -77,4 +77,12 @@ size_t stream_from_hub_encode(const struct stream_from_hub *message,
 int stream_from_hub_decode(const uint8_t *bytes, size_t size, struct stream_from_hub *message,
 			   struct diag *d);
 
+/*
+ * The envelope of a Query (vow.v1.Control), both ways. The bytes inside are those of a control
+ * socket. *bytes is malloc'ed. -ENOMEM; -EPROTO with d filled.
+ */
+int stream_envelope_pack(const uint8_t *inner, size_t inner_size, uint8_t **bytes, size_t *size);
+int stream_envelope_unpack(const uint8_t *bytes, size_t size, uint8_t **inner, size_t *inner_size,
+			   struct diag *d);
+
 #endif

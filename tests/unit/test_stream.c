@@ -120,6 +120,20 @@ CHECK_TEST(test_every_cut_of_a_message_is_refused_or_whole)
 	free(bytes);
 }
 
+CHECK_TEST(test_envelope_holds_the_bytes_of_a_question)
+{
+	uint8_t *bytes, *inner;
+	size_t size, inner_size;
+
+	CHECK_OK(stream_envelope_pack((const uint8_t *)"a\0b", 3, &bytes, &size));
+	CHECK_OK(stream_envelope_unpack(bytes, size, &inner, &inner_size, NULL));
+	CHECK_EQ_U64(inner_size, 3);
+	CHECK_MEM(inner, "a\0b", 3);
+	CHECK_RC(stream_envelope_unpack(bytes, size - 1, &inner, &inner_size, NULL), -EPROTO);
+	free(inner);
+	free(bytes);
+}
+
 CHECK_TEST(test_lack_of_memory_leaves_nothing_behind)
 {
 	const struct stream_record record = {1, (const uint8_t *)"x", 1};
@@ -144,4 +158,4 @@ CHECK_MAIN("stream", test_hello_comes_back_as_it_was, test_batch_comes_back_as_i
 	   test_answer_comes_back_as_it_was, test_foreign_bytes_are_refused,
 	   test_a_message_of_empty_parts_is_refused_before_it_costs_memory,
 	   test_every_cut_of_a_message_is_refused_or_whole,
-	   test_lack_of_memory_leaves_nothing_behind)
+	   test_envelope_holds_the_bytes_of_a_question, test_lack_of_memory_leaves_nothing_behind)

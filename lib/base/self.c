@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/self.h"
+#include "lib/base/self.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-static dur_ns timeval_ns(struct timeval t)
+static dur_ns self_timeval_ns(struct timeval t)
 {
 	return (dur_ns)t.tv_sec * NS_PER_S + (dur_ns)t.tv_usec * NS_PER_US;
 }
@@ -23,7 +23,7 @@ void self_measure(struct self_usage *usage, mono_ns now)
 	}
 	if (getrusage(RUSAGE_SELF, &used))
 		return;
-	dur_ns cpu_ns = timeval_ns(used.ru_utime) + timeval_ns(used.ru_stime);
+	dur_ns cpu_ns = self_timeval_ns(used.ru_utime) + self_timeval_ns(used.ru_stime);
 	if (usage->read_at && now > usage->read_at)
 		usage->cpu_ratio =
 			(double)(cpu_ns - usage->cpu_ns) / (double)(now - usage->read_at);

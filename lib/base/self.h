@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the agent itself costs: resident memory and CPU, read once a tick from /proc/self. */
-#ifndef VOW_AGENT_SELF_H
-#define VOW_AGENT_SELF_H
+/* What this program itself costs: resident memory and CPU, read from /proc/self and getrusage(). */
+#ifndef VOW_LIB_BASE_SELF_H
+#define VOW_LIB_BASE_SELF_H
 
 #include "lib/base/types.h"
 
