@@ -114,7 +114,7 @@ const char *view_grade_name(enum view_grade grade); /* "ok", "remark", "bad" */
 struct view_check { /* what a look at a host or a configuration found */
 	char name[64]; /* "kernel", "vow.yaml:12" */
 	enum view_grade grade;
-	char what[240], fix[240]; /* fix "" when there is nothing to do */
+	char what[400], fix[240]; /* fix "" when there is nothing to do */
 };
 
 /* An object of the checks, and of what the agent says of itself (view may be NULL). As view_json. */

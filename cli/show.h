@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Views as text for people. Every name that came from outside is escaped. Prints to a stream, so
+ * that commands write to stdout and `vow top` to its own page. One thread.
+ */
+#ifndef VOW_CLI_SHOW_H
+#define VOW_CLI_SHOW_H
+
+#include <stdio.h>
+
+#include "view/view.h"
+
+struct show {
+	FILE *to;
+	unsigned width; /* columns of the screen; 0: as wide as it takes */
+	bool colour;
+	const char *line_end; /* "\n" */
+};
+
+/* What view->query.what asks for, whole. */
+void show_view(const struct show *show, const struct view *view);
+
+/* Parts, for a page made of several; rows at most, 0: all. */
+void show_routes(const struct show *show, const struct view *view, size_t rows);
+void show_deliveries(const struct show *show, const struct view *view, size_t rows);
+void show_objectives(const struct show *show, const struct board *board, size_t rows);
+
+/* Checks of a host or a configuration, one a line with what to do below. */
+void show_checks(const struct show *show, const struct view_check *checks, size_t count);
+
+/* Text from outside, escaped, at most 1 KiB of it. */
+void show_foreign(const struct show *show, const char *text);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vow: what an agent or a hub knows, for people and for scripts. */
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/ask.h"
+#include "cli/options.h"
+#include "cli/screen.h"
+#include "cli/show.h"
+#include "lib/base/opts.h"
+
+static const char *const vow_outputs[] = {"table", "json", NULL};
+static const char *const vow_colours[] = {"auto", "always", "never", NULL};
+/* In the order of enum series_window. */
+static const char *const vow_windows[] = {"10s", "1m", "5m", "1h", NULL};
+
+static const struct opt vow_table[] = {
+	OPT(struct cli_options, dir, "dir", 'd', OPT_STRING, "DIR",
+	    "ask the agent that runs with this folder (/run/vow)"),
+	OPT(struct cli_options, hub, "hub", 0, OPT_STRING, "HOST:PORT",
+	    "ask a hub, at its gRPC or its HTTP port"),
+	OPT(struct cli_options, output, "output", 'o', OPT_CHOICE, "FORM",
+	    "table or json; docs/json.md says what stands in it (table)", .choices = vow_outputs),
+	OPT(struct cli_options, window, "window", 'w', OPT_CHOICE, "TIME",
+	    "look back 10s, 1m, 5m or 1h (1m; top: 10s)", .choices = vow_windows),
+	OPT(struct cli_options, total, "total", 't', OPT_FLAG, NULL,
+	    "count since the agent first started, across restarts"),
+	OPT(struct cli_options, service, "service", 's', OPT_STRING, "NAME",
+	    "only routes and deliveries of this service"),
+	OPT(struct cli_options, limit, "limit", 'n', OPT_U64, "N",
+	    "at most N rows, the busiest or newest ones (all)", .min = 1, .max = 1000000),
+	OPT(struct cli_options, check, "check", 0, OPT_FLAG, NULL,
+	    "slo: exit with 1 when an objective is not kept; alerts: when one is firing"),
+	OPT(struct cli_options, colour, "color", 0, OPT_CHOICE, "WHEN",
+	    "auto, always or never; NO_COLOR is honoured (auto)", .choices = vow_colours),
+};
+
+static const struct opts_word vow_words[] = {
+	{"status", "the agent or hub itself: collectors, losses, journal, objectives, gauges"},
+	{"top", "live: objectives, routes, deliveries; q quits"},
+	{"routes", "latency percentiles, rate and errors by route, method, peer and status"},
+	{"deliveries", "webhooks and messages sent: outcomes, attempts, time to delivery"},
+	{"slo", "objectives: share kept, error budget left, how fast it burns"},
+	{"alerts", "what fired and resolved, with the evidence"},
+	{"scale", "scaling policies, their decisions and reasons"},
+	{"doctor", "what is captured how; why something is not, and what to do"},
+	{"hosts", "agents that a hub hears, and what was lost of them"},
+	{NULL, NULL},
+};
+
+static const struct opts_program vow_program = {
+	.name = "vow",
+	.purpose = "shows what this host promised and what it kept",
+	.usage = "[OPTION]... COMMAND",
+	.about = "Exit status: 0 fine; 1 the answer is no (doctor: something is not captured; "
+		 "config "
+		 "check: not valid; with --check: not kept, or firing); 2 wrong usage; 3 nobody "
+		 "could be asked.",
+	.table = vow_table,
+	.count = ARRAY_LEN(vow_table),
+	.words = vow_words,
+	.section = 1,
+};
+
+bool cli_colour(const struct cli_options *options)
+{
+	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (options->colour != CLI_AUTO)
+		return options->colour == CLI_ALWAYS;
+	return isatty(STDOUT_FILENO) && !(none && none[0]) && !(term && strcmp(term, "dumb") == 0);
+}
+
+struct view_query cli_query(const struct cli_options *options, enum view_what what,
+			    enum series_window window)
+{
+	struct view_query query = {
+		.what = what,
+		.window = options->total ? SERIES_TOTAL
+			  : options->window != CLI_WINDOW_UNSET
+				  ? (enum series_window)options->window
+				  : window,
+		.limit = (uint32_t)options->limit,
+	};
+
+	if (options->service)
+		series_text_set(query.service, sizeof(query.service), options->service,
+				strlen(options->service));
+	return query;
+}
+
+int cli_complain(const struct diag *d, enum cli_status status)
+{
+	struct show show = {.to = stderr, .line_end = "\n"};
+
+	fputs("vow: ", stderr);
+	show_foreign(&show, d->where);
+	fputs(d->where[0] ? ": " : "", stderr);
+	show_foreign(&show, d->what);
+	if (d->fix[0]) {
+		fputs("\n     ", stderr);
+		show_foreign(&show, d->fix);
+	}
+	fputs("\n", stderr);
+	return status;
+}
+
+int cli_print_json(char *text)
+{
+	struct diag d = {0};
+
+	if (!text) {
+		diag_errno(&d, -ENOMEM, NULL, NULL, "cannot print");
+		return cli_complain(&d, CLI_NO);
+	}
+	puts(text);
+	free(text);
+	return CLI_FINE;
+}
+
+/* With --check the figures decide the exit status. */
+static int vow_verdict(const struct view *view)
+{
+	const struct board *board = view->board;
+
+	for (size_t i = 0; board && i < board->objective_count; i++) {
+		const struct board_objective *objective = &board->objectives[i];
+
+		if (view->query.what == VIEW_SLO && view_breached(objective))
+			return CLI_NO;
+		if (view->query.what == VIEW_ALERTS && objective->alert == ALERT_FIRING)
+			return CLI_NO;
+	}
+	return CLI_FINE;
+}
+
+static int vow_show(const struct cli_options *options, enum view_what what)
+{
+	struct view_query query = cli_query(options, what, WINDOW_1M);
+	struct show show = {stdout, screen_width(STDOUT_FILENO), cli_colour(options), "\n"};
+	struct view *view = NULL;
+	struct ask ask;
+	struct diag d;
+	int rc = ask_open(&ask, options->dir, options->hub, &d);
+
+	rc = rc ? rc : ask_view(&ask, &query, &view, &d);
+	ask_close(&ask);
+	if (rc)
+		return cli_complain(&d, CLI_UNREACHABLE);
+	rc = CLI_FINE;
+	if (options->output == CLI_JSON)
+		rc = cli_print_json(view_json(view, true));
+	else
+		show_view(&show, view);
+	if (rc == CLI_FINE && options->check)
+		rc = vow_verdict(view);
+	view_free(view);
+	return rc;
+}
+
+static int vow_usage(const char *word, const char *fix)
+{
+	struct diag d;
+
+	diag_set(&d, -EINVAL, NULL, fix, "unexpected '%s'", word);
+	return cli_complain(&d, CLI_USAGE);
+}
+
+static int vow_run(const struct cli_options *options, int argc, char **argv)
+{
+	const char *word = argv[1];
+	enum view_what what;
+
+	if (strcmp(word, "top") != 0 && view_what_parse(word, &what))
+		return opts_unknown_word(&vow_program, word);
+	if (argc > 2)
+		return vow_usage(argv[2], "one command at a time; see vow --help");
+	if (options->total && options->window != CLI_WINDOW_UNSET)
+		return vow_usage("--window", "--total has no window: give one of the two");
+	if (options->dir && options->hub)
+		return vow_usage("--dir", "--hub asks a hub, --dir an agent: give one of the two");
+	if (strcmp(word, "top") == 0)
+		return cli_top(options);
+	if (what == VIEW_DOCTOR)
+		return cli_doctor(options);
+	return vow_show(options, what);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli_options options = {.window = CLI_WINDOW_UNSET};
+	int status;
+
+	/* For the width of characters alone: figures and order do not follow the locale. */
+	setlocale(LC_CTYPE, "C.UTF-8");
+	status = opts_begin(&vow_program, &argc, argv, &options);
+	if (status >= 0)
+		return status;
+	if (argc < 2) {
+		opts_help(&vow_program, stderr);
+		return CLI_USAGE;
+	}
+	status = vow_run(&options, argc, argv);
+	if (fflush(stdout) || ferror(stdout))
+		return status == CLI_FINE ? CLI_NO : status;
+	return status;
+}
