@@ -72,10 +72,15 @@ part_obj     = $(patsubst %.c,$(B)/%.o,$(call part_src,$(1))) $(if $(filter prot
 
 ALL_OBJ := $(foreach p,$(PARTS),$(call part_obj,$(p))) $(MAINS:%.c=$(B)/%.o)
 
+# An archive is made anew when its list of objects is another one: a source that went away must not
+# live on in it. The list lies beside it.
+other_list = $(subst x$(strip $(2))x,,x$(strip $(file <$(1).list))x)
 define PART_RULE
-$(call part_archive,$(1)): $(call part_obj,$(1))
+$(call part_archive,$(1)): $(call part_obj,$(1)) \
+    $(if $(call other_list,$(call part_archive,$(1)),$(call part_obj,$(1))),FORCE)
 	$$(call say,AR,$$@)
-	$$(Q)mkdir -p $$(@D) && rm -f $$@ && $$(AR) rcs $$@ $$^
+	$$(Q)mkdir -p $$(@D) && rm -f $$@ && $$(AR) rcs $$@ $$(filter %.o,$$^)
+	$$(Q)echo '$(call part_obj,$(1))' > $$@.list
 endef
 $(foreach p,$(PARTS),$(eval $(call PART_RULE,$(p))))
 
