@@ -46,6 +46,7 @@ static int decode_question(const Vow__V1__Question *message, struct view_query *
 		.what = message->what,
 		.window = message->window,
 		.limit = message->limit,
+		.all_hosts = message->all_hosts,
 	};
 	DECODE_TEXT(query->service, message->service);
 	return 0;

@@ -28,6 +28,7 @@ static Vow__V1__Question encode_question(const struct view_query *query)
 	question.window = query->window;
 	question.service = TEXT(query->service);
 	question.limit = query->limit;
+	question.all_hosts = query->all_hosts;
 	return question;
 }
 

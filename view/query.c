@@ -73,18 +73,19 @@ static int query_choose(struct query *q)
 }
 
 /* Who is measured, without how it ended: what deliveries are grouped by. */
-static int query_compare_group(const struct series_key *a, const struct series_key *b)
+static int query_compare_group(const struct series_key *a, const struct series_key *b,
+			       bool all_hosts)
 {
 	int order = strcmp(a->service, b->service);
 
 	order = order ? order : strcmp(a->route, b->route);
 	order = order ? order : strcmp(a->peer, b->peer);
-	return order ? order : strcmp(a->host, b->host);
+	return order || all_hosts ? order : strcmp(a->host, b->host);
 }
 
-static int query_compare_key(const struct series_key *a, const struct series_key *b)
+static int query_compare_key(const struct series_key *a, const struct series_key *b, bool all_hosts)
 {
-	int order = query_compare_group(a, b);
+	int order = query_compare_group(a, b, all_hosts);
 
 	order = order ? order : strcmp(a->method, b->method);
 	order = order ? order : (int)a->kind - (int)b->kind;
@@ -92,20 +93,11 @@ static int query_compare_key(const struct series_key *a, const struct series_key
 	return order ? order : (int)a->status_class - (int)b->status_class;
 }
 
-static int query_by_count(const void *left, const void *right)
+static int query_by_key(const void *left, const void *right, void *all_hosts)
 {
 	const struct query_choice *a = left, *b = right;
 
-	if (a->count != b->count)
-		return a->count < b->count ? 1 : -1;
-	return query_compare_key(a->key, b->key);
-}
-
-static int query_by_group(const void *left, const void *right)
-{
-	const struct query_choice *a = left, *b = right;
-
-	return query_compare_key(a->key, b->key);
+	return query_compare_key(a->key, b->key, *(const bool *)all_hosts);
 }
 
 static void query_host_set(const struct query *q, char host[SERIES_NAME_MAX + 1])
@@ -114,12 +106,49 @@ static void query_host_set(const struct query *q, char host[SERIES_NAME_MAX + 1]
 		series_text_set(host, SERIES_NAME_MAX + 1, q->host, strlen(q->host));
 }
 
-static void query_route(struct query *q, const struct query_choice *choice, struct view_route *row)
+/* Choices that become one row: one series, or the same on all hosts. */
+struct query_group {
+	const struct query_choice *first;
+	size_t length;
+	uint64_t count;
+};
+
+static int query_by_count(const void *left, const void *right)
+{
+	const struct query_group *a = left, *b = right;
+
+	if (a->count != b->count)
+		return a->count < b->count ? 1 : -1;
+	return query_compare_key(a->first->key, b->first->key, false);
+}
+
+/* The choices must be sorted by key. Returns how many groups there are. */
+static size_t query_groups(const struct query *q, struct query_group *groups)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < q->count; i++) {
+		const struct query_choice *choice = &q->choices[i];
+
+		if (!count ||
+		    query_compare_key(groups[count - 1].first->key, choice->key, q->ask->all_hosts))
+			groups[count++] = (struct query_group){.first = choice};
+		groups[count - 1].length++;
+		groups[count - 1].count += choice->count;
+	}
+	return count;
+}
+
+static void query_route(struct query *q, const struct query_group *group, struct view_route *row)
 {
 	struct series_counts counts = {0};
 
-	series_window_add(q->table, choice->series, q->ask->window, q->latency, q->queue, &counts);
-	row->key = *choice->key;
+	for (size_t i = 0; i < group->length; i++)
+		series_window_add(q->table, group->first[i].series, q->ask->window, q->latency,
+				  q->queue, &counts);
+	row->key = *group->first->key;
+	if (q->ask->all_hosts)
+		row->key.host[0] = '\0';
 	query_host_set(q, row->key.host);
 	row->count = counts.count;
 	row->errors = counts.errors;
@@ -137,17 +166,25 @@ static void query_route(struct query *q, const struct query_choice *choice, stru
 
 static int query_routes(struct query *q, struct view *view)
 {
-	size_t rows = view_limit(view, q->count);
+	struct query_group *groups = calloc(q->count + 1, sizeof(*groups));
+	size_t rows;
 
-	view->routes = calloc(rows + 1, sizeof(*view->routes));
-	if (!view->routes)
+	if (!groups)
 		return -ENOMEM;
-	qsort(q->choices, q->count, sizeof(*q->choices), query_by_count);
+	rows = query_groups(q, groups);
+	qsort(groups, rows, sizeof(*groups), query_by_count);
+	rows = view_limit(view, rows);
+	view->routes = calloc(rows + 1, sizeof(*view->routes));
+	if (!view->routes) {
+		free(groups);
+		return -ENOMEM;
+	}
 	series_read_lock();
 	for (size_t i = 0; i < rows; i++)
-		query_route(q, &q->choices[i], &view->routes[i]);
+		query_route(q, &groups[i], &view->routes[i]);
 	series_read_unlock();
 	view->route_count = rows;
+	free(groups);
 	return 0;
 }
 
@@ -192,7 +229,8 @@ static void query_delivery_add(struct query *q, const struct query_choice *choic
 static void query_delivery_end(struct query *q, const struct series_key *key,
 			       struct view_delivery *row)
 {
-	memcpy(row->host, key->host, sizeof(row->host));
+	if (!q->ask->all_hosts)
+		memcpy(row->host, key->host, sizeof(row->host));
 	query_host_set(q, row->host);
 	memcpy(row->service, key->service, sizeof(row->service));
 	memcpy(row->event_type, key->route, sizeof(row->event_type));
@@ -230,13 +268,13 @@ static int query_deliveries(struct query *q, struct view *view)
 	view->deliveries = calloc(q->count + 1, sizeof(*view->deliveries));
 	if (!view->deliveries)
 		return -ENOMEM;
-	qsort(q->choices, q->count, sizeof(*q->choices), query_by_group);
 	series_read_lock();
 	for (size_t i = 0; i < q->count;) {
 		const struct series_key *key = q->choices[i].key;
 		struct view_delivery *row = &view->deliveries[view->delivery_count++];
 
-		while (i < q->count && query_compare_group(q->choices[i].key, key) == 0)
+		while (i < q->count &&
+		       query_compare_group(q->choices[i].key, key, q->ask->all_hosts) == 0)
 			query_delivery_add(q, &q->choices[i++], row);
 		query_delivery_end(q, key, row);
 	}
@@ -248,6 +286,7 @@ static int query_deliveries(struct query *q, struct view *view)
 
 static int query_series(struct query *q, struct view *view)
 {
+	bool all_hosts = q->ask->all_hosts;
 	int rc = query_choose(q);
 
 	if (rc)
@@ -256,6 +295,7 @@ static int query_series(struct query *q, struct view *view)
 	q->queue = calloc(1, sizeof(*q->queue));
 	if (!q->latency || !q->queue)
 		return -ENOMEM;
+	qsort_r(q->choices, q->count, sizeof(*q->choices), query_by_key, &all_hosts);
 	return view->query.what == VIEW_ROUTES ? query_routes(q, view) : query_deliveries(q, view);
 }
 

@@ -29,6 +29,7 @@ struct view_query {
 	enum series_window window; /* of routes and deliveries; SERIES_TOTAL for --total */
 	char service[SERIES_NAME_MAX + 1]; /* "" all */
 	uint32_t limit; /* rows at most, busiest first; 0: all */
+	bool all_hosts; /* routes and deliveries of all hosts merged: rows of host "" */
 };
 
 struct view_route { /* routes: one series */
