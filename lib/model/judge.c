@@ -227,22 +227,30 @@ struct judge_tick {
 	void *arg;
 };
 
-/* Rounded: a tick that comes some ms early or late still belongs to its own second. */
-static uint64_t judge_second(struct judge *judge, mono_ns now, wall_ns wall)
+/* A new base of time: at the first step, after a restore, and when `now` is another clock's. */
+static void judge_rebase(struct judge *judge, mono_ns now, wall_ns wall)
 {
 	uint64_t second = (wall + NS_PER_S / 2) / NS_PER_S;
 
-	if (!judge->started) {
-		judge->started = true;
-		judge->base = now;
-		judge->base_second = second > judge->second ? second : judge->second;
-		if (judge->base_second < SLO_FIRST_SECOND)
-			judge->base_second = SLO_FIRST_SECOND;
-	}
-	second = judge->base_second;
-	if (now > judge->base)
-		second += (now - judge->base + NS_PER_S / 2) / NS_PER_S;
+	judge->started = true;
+	judge->base = now;
+	judge->base_second = second > judge->second ? second : judge->second;
+	if (judge->base_second < SLO_FIRST_SECOND)
+		judge->base_second = SLO_FIRST_SECOND;
+}
+
+/* Rounded: a tick that comes some ms early or late still belongs to its own second. */
+static uint64_t judge_second(const struct judge *judge, mono_ns now)
+{
+	uint64_t second = judge->base_second + (now - judge->base + NS_PER_S / 2) / NS_PER_S;
+
 	return second > judge->second ? second : judge->second;
+}
+
+static void judge_tell(const struct judge_tick *tick, const struct action *action)
+{
+	if (tick->fn)
+		tick->fn(tick->arg, action);
 }
 
 static struct slo_counts judge_long(const struct objective *objective,
@@ -310,7 +318,7 @@ static void judge_tell_alert(const struct judge *judge, const struct objective *
 				      alert->reason, sizeof(alert->reason));
 	}
 	state->last = *alert;
-	tick->fn(tick->arg, &action);
+	judge_tell(tick, &action);
 }
 
 static void judge_step_objective(struct judge *judge, unsigned i, const struct judge_tick *tick)
@@ -348,7 +356,7 @@ static void judge_tell_scale(const struct scaler *scaler, struct judge_scaler *s
 	scale_reason(scaler, state->value, decision, scale->reason, sizeof(scale->reason));
 	state->last = *scale;
 	state->last_at = tick->wall;
-	tick->fn(tick->arg, &action);
+	judge_tell(tick, &action);
 }
 
 static void judge_step_scaler(struct judge *judge, unsigned i, const struct judge_tick *tick)
@@ -371,15 +379,14 @@ static void judge_step_scaler(struct judge *judge, unsigned i, const struct judg
 void judge_step(struct judge *judge, mono_ns now, wall_ns wall, const struct gauge_table *gauges,
 		judge_action_fn fn, void *arg)
 {
-	bool resumed = judge->started;
-	struct judge_tick tick = {.second = judge_second(judge, now, wall),
-				  .now = now,
-				  .wall = wall,
-				  .gauges = gauges,
-				  .fn = fn,
-				  .arg = arg};
+	bool resumed = judge->started && now >= judge->now;
+	struct judge_tick tick = {.now = now, .wall = wall, .gauges = gauges, .fn = fn, .arg = arg};
 
-	/* Of the time before the first step, a restart's gap included, one second was seen. */
+	if (!resumed)
+		judge_rebase(judge, now, wall);
+	judge->now = now;
+	tick.second = judge_second(judge, now);
+	/* Of the time before a new base, a restart's gap included, one second was seen. */
 	tick.observed_s = tick.second - judge->second;
 	if (!resumed && tick.observed_s > 1)
 		tick.observed_s = 1;
@@ -388,6 +395,23 @@ void judge_step(struct judge *judge, mono_ns now, wall_ns wall, const struct gau
 		judge_step_objective(judge, i, &tick);
 	for (unsigned i = 0; i < judge->policy.scaler_count; i++)
 		judge_step_scaler(judge, i, &tick);
+}
+
+void judge_recall(struct judge *judge, const struct action *action)
+{
+	const struct scale_action *scale = &action->scale;
+
+	if (action->kind != ACTION_SCALE)
+		return;
+	for (unsigned i = 0; i < judge->policy.scaler_count; i++) {
+		struct judge_scaler *state = &judge->rules.scalers[i];
+
+		if (strcmp(judge->policy.scalers[i].name, scale->scaler) != 0)
+			continue;
+		scale_recall(&state->scale, judge->second, scale->from, scale->to);
+		state->last = *scale;
+		state->last_at = action->at;
+	}
 }
 
 /* ---- views ------------------------------------------------------------------------------------ */

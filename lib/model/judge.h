@@ -42,12 +42,20 @@ typedef void (*judge_action_fn)(void *arg, const struct action *action);
  * when they fire and when they are resolved; pending and ok are seen in reports only. Scalers tell
  * each change, and what holds one back when that is news.
  *
- * wall is the time of day that the records carry, now grows monotonically. Seconds
- * without a call in between count as seconds without events (no data freezes an alert, it never
- * resolves one). gauges may be NULL.
+ * wall is the time of day that the records carry, now grows monotonically; when it is less than
+ * before, it is taken for another clock (a replay by time of day, then the live one), and time
+ * goes on from wall without going back. Seconds without a call in between count as seconds without
+ * events (no data freezes an alert, it never resolves one). gauges and fn may be NULL.
  */
 void judge_step(struct judge *judge, mono_ns now, wall_ns wall, const struct gauge_table *gauges,
 		judge_action_fn fn, void *arg);
+
+/*
+ * For a replay: what the judge of that time told, where the inputs of its decision are not kept.
+ * Scaling decisions on gauges are taken over with their cooldowns; alerts follow from the deltas
+ * themselves and are left alone. Rules not in the policy are skipped.
+ */
+void judge_recall(struct judge *judge, const struct action *action);
 
 /* ---- what stands, for views ------------------------------------------------------------------ */
 

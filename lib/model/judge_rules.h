@@ -55,7 +55,7 @@ struct judge {
 	 * with the monotonic clock, so a clock that is set does not move windows and cooldowns.
 	 */
 	bool started; /* base is set */
-	mono_ns base;
+	mono_ns base, now; /* base's, and the last step's */
 	uint64_t base_second;
 	uint64_t second; /* of the last step; 0 none, also by a restore */
 };

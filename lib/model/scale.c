@@ -158,6 +158,16 @@ bool scale_step(struct scale *scale, const struct scaler *scaler, const struct s
 	return scale_is_news(scale, input->second, decision);
 }
 
+void scale_recall(struct scale *scale, uint64_t second, unsigned from, unsigned to)
+{
+	scale->replicas = to;
+	if (from == to)
+		return;
+	scale->changed_at = second;
+	if (to > from)
+		scale->up_at = second;
+}
+
 /* "840 events/s", "p95 of 312 ms", "queue_depth of 1200" */
 static void scale_finding(const struct scaler *scaler, double value, char *text, size_t room)
 {

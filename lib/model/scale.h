@@ -68,6 +68,9 @@ struct scale_decision {
 bool scale_step(struct scale *scale, const struct scaler *scaler, const struct scale_input *input,
 		struct scale_decision *decision);
 
+/* Takes over a decision made elsewhere, at `second`: its count, and the cooldowns it began. */
+void scale_recall(struct scale *scale, uint64_t second, unsigned from, unsigned to);
+
 /* One sentence on the decision and what led to it. */
 void scale_reason(const struct scaler *scaler, double value, const struct scale_decision *decision,
 		  char *text, size_t room);

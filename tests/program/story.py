@@ -448,9 +448,11 @@ def tell(suite, function):
         print(f"skip {name} - {reason}")
         return True
     except Failed as why:
-        line = next(f.lineno for f in reversed(traceback.extract_tb(why.__traceback__))
-                    if not f.filename.endswith("story.py"))
-        print(f"not ok {name} - line {line}: {' '.join(str(why).split())}")
+        lines = [f.lineno for f in traceback.extract_tb(why.__traceback__)
+                 if os.path.abspath(f.filename) != os.path.abspath(__file__)]
+        # None when it was a need that failed, before the test's first line.
+        place = f"line {lines[-1]}: " if lines else ""
+        print(f"not ok {name} - {place}{' '.join(str(why).split())}")
         story.logs()
         return False
     except Exception as why:  # a bug of the test itself, shown with its trace

@@ -30,11 +30,20 @@ def bad(s): equal(1, 2, 'one')
 def odd(s): {}['missing']
 @test
 def lazy(s): skip('no moon tonight')
+@test
+@needs('vow-unbuilt')
+def early(s): pass
+@test
+@needs('no-such-command')
+def bare(s): pass
 """)
     equal(done.returncode, 1, "exit status")
-    equal(done.stdout.splitlines()[-1], "1 passed, 2 failed, 1 skipped", "last line")
+    equal(done.stdout.splitlines()[-1], "1 passed, 3 failed, 2 skipped", "last line")
     check("failed:  it.bad - line 6: one: is 1, expected 2" in done.stdout, done.stdout)
     check("skipped: it.lazy - no moon tonight" in done.stdout, done.stdout)
+    check("skipped: it.bare - no-such-command is not installed" in done.stdout, done.stdout)
+    check("failed:  it.early - " in done.stdout, done.stdout)
+    check("vow-unbuilt is not built" in done.stdout, done.stdout)
 
 
 @test
@@ -86,7 +95,61 @@ CHECK_MAIN("t", test_wrong, test_right, test_later)
            "ok t.test_right", "skip t.test_later - not today"], "lines")
 
 
+def floors_with(s, files):
+    """What scripts/check-includes says about a tree of these files, as lines."""
+    tree = s.dir("tree")
+    for path, text in files.items():
+        s.write(f"tree/{path}", text)
+    s.run("git", "-C", tree, "init", "-q")
+    done = s.run("sh", "-c", f"cd {tree} && {ROOT}/scripts/check-includes {ROOT}/scripts/floors.txt",
+                 status=None)
+    equal(done.returncode, 1 if done.stdout else 0, "exit status")
+    return done.stdout.splitlines()
+
+
 @test
+@needs("git")
+def includes_that_go_up_or_past_a_door_are_named(s):
+    told = floors_with(s, {
+        "lib/base/a.h": "", "lib/data/b.h": "", "view/v.h": "", "deliver/d.h": "",
+        "include/vow/vow.h": "", "rpc/runtime.h": "#include <grpc/grpc.h>\n",
+        "lib/base/up.c": '#include "lib/data/b.h"\n',
+        "lib/data/door.c": "#include <string.h>\n#include <uv.h>\n",
+        "deliver/side.c": '#include "view/v.h"\n',
+        "agent/shown.c": '#include "rpc/runtime.h"\n',
+        "cli/lost.c": '#include "a.h"\n',
+        "odd/place.c": '#include "lib/base/a.h"\n',
+    })
+    equal([line.split(":")[0] for line in told],
+          ["agent/shown.c", "cli/lost.c", "deliver/side.c", "lib/base/up.c", "lib/data/door.c",
+           "odd/place.c"], "files named")
+    check("lib/data/door.c:2: <uv.h> belongs behind lib/base/loop.c" in told, told)
+
+
+@test
+@needs("git")
+def includes_that_go_down_or_stay_are_fine(s):
+    equal(floors_with(s, {
+        "lib/base/a.h": "", "lib/data/b.h": '#include "lib/base/a.h"\n', "include/vow/vow.h": "",
+        "lib/base/loop.c": "#include <uv.h>\n#include <poll.h>\n",
+        "agent/c.c": '#include <vow/vow.h>\n#include "lib/data/b.h"\n',
+    }), [], "lines")
+
+
+@test
+def setup_names_what_lacks_and_how_to_get_it(s):
+    # As if libuv were not there: dpkg's answer without its line.
+    s.write("bin/dpkg-query", "#!/bin/sh\n/usr/bin/dpkg-query \"$@\" | grep -v ' libuv1-dev$'\n")
+    os.chmod(s.path("bin/dpkg-query"), 0o755)
+    done = s.run(f"{ROOT}/scripts/setup", "--check", "build", status=3,
+                 env={"PATH": s.dir("bin") + ":" + os.environ["PATH"]})
+    check("  libuv1-dev             build: event loop\n" in done.stdout, done.stdout)
+    check("setup: install with: sudo apt-get install" in done.stdout, done.stdout)
+    equal(s.run(f"{ROOT}/scripts/setup", "--check", "build").stdout, "", "output when all is there")
+
+
+@test
+@needs("nginx", "wrk")
 def nginx_logs_every_request_of_wrk(s):
     web = s.nginx("location / { return 200 'ok'; }")
     load = s.wrk(web.url("/"), connections=2, seconds=1)
@@ -101,6 +164,7 @@ def nginx_logs_every_request_of_wrk(s):
 
 
 @test
+@needs("node")
 def node_answers(s):
     web = s.node("""require('http').createServer((q, a) => a.end('hi'))
                     .listen(process.env.PORT, '127.0.0.1')""")
