@@ -56,12 +56,14 @@ struct http_conn {
 	__u32 pid;
 	__u32 phase; /* enum conn_phase */
 	__u32 fail_bytes;
+	__u16 local_port; /* kept here, since a socket that closes gives it up before it tells */
 	__u16 status;
 	__u8 role;
 	__u8 method;
 	__u8 flags;
 	__u8 fails;
 	__u8 held; /* bytes in path[] of a head that goes on in the next read */
+	__u8 path_open; /* what goes on there is the path, behind its method */
 	__u8 chunked; /* 0, 1: the response ends by a chunk of length 0, 2: that was sent */
 	__u64 command[2];
 	__u64 path[HTTP_PATH_MAX / 8];
@@ -134,12 +136,10 @@ static __always_inline void record_peer(struct http_record *r, const struct sock
 	__u32 *address = (__u32 *)r->remote_address;
 
 	r->family = sk->__sk_common.skc_family;
-	r->local_port = 0;
 	r->remote_port = 0;
 	address[0] = address[1] = address[2] = address[3] = 0;
 	if (r->family == AF_UNIX)
 		return;
-	r->local_port = sk->__sk_common.skc_num;
 	r->remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
 	if (r->family == AF_INET) {
 		address[0] = sk->__sk_common.skc_daddr;
@@ -184,6 +184,7 @@ static __always_inline void conn_finish(struct http_conn *c, const struct sock *
 	r->cgroup_id = c->cgroup_id;
 	r->request_bytes = c->request_bytes;
 	r->pid = c->pid;
+	r->local_port = c->local_port;
 	record_peer(r, sk);
 	r->role = c->role;
 	r->method = c->method;
@@ -255,8 +256,8 @@ static __always_inline bool request_read(struct head_text *t, const struct http_
 
 /* ---- requests --------------------------------------------------------------------------------- */
 
-static __always_inline void request_begin(struct http_conn *c, __u64 now, __u64 queue_ns,
-					  __u32 moved)
+static __always_inline void request_begin(struct http_conn *c, const struct sock *sk, __u64 now,
+					  __u64 queue_ns, __u32 moved)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 
@@ -266,6 +267,7 @@ static __always_inline void request_begin(struct http_conn *c, __u64 now, __u64 
 		c->cgroup_id = bpf_get_current_cgroup_id();
 		bpf_get_current_comm(c->command, sizeof(c->command));
 	}
+	c->local_port = sk->__sk_common.skc_family == AF_UNIX ? 0 : sk->__sk_common.skc_num;
 	c->started_at = now;
 	c->asked_at = now;
 	c->queue_ns = queue_ns;
@@ -275,6 +277,7 @@ static __always_inline void request_begin(struct http_conn *c, __u64 now, __u64 
 	c->fails = 0;
 	c->fail_bytes = 0;
 	c->held = 0;
+	c->path_open = false;
 	c->status = 0;
 }
 
@@ -284,14 +287,16 @@ static __always_inline void request_path(struct http_conn *c, const struct head_
 	__u32 length = t->length;
 
 	asm volatile("%0 &= 15" : "+r"(at));
+	c->path_open = false;
+	c->held = 0;
 	if (head_path_copy(c->path, (const char *)t->words + at))
-		c->held = 0;
-	else if (length - at >= HTTP_PATH_MAX || length < at) {
+		return;
+	if (length - at >= HTTP_PATH_MAX) {
 		c->flags |= HTTP_PATH_CUT;
-		c->held = 0;
-	} else {
-		c->held = length - at;
+		return;
 	}
+	c->path_open = true;
+	c->held = length - at;
 }
 
 /*
@@ -325,7 +330,7 @@ static __always_inline bool request_seen(struct http_conn *c, const struct sock 
 		conn_finish(c, sk, PHASE_RESPONSE, HTTP_COMPLETE);
 	if (c->held)
 		queue_ns = c->queue_ns;
-	request_begin(c, now, queue_ns, moved);
+	request_begin(c, sk, now, queue_ns, moved);
 	c->role = received ? HTTP_SERVER : HTTP_CLIENT;
 	c->method = method;
 	request_path(c, t, path_at);
@@ -339,7 +344,7 @@ static __always_inline void request_more(struct http_conn *c, struct head_text *
 {
 	c->asked_at = now;
 	c->request_bytes += moved;
-	if (c->held && request_read(t, c, p))
+	if (c->path_open && request_read(t, c, p))
 		request_path(c, t, 0);
 }
 
@@ -383,9 +388,9 @@ static __always_inline void response_length(struct http_conn *c, struct head_tex
 }
 
 /* The request that a response answers had come with, or right behind, an earlier one. */
-static __always_inline void request_assume(struct http_conn *c)
+static __always_inline void request_assume(struct http_conn *c, const struct sock *sk)
 {
-	request_begin(c, c->asked_at, HTTP_QUEUE_UNKNOWN, 0);
+	request_begin(c, sk, c->asked_at, HTTP_QUEUE_UNKNOWN, 0);
 	c->method = HTTP_METHOD_NONE;
 	c->flags = HTTP_PIPELINED;
 #pragma unroll
@@ -427,7 +432,7 @@ static __always_inline bool response_seen(struct http_conn *c, const struct sock
 	if (c->phase == PHASE_RESPONSE)
 		conn_finish(c, sk, PHASE_RESPONSE, HTTP_COMPLETE);
 	if (c->phase == PHASE_IDLE)
-		request_assume(c);
+		request_assume(c, sk);
 	if (c->role == HTTP_CLIENT)
 		c->queue_ns = queue_ns;
 	c->status = status;
@@ -476,15 +481,21 @@ static __always_inline void conn_reset(struct http_conn *c, struct sock *sk)
 
 /* ---- socket calls ----------------------------------------------------------------------------- */
 
+/* Whether there are bytes that the process has not read. */
+static __always_inline bool socket_unread(struct sock *sk)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	return tcp ? tcp->rcv_nxt != tcp->copied_seq : sk->sk_receive_queue.qlen != 0;
+}
+
 /* How long the first of the bytes just read had been in the socket. */
 static __always_inline __u64 queue_take(struct http_conn *c, struct sock *sk, __u64 now)
 {
 	/* Taken first, looked for rest after: an arrival in between is stamped by itself. */
 	__u64 ready = __sync_lock_test_and_set(&c->ready_at, 0);
-	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
-	bool rest = tcp ? tcp->rcv_nxt != tcp->copied_seq : sk->sk_receive_queue.qlen != 0;
 
-	if (rest && !c->ready_at)
+	if (socket_unread(sk) && !c->ready_at)
 		c->ready_at = c->ready_last;
 	return ready && ready <= now ? now - ready : HTTP_QUEUE_UNKNOWN;
 }
@@ -585,7 +596,8 @@ static __always_inline int socket_moved(struct sock *sk, int moved, bool receive
 		conn_first(c, sk, t, &p, now, queue_ns, moved, received);
 	else
 		conn_moved(c, sk, t, &p, now, queue_ns, moved, received);
-	if (sk->__sk_common.skc_state == TCP_CLOSE)
+	if (sk->__sk_common.skc_state == TCP_CLOSE &&
+	    (c->role == HTTP_SERVER || !socket_unread(sk)))
 		conn_reset(c, sk);
 	return 0;
 }
@@ -630,6 +642,19 @@ static __always_inline bool is_reset(int err)
 	return err == ECONNRESET || err == EPIPE || err == ETIMEDOUT;
 }
 
+/*
+ * A client may end its sending half and go on reading; even when both halves have ended, what
+ * lies in the socket is still to be read, or is being read right now.
+ */
+static __always_inline bool still_reading(struct sock *sk, int old_state, int new_state)
+{
+	if (new_state != TCP_CLOSE)
+		return !(sk->sk_shutdown & RCV_SHUTDOWN);
+	if (sk->sk_err || old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT)
+		return false;
+	return sk->sk_lock.owned || socket_unread(sk);
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(http_state, struct sock *sk, int old_state, int new_state)
 {
@@ -647,8 +672,7 @@ int BPF_PROG(http_state, struct sock *sk, int old_state, int new_state)
 	phase = c->phase;
 	if (phase != PHASE_REQUEST && phase != PHASE_RESPONSE)
 		return 0;
-	/* A client may end its sending half and go on reading. */
-	if (c->role == HTTP_CLIENT && new_state != TCP_CLOSE && !(sk->sk_shutdown & RCV_SHUTDOWN))
+	if (c->role == HTTP_CLIENT && still_reading(sk, old_state, new_state))
 		return 0;
 	/*
 	 * A reset that comes to light inside a socket call may be the answer to the bytes which

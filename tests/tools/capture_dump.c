@@ -7,15 +7,17 @@
  *
  * queue_ns is -1 when unknown. The line "ready" on stderr says that capturing has begun. At the
  * end the ring is drained and stderr gets one line "NAME VALUE" for each counter, for "records"
- * (lines written), and for "bpf_ns" and "bpf_runs" (0 without kernel.bpf_stats_enabled). With -q,
- * records are counted, not printed.
+ * (pairs taken), and for "bpf_ns" and "bpf_runs" (0 without kernel.bpf_stats_enabled).
+ *
+ *	-q		print no pairs
+ *	-p PORT		print only pairs in which one side has this port
+ *	-r BYTES	size of the ring
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +28,7 @@ static volatile sig_atomic_t ended;
 
 struct dump {
 	bool quiet;
+	unsigned port; /* 0: any */
 	uint64_t records;
 };
 
@@ -41,7 +44,8 @@ static void print_record(void *arg, const struct http_record *r)
 	char path[HTTP_PATH_MAX + 1];
 
 	dump->records++;
-	if (dump->quiet)
+	if (dump->quiet ||
+	    (dump->port && r->local_port != dump->port && r->remote_port != dump->port))
 		return;
 	http_text_path(r, path);
 	printf("%s %s %s %u %s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIu64 " %" PRIu64
@@ -69,14 +73,25 @@ static void print_counters(struct http_bpf *bpf, const struct dump *dump)
 
 int main(int argc, char **argv)
 {
-	struct dump dump = {.quiet = argc > 1 && !strcmp(argv[1], "-q")};
+	struct dump dump = {0};
 	struct http_bpf_options options = {0};
 	struct http_bpf_sweep sweep;
 	struct sigaction action = {.sa_handler = end};
 	struct http_bpf *bpf;
 	struct diag d = {0};
 	char text[700];
+	int option;
 
+	while ((option = getopt(argc, argv, "qp:r:")) != -1) {
+		if (option == 'q')
+			dump.quiet = true;
+		else if (option == 'p')
+			dump.port = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 'r')
+			options.ring_bytes = strtoul(optarg, NULL, 10);
+		else
+			return 2;
+	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	if (http_bpf_open(&bpf, &options, &d)) {

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
-
 #include <vow/vow.h>
 
 static volatile sig_atomic_t slow;
@@ -83,12 +82,12 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	vow_id route = vow_route(argv[2]);
 	for (unsigned i = 0; i < thread_count; i++) {
-		work[i] = (struct work){.route = route,
-					.count = strtoull(argv[4], NULL, 10),
-					.rate_per_s = strtoull(argv[5], NULL, 10),
-					.latency_ns = {strtoull(argv[6], NULL, 10),
-						       strtoull(argv[7], NULL, 10)},
-					.seed = i + 1};
+		work[i] = (struct work){
+			.route = route,
+			.count = strtoull(argv[4], NULL, 10),
+			.rate_per_s = strtoull(argv[5], NULL, 10),
+			.latency_ns = {strtoull(argv[6], NULL, 10), strtoull(argv[7], NULL, 10)},
+			.seed = i + 1};
 		if (pthread_create(&threads[i], NULL, work_main, &work[i]))
 			return 1;
 	}

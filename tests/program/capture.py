@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of the HTTP capture share: the pairs that tests/tools/capture_dump.c prints, and raw
+clients that speak HTTP in ways which a library would not."""
+import re
+import socket
+import threading
+
+from story import *
+
+FIELDS = ("role", "outcome", "method", "status", "path", "total_ns", "first_byte_ns", "queue_ns",
+          "request_bytes", "response_bytes", "pid", "flags", "local_port", "remote_port",
+          "started_at", "command")
+WORDS = {"role", "outcome", "method", "path", "command"}
+PIPELINED = 2
+LOSSES = ("ring_full", "storage_failed", "unclassified", "collapsed", "torn")
+
+
+class Pair:
+    """One request and its response as captured; attributes are FIELDS."""
+
+    def __init__(self, line):
+        for name, value in zip(FIELDS, line.split(" ", len(FIELDS) - 1)):
+            setattr(self, name, value if name in WORDS else int(value))
+
+    def __repr__(self):
+        return f"<{self.role} {self.outcome} {self.method} {self.path} {self.status}>"
+
+
+class Capture:
+    """A running capture_dump; only pairs that concern `port` are kept."""
+
+    def __init__(self, story, port, ring_bytes=None):
+        self.story, self.port = story, port
+        args = ["-p", port] + (["-r", ring_bytes] if ring_bytes else [])
+        self.program = story.start(story.program("tests/capture_dump"), *args)
+        story.until(lambda: "ready\n" in self.program.log(), 10, "capture")
+
+    def pairs(self, role=None):
+        """Pairs printed so far."""
+        found = [Pair(line) for line in self.program.log().splitlines()
+                 if re.match("(server|client) .* ", line)]
+        return [p for p in found if role in (None, p.role)]
+
+    def wait(self, count, role, seconds=5):
+        """Waits until that many pairs of a role are there, and returns them."""
+        return self.story.until(
+            lambda: (lambda found: found if len(found) >= count else None)(self.pairs(role)),
+            seconds, f"{count} pairs of the {role}")
+
+    def stop(self):
+        """Ends it; returns the counters, whose identity is checked."""
+        equal(self.program.stop(), 0, "exit status of capture_dump")
+        counters = {name: int(value) for name, value in
+                    re.findall(r"^(\w+) (\d+)$", self.program.log(), re.M)}
+        equal(counters["records"] + sum(counters[name] for name in LOSSES), counters["seen"],
+              "pairs reported and lost, against pairs seen")
+        return counters
+
+
+class Raw:
+    """A connection that sends bytes as it is told."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.read = b""
+
+    def send(self, text):
+        self.socket.sendall(text.encode())
+
+    def response(self):
+        """Reads one response with a Content-Length; returns its body."""
+        while b"\r\n\r\n" not in self.read:
+            self.more()
+        head, _, self.read = self.read.partition(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head, re.I).group(1))
+        while len(self.read) < length:
+            self.more()
+        body, self.read = self.read[:length], self.read[length:]
+        return body
+
+    def more(self):
+        got = self.socket.recv(65536)
+        check(got, "the server closed the connection")
+        self.read += got
+
+    def close(self):
+        self.socket.close()
+
+    def reset(self):
+        """Closes with RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.socket.close()
+
+
+def get(path, host="test", more=""):
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n"
+
+
+def slow_download(port, path, seconds):
+    """Reads a response of known length at an even pace; returns the bytes of its body."""
+    raw = Raw(port)
+    raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    raw.send(get(path))
+    while b"\r\n\r\n" not in raw.read:
+        raw.more()
+    head, _, body = raw.read.partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head, re.I).group(1))
+    got, began = len(body), time.monotonic()
+    while got < length:
+        ahead = got / length * seconds - (time.monotonic() - began)
+        if ahead > 0:
+            time.sleep(ahead)
+        chunk = raw.socket.recv(262144)
+        check(chunk, "the server closed the connection")
+        got += len(chunk)
+    raw.close()
+    return got
+
+
+def at_once(*calls):
+    """Runs (function, args...) in threads and waits for all of them."""
+    threads = [threading.Thread(target=call[0], args=call[1:]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
