@@ -5,15 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAUGE_LIFE_NS (10 * NS_PER_S)
+#define GAUGE_LIFE (10 * NS_PER_S)
 
-/*
- * A plain array: a host has some dozens of gauges, each set once a second, and looking through
- * 1024 of them takes about as long as one line of the journal.
- */
 struct gauge_table {
-	size_t count;
-	struct gauge gauges[GAUGE_NAMES_MAX];
+	struct gauge *gauges;
+	size_t count, cap;
+	uint64_t refused_total;
 };
 
 struct gauge_table *gauge_table_new(void)
@@ -23,37 +20,57 @@ struct gauge_table *gauge_table_new(void)
 
 void gauge_table_free(struct gauge_table *table)
 {
+	if (!table)
+		return;
+	free(table->gauges);
 	free(table);
 }
 
-static bool gauge_same(const struct gauge *a, const struct gauge *b)
+static bool gauge_is(const struct gauge *a, const struct gauge *b)
 {
-	return !strcmp(a->name, b->name) && !strcmp(a->label, b->label) &&
-	       !strcmp(a->service, b->service) && !strcmp(a->host, b->host);
+	return strcmp(a->name, b->name) == 0 && strcmp(a->label, b->label) == 0 &&
+	       strcmp(a->service, b->service) == 0 && strcmp(a->host, b->host) == 0;
 }
 
-static void gauge_text(char *field, const char *text)
+/* A place for one more: 0, -ENOSPC or -ENOMEM. */
+static int table_grow(struct gauge_table *table)
 {
-	series_text_set(field, SERIES_NAME_MAX + 1, text, strlen(text));
+	size_t cap = table->cap ? 2 * table->cap : 32;
+	struct gauge *grown;
+
+	if (table->count == GAUGE_NAMES_MAX)
+		return -ENOSPC;
+	if (table->count < table->cap)
+		return 0;
+	grown = realloc(table->gauges, cap * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	table->gauges = grown;
+	table->cap = cap;
+	return 0;
 }
 
 int gauge_set(struct gauge_table *table, const char *host, const char *service, const char *name,
 	      const char *label, double value, mono_ns now)
 {
-	struct gauge fresh = {.value = value, .set_at = now};
-	size_t i = 0;
+	struct gauge gauge = {.value = value, .set_at = now};
+	int rc;
 
-	gauge_text(fresh.host, host);
-	gauge_text(fresh.service, service);
-	gauge_text(fresh.name, name);
-	gauge_text(fresh.label, label);
-	while (i < table->count && !gauge_same(&table->gauges[i], &fresh))
-		i++;
-	if (i == GAUGE_NAMES_MAX)
-		return -ENOSPC;
-	if (i == table->count)
-		table->count++;
-	table->gauges[i] = fresh;
+	series_text_set(gauge.host, sizeof(gauge.host), host, strlen(host));
+	series_text_set(gauge.service, sizeof(gauge.service), service, strlen(service));
+	series_text_set(gauge.name, sizeof(gauge.name), name, strlen(name));
+	series_text_set(gauge.label, sizeof(gauge.label), label, strlen(label));
+	for (size_t i = 0; i < table->count; i++)
+		if (gauge_is(&table->gauges[i], &gauge)) {
+			table->gauges[i] = gauge;
+			return 0;
+		}
+	rc = table_grow(table);
+	if (rc < 0) {
+		table->refused_total++;
+		return rc;
+	}
+	table->gauges[table->count++] = gauge;
 	return 0;
 }
 
@@ -64,7 +81,7 @@ size_t gauge_count(const struct gauge_table *table)
 
 const struct gauge *gauge_at(const struct gauge_table *table, size_t i)
 {
-	return &table->gauges[i];
+	return i < table->count ? &table->gauges[i] : NULL;
 }
 
 const struct gauge *gauge_find(const struct gauge_table *table, const char *service,
@@ -72,8 +89,9 @@ const struct gauge *gauge_find(const struct gauge_table *table, const char *serv
 {
 	for (size_t i = 0; i < table->count; i++) {
 		const struct gauge *gauge = &table->gauges[i];
-		if (!strcmp(gauge->name, name) && !strcmp(gauge->service, service) &&
-		    (!label || !strcmp(gauge->label, label)))
+
+		if (strcmp(gauge->name, name) == 0 && strcmp(gauge->service, service) == 0 &&
+		    (!label || strcmp(gauge->label, label) == 0))
 			return gauge;
 	}
 	return NULL;
@@ -82,10 +100,16 @@ const struct gauge *gauge_find(const struct gauge_table *table, const char *serv
 void gauge_expire(struct gauge_table *table, mono_ns now)
 {
 	for (size_t i = 0; i < table->count;) {
-		struct gauge *gauge = &table->gauges[i];
-		if (now > gauge->set_at && now - gauge->set_at > GAUGE_LIFE_NS)
-			*gauge = table->gauges[--table->count];
+		const struct gauge *gauge = &table->gauges[i];
+
+		if (now > gauge->set_at && now - gauge->set_at > GAUGE_LIFE)
+			table->gauges[i] = table->gauges[--table->count];
 		else
 			i++;
 	}
+}
+
+uint64_t gauge_refused_total(const struct gauge_table *table)
+{
+	return table->refused_total;
 }

@@ -20,14 +20,18 @@ struct gauge {
 };
 
 struct gauge_table;
-struct gauge_table *gauge_table_new(void);
+struct gauge_table *gauge_table_new(void); /* NULL when memory lacks */
 void gauge_table_free(struct gauge_table *table);
 
-/* Sets or creates; texts are cut and cleaned as series_text_set() does. -ENOSPC at the cap. */
+/*
+ * Sets or creates; texts (none NULL) are cut and cleaned as series_text_set() does. -ENOSPC at the
+ * cap, -ENOMEM; both are counted. Pointers to gauges are good until the next call that may change
+ * the table.
+ */
 int gauge_set(struct gauge_table *table, const char *host, const char *service, const char *name,
 	      const char *label, double value, mono_ns now);
 
-/* Number of gauges and the i-th, in no stable order across gauge_set() of a new one. */
+/* Number of gauges and the i-th (NULL beyond), in no stable order across gauge_set() of a new one. */
 size_t gauge_count(const struct gauge_table *table);
 const struct gauge *gauge_at(const struct gauge_table *table, size_t i);
 /* NULL when unknown. label may be NULL: any label. */
@@ -35,5 +39,7 @@ const struct gauge *gauge_find(const struct gauge_table *table, const char *serv
 			       const char *name, const char *label);
 /* Forgets gauges not set for 10 s. */
 void gauge_expire(struct gauge_table *table, mono_ns now);
+/* Calls of gauge_set() that a full table or a lack of memory refused. */
+uint64_t gauge_refused_total(const struct gauge_table *table);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The journal's writer. Its readers are in journal_reader.c, the bytes in journal_format.c. */
 #include "lib/data/journal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,227 +19,300 @@
 
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(8) << 20)
 #define BUDGET_BYTES_DEFAULT  (UINT64_C(256) << 20)
+/*
+ * Numbers left out after a restart of the machine. Records not yet on disk (the kernel writes back
+ * within 30 s, a record or few come a second) may have been sent; theirs must not come again.
+ */
+#define CRASH_SKIP 256
+#define DIR_MODE   0770 /* readers of the group write their positions */
 
 struct segment {
-	uint64_t first_seq;
-	uint64_t bytes;
+	uint64_t first_seq, last_seq, bytes;
 };
 
 struct journal {
-	char dir[JOURNAL_PATH_MAX - 32];
+	char *dir;
 	struct journal_options options;
-	int lock;
-	int fd; /* of the newest segment; -1 when the next record begins one */
-	uint64_t epoch, last_seq;
-	struct segment *segments; /* oldest first */
-	size_t segment_count;
+	int lock_fd;
+	struct journal_header header; /* of the next segment, but for its first_seq */
+	uint64_t last_seq;
+
+	struct segment *segments; /* oldest first; the last is written to while fd >= 0 */
+	size_t count, cap;
+	int fd; /* -1: the next record begins a segment */
+	bool dirty; /* bytes of a record that failed could not be cut off yet */
 	mono_ns synced_at;
+
 	struct journal_counters counters;
 };
 
-/* ---- opening: what a dead writer left is checked, cut or set aside --------------------------------- */
-
-/* What reading a segment from its beginning found. */
-struct survey {
-	struct journal_header header;
-	uint64_t last_seq; /* of the last whole record; first_seq - 1 when there is none */
-	uint64_t whole_bytes; /* up to the end of the last whole record */
-	uint64_t file_bytes;
-	bool more_behind; /* a whole record stands behind what is broken: not a torn tail */
-};
-
-/* Looks for the beginning of a whole record of this journal behind a broken one. */
-static bool record_behind(const uint8_t *bytes, size_t size, uint64_t last_seq)
+static struct segment *newest(const struct journal *journal)
 {
-	struct journal_prefix prefix;
-
-	for (size_t at = 1; at + JOURNAL_RECORD_BYTES <= size; at++)
-		if (!journal_prefix_decode(bytes + at, &prefix) && prefix.seq > last_seq &&
-		    journal_record_size(&prefix) <= size - at &&
-		    journal_record_intact(bytes + at, &prefix))
-			return true;
-	return false;
+	return &journal->segments[journal->count - 1];
 }
 
-static int survey_segment(const char *path, struct survey *survey, struct diag *d)
+static int segments_add(struct journal *journal, struct segment segment)
 {
-	uint8_t *bytes = NULL;
-	char *text = NULL;
-	size_t size, at = JOURNAL_HEADER_BYTES;
-	struct journal_prefix prefix;
-	/* One record may exceed a segment's size by its own. */
-	int rc = fd_read_file(path, (size_t)JOURNAL_RECORD_MAX * 40, &text, &size, d);
+	if (journal->count == journal->cap) {
+		size_t cap = journal->cap ? 2 * journal->cap : 64;
+		struct segment *grown = realloc(journal->segments, cap * sizeof(*grown));
 
-	if (rc)
-		return rc;
-	bytes = (uint8_t *)text;
-	if (size < JOURNAL_HEADER_BYTES)
-		rc = diag_set(d, -EPROTO, path, NULL, "the segment's header is cut");
-	else
-		rc = journal_header_decode(bytes, &survey->header, path, d);
-	if (rc) {
-		free(text);
-		return rc;
+		if (!grown)
+			return -ENOMEM;
+		journal->segments = grown;
+		journal->cap = cap;
 	}
-	survey->last_seq = survey->header.first_seq - 1;
-	while (size - at >= JOURNAL_RECORD_BYTES && !journal_prefix_decode(bytes + at, &prefix) &&
-	       journal_record_size(&prefix) <= size - at && prefix.seq > survey->last_seq &&
-	       journal_record_intact(bytes + at, &prefix)) {
-		survey->last_seq = prefix.seq;
-		at += journal_record_size(&prefix);
+	journal->segments[journal->count++] = segment;
+	journal->counters.segments++;
+	journal->counters.bytes += segment.bytes;
+	return 0;
+}
+
+/* ---- opening ---------------------------------------------------------------------------------- */
+
+/* The id of this run of the machine, as bytes; zeros where /proc does not tell. 0 or -ENOMEM. */
+static int boot_id_read(uint8_t id[16])
+{
+	char *text;
+	size_t size, n = 0;
+	int rc;
+
+	memset(id, 0, 16);
+	rc = fd_read_file("/proc/sys/kernel/random/boot_id", 64, &text, &size, NULL);
+	if (rc < 0)
+		return rc == -ENOMEM ? rc : 0;
+	for (const char *p = text; *p && n < 32; p++) {
+		const char *digits = "0123456789abcdef", *digit = strchr(digits, *p);
+
+		if (digit) {
+			id[n / 2] = (uint8_t)(id[n / 2] << 4 | (digit - digits));
+			n++;
+		}
 	}
-	survey->whole_bytes = at;
-	survey->file_bytes = size;
-	survey->more_behind = at < size && record_behind(bytes + at, size - at, survey->last_seq);
 	free(text);
 	return 0;
 }
 
-/* Renames a damaged segment; what is whole at its beginning stays under its name. */
-static int quarantine(struct journal *journal, const char *path, uint64_t keep_bytes,
+/* The epoch of the newest segment whose header is whole; 0: there is none. */
+static int epoch_find(const char *dir, const uint64_t *seqs, size_t count, uint64_t *epoch,
 		      struct diag *d)
 {
-	char aside[JOURNAL_PATH_MAX + 16];
-	char *text = NULL;
-	size_t size;
+	*epoch = 0;
+	for (size_t i = count; i-- > 0 && !*epoch;) {
+		struct journal_header header;
+		char path[PATH_MAX];
+		int fd = journal_path(path, dir, seqs[i], "");
 
-	snprintf(aside, sizeof(aside), "%s.quarantined", path);
-	if (keep_bytes) {
-		int rc = fd_read_file(path, (size_t)JOURNAL_RECORD_MAX * 40, &text, &size, d);
-		if (rc)
-			return rc;
+		if (!fd)
+			fd = journal_segment_open(path, O_RDONLY, &header);
+		if (fd == -EPROTONOSUPPORT)
+			return diag_set(d, fd, path, "start the version of vow that wrote it",
+					"a segment of another format version");
+		if (fd < 0)
+			continue;
+		close(fd);
+		if (header.first_seq == seqs[i])
+			*epoch = header.epoch;
 	}
-	int rc = rename(path, aside) ? diag_errno(d, -errno, path, NULL, "cannot set it aside") : 0;
-	if (!rc && keep_bytes)
-		rc = fd_replace_file(path, text, keep_bytes, 0640, d);
-	free(text);
-	if (!rc)
+	return 0;
+}
+
+static int epoch_new(uint64_t *epoch)
+{
+	do {
+		if (getrandom(epoch, sizeof(*epoch), 0) != sizeof(*epoch))
+			return -errno;
+	} while (!*epoch);
+	return 0;
+}
+
+/* Files whose epoch no one knows any more cannot be sent: all are set aside. */
+static int set_all_aside(struct journal *journal, const uint64_t *seqs, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char path[PATH_MAX], aside[PATH_MAX];
+		int rc = journal_path(path, journal->dir, seqs[i], "");
+
+		if (!rc)
+			rc = journal_path(aside, journal->dir, seqs[i], ".quarantined");
+		if (!rc && rename(path, aside) < 0)
+			rc = -errno;
+		if (rc < 0)
+			return rc;
 		journal->counters.quarantined_total++;
-	return rc;
-}
-
-static int segment_add(struct journal *journal, uint64_t first_seq, uint64_t bytes)
-{
-	struct segment *grown =
-		realloc(journal->segments, (journal->segment_count + 1) * sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	journal->segments = grown;
-	grown[journal->segment_count++] = (struct segment){first_seq, bytes};
+	}
 	return 0;
 }
 
-static int take_segment(struct journal *journal, uint64_t first, bool newest, struct diag *d)
+static int segment_take(struct journal *journal, uint64_t first_seq, uint64_t limit_seq,
+			uint8_t boot_id[16], struct diag *d)
 {
-	char path[JOURNAL_PATH_MAX];
-	struct survey survey = {0};
+	struct journal_repair repair = {
+		.first_seq = first_seq, .limit_seq = limit_seq, .header = journal->header};
+	char path[PATH_MAX];
+	int rc;
 
-	journal_segment_path(path, journal->dir, first);
-	int rc = survey_segment(path, &survey, d);
-	if (rc == -EPROTO)
-		return quarantine(journal, path, 0, d);
-	if (rc)
-		return rc; /* of another version, or the disk's error: nothing is touched */
-	if (survey.whole_bytes < survey.file_bytes) {
-		if (survey.more_behind || !newest)
-			rc = quarantine(journal, path, survey.whole_bytes, d);
-		else if (truncate(path, (off_t)survey.whole_bytes))
-			rc = diag_errno(d, -errno, path, NULL, "cannot cut a torn record");
-		else
-			journal->counters.torn_total++;
-		if (rc)
-			return rc;
-	}
-	journal->epoch = survey.header.epoch;
-	journal->last_seq = survey.last_seq;
-	/* A segment without a record would lack the keyframe that its first record brings. */
-	if (newest && survey.whole_bytes == JOURNAL_HEADER_BYTES && !survey.more_behind)
-		return unlink(path) ? diag_errno(d, -errno, path, NULL, "cannot remove it") : 0;
-	/*
-	 * Sequence numbers that broken records may have had are never given again: a hub that has
-	 * seen them would take new records for repeated ones.
-	 */
-	if (survey.more_behind)
-		journal->last_seq +=
-			(survey.file_bytes - survey.whole_bytes) / JOURNAL_RECORD_BYTES + 1;
-	return segment_add(journal, first, survey.whole_bytes);
-}
-
-static int take_segments(struct journal *journal, struct diag *d)
-{
-	uint64_t *firsts = NULL;
-	size_t count = 0;
-	int rc = journal_list(journal->dir, &firsts, &count);
-
-	for (size_t i = 0; !rc && i < count; i++) {
-		rc = take_segment(journal, firsts[i], i + 1 == count, d);
-		if (!rc && journal->last_seq + 1 < firsts[i])
-			journal->last_seq = firsts[i] - 1;
-	}
-	free(firsts);
-	return rc;
-}
-
-/* Goes on in the newest segment unless it is full already. */
-static int open_newest(struct journal *journal, struct diag *d)
-{
-	char path[JOURNAL_PATH_MAX];
-
-	if (!journal->segment_count)
-		return 0;
-	const struct segment *newest = &journal->segments[journal->segment_count - 1];
-	if (newest->bytes >= journal->options.segment_bytes)
-		return 0;
-	journal_segment_path(path, journal->dir, newest->first_seq);
-	journal->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	return journal->fd < 0 ? diag_errno(d, -errno, path, NULL, "cannot open for writing") : 0;
-}
-
-static int new_epoch(struct journal *journal, struct diag *d)
-{
-	while (!journal->epoch)
-		if (getrandom(&journal->epoch, sizeof(journal->epoch), 0) < 0)
-			return diag_errno(d, -errno, journal->dir, NULL, "no random numbers");
+	if (limit_seq && limit_seq - first_seq > JOURNAL_AHEAD_MAX)
+		return diag_set(d, -EPROTO, journal->dir, "remove the segment that is not vow's",
+				"no journal goes from record %" PRIu64 " to %" PRIu64, first_seq,
+				limit_seq);
+	rc = journal_repair_segment(journal->dir, &repair, d);
+	if (rc < 0)
+		return rc;
+	journal->counters.torn_total += repair.torn;
+	journal->counters.quarantined_total += repair.quarantined;
+	journal->counters.lost_records_total += repair.lost_records;
+	journal->last_seq = repair.last_seq;
+	memcpy(boot_id, repair.header.boot_id, 16);
+	if (repair.last_seq >= first_seq)
+		return segments_add(journal,
+				    (struct segment){first_seq, repair.last_seq, repair.bytes});
+	/* A crash between making it and its first record; its name will be needed. */
+	if (journal_path(path, journal->dir, first_seq, "") == 0 && unlink(path) < 0)
+		return diag_errno(d, -errno, path, NULL, "cannot remove an empty segment");
 	return 0;
 }
 
-int journal_open(const char *dir, const struct journal_options *options, struct journal **out,
+/* Calls fn for every named reader's position in this epoch. */
+static void positions_each(const struct journal *journal, void (*fn)(uint64_t *, uint64_t),
+			   uint64_t *result)
+{
+	static const char suffix[] = ".position";
+	DIR *dir = opendir(journal->dir);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		size_t length = strlen(entry->d_name);
+
+		if (length < sizeof(suffix) ||
+		    strcmp(entry->d_name + length - (sizeof(suffix) - 1), suffix) != 0)
+			continue;
+		entry->d_name[length - (sizeof(suffix) - 1)] = '\0';
+		fn(result, journal_position(journal->dir, entry->d_name, journal->header.epoch));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void keep_least(uint64_t *result, uint64_t position)
+{
+	if (position < *result)
+		*result = position;
+}
+
+static void keep_most(uint64_t *result, uint64_t position)
+{
+	if (position > *result)
+		*result = position;
+}
+
+/*
+ * After a restart of the machine: numbers that may have been used for records that the disk never
+ * got are given to empty ones.
+ */
+static int skip_used(struct journal *journal, const uint8_t boot_id[16], struct diag *d)
+{
+	_cleanup_(fd_closep) int fd = -1;
+	uint64_t until = journal->last_seq, position = 0;
+	char path[PATH_MAX];
+	int rc;
+
+	if (!journal->count)
+		return 0;
+	if (memcmp(boot_id, journal->header.boot_id, 16) != 0)
+		until += CRASH_SKIP;
+	positions_each(journal, keep_most, &position);
+	if (position > until && position - until < JOURNAL_AHEAD_MAX)
+		until = position;
+	if (until == journal->last_seq)
+		return 0;
+	rc = journal_path(path, journal->dir, newest(journal)->first_seq, "");
+	if (!rc && (fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)) < 0)
+		rc = -errno;
+	if (!rc)
+		rc = journal_write_empty(fd, journal->last_seq + 1, until, clock_wall());
+	if (!rc && fsync(fd) < 0)
+		rc = -errno;
+	if (rc < 0) {
+		if (fd >= 0)
+			(void)!ftruncate(fd, (off_t)newest(journal)->bytes);
+		return diag_errno(d, rc, path, NULL, "cannot write");
+	}
+	newest(journal)->bytes += (until - journal->last_seq) * JOURNAL_HEAD_BYTES;
+	journal->counters.bytes += (until - journal->last_seq) * JOURNAL_HEAD_BYTES;
+	newest(journal)->last_seq = until;
+	journal->last_seq = until;
+	return 0;
+}
+
+static int segments_take(struct journal *journal, struct diag *d)
+{
+	uint8_t boot_id[16] = {0};
+	uint64_t *seqs;
+	size_t count;
+	int rc = journal_list(journal->dir, &seqs, &count);
+
+	if (rc < 0)
+		return diag_errno(d, rc, journal->dir, NULL, "cannot list the journal");
+	rc = epoch_find(journal->dir, seqs, count, &journal->header.epoch, d);
+	if (!rc && !journal->header.epoch) {
+		rc = set_all_aside(journal, seqs, count);
+		if (!rc)
+			rc = epoch_new(&journal->header.epoch);
+		if (rc < 0)
+			diag_errno(d, rc, journal->dir, NULL, "cannot begin a journal");
+		count = 0;
+	}
+	for (size_t i = 0; i < count && !rc; i++)
+		rc = segment_take(journal, seqs[i], i + 1 < count ? seqs[i + 1] - 1 : 0, boot_id,
+				  d);
+	free(seqs);
+	return rc < 0 ? rc : skip_used(journal, boot_id, d);
+}
+
+static int journal_begin(struct journal *journal, const char *dir, struct diag *d)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	journal->dir = strdup(dir);
+	if (!journal->dir)
+		return diag_errno(d, -ENOMEM, dir, NULL, "cannot open the journal");
+	rc = fd_make_dirs(dir, DIR_MODE, d);
+	if (rc < 0)
+		return rc;
+	if ((size_t)snprintf(path, sizeof(path), "%s/lock", dir) >= sizeof(path))
+		return diag_errno(d, -ENAMETOOLONG, dir, NULL, "cannot open the journal");
+	journal->lock_fd = fd_lock(path, d);
+	if (journal->lock_fd < 0)
+		return journal->lock_fd;
+	rc = boot_id_read(journal->header.boot_id);
+	if (rc < 0)
+		return diag_errno(d, rc, dir, NULL, "cannot open the journal");
+	return segments_take(journal, d);
+}
+
+int journal_open(const char *dir, const struct journal_options *options, struct journal **journal,
 		 struct diag *d)
 {
-	struct journal *journal = calloc(1, sizeof(*journal));
-	char lock_path[JOURNAL_PATH_MAX];
+	struct journal *j = calloc(1, sizeof(*j));
+	int rc;
 
-	if (!journal)
+	if (!j)
 		return diag_errno(d, -ENOMEM, dir, NULL, "cannot open the journal");
-	journal->fd = journal->lock = -1;
 	if (options)
-		journal->options = *options;
-	if (!journal->options.segment_bytes)
-		journal->options.segment_bytes = SEGMENT_BYTES_DEFAULT;
-	if (!journal->options.budget_bytes)
-		journal->options.budget_bytes = BUDGET_BYTES_DEFAULT;
-	int rc = 0;
-	if ((size_t)snprintf(journal->dir, sizeof(journal->dir), "%s", dir) >= sizeof(journal->dir))
-		rc = diag_errno(d, -ENAMETOOLONG, dir, "choose a shorter path", "journal");
-	if (!rc)
-		rc = fd_make_dirs(dir, 0755, d);
-	if (!rc) {
-		snprintf(lock_path, sizeof(lock_path), "%s/journal.lock", dir);
-		journal->lock = fd_lock(lock_path, d);
-		rc = journal->lock < 0 ? journal->lock : 0;
-	}
-	if (!rc)
-		rc = take_segments(journal, d);
-	if (!rc)
-		rc = new_epoch(journal, d);
-	if (!rc)
-		rc = open_newest(journal, d);
-	if (rc) {
-		journal_close(journal);
+		j->options = *options;
+	if (!j->options.segment_bytes)
+		j->options.segment_bytes = SEGMENT_BYTES_DEFAULT;
+	if (!j->options.budget_bytes)
+		j->options.budget_bytes = BUDGET_BYTES_DEFAULT;
+	j->fd = j->lock_fd = -1;
+	rc = journal_begin(j, dir, d);
+	if (rc < 0) {
+		journal_close(j);
 		return rc;
 	}
-	*out = journal;
+	*journal = j;
 	return 0;
 }
 
@@ -247,17 +320,221 @@ void journal_close(struct journal *journal)
 {
 	if (!journal)
 		return;
-	if (journal->fd >= 0 && journal->options.fsync_every)
-		fdatasync(journal->fd);
-	fd_closep(&journal->fd);
-	fd_closep(&journal->lock);
+	if (journal->fd >= 0) {
+		(void)fdatasync(journal->fd);
+		close(journal->fd);
+	}
+	if (journal->lock_fd >= 0)
+		close(journal->lock_fd);
 	free(journal->segments);
+	free(journal->dir);
 	free(journal);
 }
 
+/* ---- appending -------------------------------------------------------------------------------- */
+
+static void dir_sync(const char *dir)
+{
+	_cleanup_(fd_closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)fsync(fd);
+}
+
+/* Begins the segment of the next record. On failure nothing of it is left. */
+static int segment_begin(struct journal *journal, char path[PATH_MAX])
+{
+	uint8_t bytes[JOURNAL_HEADER_BYTES];
+	struct segment segment = {journal->last_seq + 1, journal->last_seq, JOURNAL_HEADER_BYTES};
+	int fd, rc = journal_path(path, journal->dir, segment.first_seq, "");
+
+	if (rc < 0)
+		return rc;
+	journal->header.first_seq = segment.first_seq;
+	journal->header.begun_at = clock_wall();
+	journal_header_encode(&journal->header, bytes);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, JOURNAL_MODE);
+	if (fd < 0)
+		return -errno;
+	rc = fd_write_full(fd, bytes, sizeof(bytes));
+	if (!rc)
+		rc = segments_add(journal, segment);
+	if (rc < 0) {
+		close(fd);
+		unlink(path);
+		return rc;
+	}
+	journal->fd = fd;
+	if (journal->options.fsync_every)
+		dir_sync(journal->dir);
+	return 0;
+}
+
+/* Takes the newest segment, which holds no record, away again. */
+static void segment_undo(struct journal *journal, const char *path)
+{
+	close(journal->fd);
+	unlink(path);
+	journal->fd = -1;
+	journal->count--;
+	journal->counters.segments--;
+	journal->counters.bytes -= JOURNAL_HEADER_BYTES;
+	journal->dirty = false;
+}
+
+/* writev(2) of all or nothing: what a full disk left of it is cut off. */
+static int write_whole(struct journal *journal, struct iovec *parts, int count, size_t size)
+{
+	ssize_t n = writev(journal->fd, parts, count);
+	int rc;
+
+	if (n == (ssize_t)size)
+		return 0;
+	/* A short write says nothing of why; a full disk or a limit is what it can be. */
+	rc = n < 0 ? -errno : -ENOSPC;
+	if (n > 0)
+		journal->dirty = ftruncate(journal->fd, (off_t)newest(journal)->bytes) < 0;
+	return rc;
+}
+
+/* What an earlier failure left behind the last record. */
+static int tail_clean(struct journal *journal)
+{
+	if (!journal->dirty)
+		return 0;
+	if (ftruncate(journal->fd, (off_t)newest(journal)->bytes) < 0)
+		return -errno;
+	journal->dirty = false;
+	return 0;
+}
+
+static void segment_end(struct journal *journal)
+{
+	if (journal->options.fsync_every)
+		(void)fdatasync(journal->fd);
+	close(journal->fd);
+	journal->fd = -1;
+}
+
+static void sync_when_due(struct journal *journal)
+{
+	mono_ns now;
+
+	if (!journal->options.fsync_every)
+		return;
+	now = clock_mono();
+	if (now - journal->synced_at < journal->options.fsync_every)
+		return;
+	(void)fdatasync(journal->fd);
+	journal->synced_at = now;
+}
+
+static int record_write(struct journal *journal, const struct journal_record *record,
+			char path[PATH_MAX])
+{
+	uint8_t head[JOURNAL_HEAD_BYTES];
+	struct iovec parts[] = {{head, sizeof(head)},
+				{(void *)record->wire, record->wire_size},
+				{(void *)record->local, record->local_size}};
+	size_t size = JOURNAL_HEAD_BYTES + record->wire_size + record->local_size;
+	bool begun = journal->fd < 0;
+	int rc = begun ? segment_begin(journal, path) : tail_clean(journal);
+
+	if (rc < 0)
+		return rc;
+	journal_head_encode(head, record);
+	rc = write_whole(journal, parts, ARRAY_LEN(parts), size);
+	if (rc < 0) {
+		if (begun)
+			segment_undo(journal, path);
+		return rc;
+	}
+	newest(journal)->bytes += size;
+	newest(journal)->last_seq = record->seq;
+	journal->counters.bytes += size;
+	return 0;
+}
+
+int journal_append(struct journal *journal, wall_ns wall, const void *wire, size_t wire_size,
+		   const void *local, size_t local_size, uint64_t *seq, struct diag *d)
+{
+	const struct journal_record record = {.seq = journal->last_seq + 1,
+					      .wall = wall,
+					      .wire = wire,
+					      .local = local,
+					      .wire_size = wire_size,
+					      .local_size = local_size};
+	char path[PATH_MAX];
+	int rc;
+
+	if (wire_size > JOURNAL_RECORD_MAX || local_size > JOURNAL_RECORD_MAX - wire_size)
+		return diag_set(d, -EMSGSIZE, journal->dir, NULL,
+				"a record of %zu bytes is too large", wire_size + local_size);
+	rc = record_write(journal, &record, path);
+	if (rc < 0)
+		return diag_errno(d, rc, journal->dir,
+				  rc == -ENOSPC ? "free some space; nothing recorded is lost"
+						: NULL,
+				  "cannot append to the journal");
+	journal->last_seq = record.seq;
+	sync_when_due(journal);
+	if (newest(journal)->bytes >= journal->options.segment_bytes)
+		segment_end(journal);
+	if (seq)
+		*seq = record.seq;
+	return 0;
+}
+
+/* ---- trimming --------------------------------------------------------------------------------- */
+
+/* Deletes the oldest segment: 0, or a negative errno with nothing changed. */
+static int oldest_delete(struct journal *journal)
+{
+	const struct segment *oldest = &journal->segments[0];
+	char path[PATH_MAX];
+	int rc = journal_path(path, journal->dir, oldest->first_seq, "");
+
+	if (rc < 0)
+		return rc;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	journal->counters.segments--;
+	journal->counters.bytes -= oldest->bytes;
+	journal->count--;
+	memmove(journal->segments, journal->segments + 1,
+		journal->count * sizeof(*journal->segments));
+	return 0;
+}
+
+void journal_trim(struct journal *journal, uint64_t keep_from)
+{
+	uint64_t read = UINT64_MAX;
+
+	if (journal->count < 2)
+		return;
+	positions_each(journal, keep_least, &read);
+	while (journal->count > 1) {
+		struct segment oldest = journal->segments[0];
+		/* Without any reader the budget is a memory, for who comes later or looks back. */
+		bool unread = read == UINT64_MAX || oldest.last_seq > read;
+
+		if (oldest.last_seq >= keep_from ||
+		    (unread && journal->counters.bytes <= journal->options.budget_bytes))
+			return;
+		if (oldest_delete(journal) < 0)
+			return;
+		if (unread && read != UINT64_MAX)
+			journal->counters.dropped_records_total +=
+				oldest.last_seq -
+				(read >= oldest.first_seq ? read : oldest.first_seq - 1);
+	}
+}
+
+/* ---- what is known ---------------------------------------------------------------------------- */
+
 uint64_t journal_epoch(const struct journal *journal)
 {
-	return journal->epoch;
+	return journal->header.epoch;
 }
 
 uint64_t journal_last_seq(const struct journal *journal)
@@ -270,144 +547,7 @@ bool journal_at_segment_start(const struct journal *journal)
 	return journal->fd < 0;
 }
 
-/* ---- appending ------------------------------------------------------------------------------------- */
-
-/* Creates the segment of the next record with its header; leaves nothing behind on failure. */
-static int segment_begin(struct journal *journal, wall_ns wall, struct diag *d)
-{
-	const struct journal_header header = {
-		.epoch = journal->epoch, .first_seq = journal->last_seq + 1, .created = wall};
-	uint8_t bytes[JOURNAL_HEADER_BYTES];
-	char path[JOURNAL_PATH_MAX];
-
-	journal_segment_path(path, journal->dir, header.first_seq);
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return diag_errno(d, -errno, path, "free disk space or make it writable",
-				  "cannot begin a journal segment");
-	journal_header_encode(&header, bytes);
-	int rc = fd_write_full(fd, bytes, sizeof(bytes));
-	if (!rc)
-		rc = segment_add(journal, header.first_seq, sizeof(bytes));
-	if (rc) {
-		unlink(path);
-		close(fd);
-		return diag_errno(d, rc, path, "free disk space", "cannot begin a journal segment");
-	}
-	journal->fd = fd;
-	return 0;
-}
-
-/* Takes back a segment that got no record. */
-static void segment_abandon(struct journal *journal)
-{
-	char path[JOURNAL_PATH_MAX];
-
-	journal_segment_path(path, journal->dir,
-			     journal->segments[--journal->segment_count].first_seq);
-	unlink(path);
-	fd_closep(&journal->fd);
-}
-
-static int write_record(int fd, const struct iovec parts[3], size_t size)
-{
-	ssize_t n = writev(fd, parts, 3);
-
-	if (n < 0)
-		return -errno;
-	return (size_t)n == size ? 0 : -ENOSPC; /* a short write is a disk that is full */
-}
-
-int journal_append(struct journal *journal, wall_ns wall, const void *wire, size_t wire_size,
-		   const void *local, size_t local_size, uint64_t *seq, struct diag *d)
-{
-	uint8_t prefix[JOURNAL_RECORD_BYTES];
-	bool begins = journal->fd < 0;
-	size_t size = sizeof(prefix) + wire_size + local_size;
-
-	if (wire_size + local_size > JOURNAL_RECORD_MAX)
-		return diag_set(d, -EMSGSIZE, journal->dir, "lower series_max",
-				"a record of %zu bytes is too large", wire_size + local_size);
-	int rc = begins ? segment_begin(journal, wall, d) : 0;
-	if (rc)
-		return rc;
-	journal_prefix_encode(prefix, journal->last_seq + 1, wall, wire, wire_size, local,
-			      local_size);
-	const struct iovec parts[3] = {
-		{prefix, sizeof(prefix)}, {(void *)wire, wire_size}, {(void *)local, local_size}};
-	struct segment *segment = &journal->segments[journal->segment_count - 1];
-	rc = write_record(journal->fd, parts, size);
-	if (rc) {
-		if (begins)
-			segment_abandon(journal);
-		else if (ftruncate(journal->fd, (off_t)segment->bytes))
-			fd_closep(&journal->fd); /* the torn tail stays: go on in a new segment */
-		return diag_errno(d, rc, journal->dir, "free disk space", "cannot write");
-	}
-	segment->bytes += size;
-	*seq = ++journal->last_seq;
-	if (journal->options.fsync_every &&
-	    clock_mono() - journal->synced_at >= journal->options.fsync_every) {
-		fdatasync(journal->fd);
-		journal->synced_at = clock_mono();
-	}
-	if (segment->bytes >= journal->options.segment_bytes)
-		fd_closep(&journal->fd);
-	return 0;
-}
-
-/* ---- trimming -------------------------------------------------------------------------------------- */
-
-static uint64_t journal_bytes(const struct journal *journal)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < journal->segment_count; i++)
-		bytes += journal->segments[i].bytes;
-	return bytes;
-}
-
-static void drop_oldest(struct journal *journal)
-{
-	char path[JOURNAL_PATH_MAX];
-
-	journal_segment_path(path, journal->dir, journal->segments[0].first_seq);
-	unlink(path);
-	memmove(journal->segments, journal->segments + 1,
-		--journal->segment_count * sizeof(*journal->segments));
-}
-
-void journal_trim(struct journal *journal, uint64_t keep_from)
-{
-	uint64_t read_to = UINT64_MAX;
-	bool asked = false;
-
-	while (journal->segment_count > 1) {
-		uint64_t first = journal->segments[0].first_seq;
-		uint64_t last = journal->segments[1].first_seq - 1;
-
-		if (last >= keep_from)
-			return;
-		if (!asked)
-			read_to = journal_lowest_position(journal->dir, journal->epoch);
-		asked = true;
-		bool nobody_reads = read_to == UINT64_MAX;
-		bool unread = nobody_reads || last > read_to;
-		/* Without any reader the budget is a memory for restarts and for looking back. */
-		if (unread && journal_bytes(journal) <= journal->options.budget_bytes)
-			return;
-		if (unread && !nobody_reads)
-			journal->counters.dropped_records_total +=
-				last - (first > read_to ? first - 1 : read_to);
-		drop_oldest(journal);
-	}
-}
-
 struct journal_counters journal_counters(const struct journal *journal)
 {
-	struct journal_counters counters = journal->counters;
-
-	counters.segments = journal->segment_count;
-	counters.bytes = journal_bytes(journal);
-	return counters;
+	return journal->counters;
 }

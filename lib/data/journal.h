@@ -10,10 +10,14 @@
  *   u32 wire_size | u32 local_size | wire bytes | local bytes
  *
  * `wire` is what the hub gets, `local` never leaves the host (ring positions). Numbers are little
- * endian; seq grows by one a record from 1; the epoch is random, made with the journal, and names
- * its life: (agent, epoch, seq) identifies a record for ever. A torn tail is cut at open. Appending
- * is one write(2): what it returned for survives the death of the process; fsync survives that of
- * the machine (option). docs/journal-format.md has it byte by byte.
+ * endian; the epoch is random, made with the journal, and names its life: (agent, epoch, seq)
+ * identifies a record for ever. seq grows by one a record from 1, without gaps: where a record was
+ * lost to a broken disk or a crash of the machine, an empty one (no wire, no local bytes) has its
+ * number. Only at the beginning may numbers be missing: what was trimmed.
+ *
+ * Appending is one writev(2): what it returned for survives the death of the process; fsync
+ * survives that of the machine (option). Every opening for writing begins a new segment.
+ * docs/journal-format.md has it byte by byte. Calls block as long as the disk does.
  */
 #ifndef VOW_LIB_DATA_JOURNAL_H
 #define VOW_LIB_DATA_JOURNAL_H
@@ -34,13 +38,16 @@ struct journal_options {
 struct journal;
 
 /*
- * Opens for writing, creating directory and epoch when there is none. Takes a lock: a second
- * writer gets -EBUSY. A torn tail is cut, and counted. A segment that is broken in the middle is
- * renamed to *.quarantined and counted; what follows it is kept. d gets the text of a failure.
+ * Opens for writing, creating directory and epoch when there is none. options may be NULL. Takes a lock: a second
+ * writer gets -EBUSY. Reads all segments: a torn end is cut, and counted; a segment that is broken
+ * elsewhere is renamed to *.quarantined and counted, and written anew with what is good of it.
+ * After a restart of the machine, 256 empty records follow what is there, since records that the
+ * disk had not yet may have been sent. -EPROTONOSUPPORT: another version wrote it. d gets the text
+ * of a failure; the journal is then as it was, or partly mended.
  */
 int journal_open(const char *dir, const struct journal_options *options, struct journal **journal,
 		 struct diag *d);
-void journal_close(struct journal *journal);
+void journal_close(struct journal *journal); /* syncs; NULL is allowed */
 
 uint64_t journal_epoch(const struct journal *journal);
 uint64_t journal_last_seq(const struct journal *journal); /* 0 when nothing was ever appended */
@@ -50,13 +57,15 @@ bool journal_at_segment_start(const struct journal *journal);
 /*
  * Appends and gives the record the next sequence number. -ENOSPC or another errno of the disk
  * leaves the journal as it was (a partial write is cut off again); the caller may try again later.
+ * -EMSGSIZE beyond JOURNAL_RECORD_MAX. seq may be NULL.
  */
 int journal_append(struct journal *journal, wall_ns wall, const void *wire, size_t wire_size,
 		   const void *local, size_t local_size, uint64_t *seq, struct diag *d);
 
 /*
- * Deletes segments whose every record is <= both the readers' positions and keep_from - 1; beyond
- * the budget also those not yet read, counted in dropped. Never the newest segment.
+ * Deletes segments whose every record is < keep_from and <= every named reader's position; beyond
+ * the budget, oldest first, also those not yet read, counted in dropped. Without named readers,
+ * those within the budget stay. Never the newest segment. One directory scan at most.
  */
 void journal_trim(struct journal *journal, uint64_t keep_from);
 
@@ -64,6 +73,7 @@ struct journal_counters {
 	uint64_t segments, bytes; /* now on disk */
 	uint64_t torn_total; /* tails cut at open */
 	uint64_t quarantined_total; /* segments set aside */
+	uint64_t lost_records_total; /* empty ones in the place of broken ones */
 	uint64_t dropped_records_total; /* unread records that the budget cost */
 };
 struct journal_counters journal_counters(const struct journal *journal);
@@ -80,19 +90,26 @@ struct journal_record {
 struct journal_reader;
 /*
  * Begins at the first record with a sequence number >= from that is still there. name (or NULL)
- * is a reader whose position counts for journal_trim(): a file NAME.position in the directory.
- * -ENOENT when there is no journal yet.
+ * (letters, digits, '-', '_'; else -EINVAL) is a reader whose position counts for journal_trim()
+ * from now on: a file NAME.position in the directory, made here with position 0 when there is none
+ * of this epoch. -ENOENT when there is no journal yet: it begins with its first record.
  */
 int journal_reader_open(const char *dir, const char *name, uint64_t from,
 			struct journal_reader **reader, struct diag *d);
 void journal_reader_close(struct journal_reader *reader);
 uint64_t journal_reader_epoch(const struct journal_reader *reader);
-/* 1: record filled. 0: nothing more yet. -EPROTO: broken record, the reader went past its segment. */
+/*
+ * 1: record filled. 0: nothing more yet. -EPROTO: a broken record, the reader went on to the next
+ * segment. -ESTALE: another journal (epoch) has come: open it anew. Else an errno, to try again.
+ */
 int journal_reader_next(struct journal_reader *reader, struct journal_record *record,
 			struct diag *d);
-/* Next record read will be the first with seq >= from; used after a hub's answer. */
+/* Next record read will be the first with seq >= from; used after a hub's answer. Errno as open. */
 int journal_reader_seek(struct journal_reader *reader, uint64_t from);
-/* Everything <= seq may go, as far as this reader is concerned. Atomic and durable by rename. */
+/*
+ * Everything <= seq may go, as far as this reader is concerned. Atomic and durable by rename, thus
+ * some ms. -EINVAL for a reader without a name.
+ */
 int journal_reader_commit(struct journal_reader *reader, uint64_t seq);
 /* Position of a named reader; 0 when it never committed in this epoch. */
 uint64_t journal_position(const char *dir, const char *name, uint64_t epoch);

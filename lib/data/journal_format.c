@@ -4,220 +4,296 @@
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/crc32c.h"
 #include "lib/base/fd.h"
 
-#define MAGIC	   "vowjrnl"
-#define MAGIC_SIZE 8
-#define HEADER_CRC (JOURNAL_HEADER_BYTES - 4)
-#define CRC_BEGINS 8 /* length and crc are not covered by the crc */
-#define SUFFIX	   ".vowj"
-#define HEX_DIGITS 16
+static const uint8_t magic[8] = {'V', 'O', 'W', 'J', 'R', 'N', 'L', '\n'};
 
-static void put32(uint8_t *at, uint32_t value)
+static void put_u32(uint8_t *p, uint32_t value)
 {
 	value = htole32(value);
-	memcpy(at, &value, sizeof(value));
+	memcpy(p, &value, sizeof(value));
 }
 
-static void put64(uint8_t *at, uint64_t value)
+static void put_u64(uint8_t *p, uint64_t value)
 {
 	value = htole64(value);
-	memcpy(at, &value, sizeof(value));
+	memcpy(p, &value, sizeof(value));
 }
 
-static uint32_t get32(const uint8_t *at)
+static uint32_t get_u32(const uint8_t *p)
 {
 	uint32_t value;
 
-	memcpy(&value, at, sizeof(value));
+	memcpy(&value, p, sizeof(value));
 	return le32toh(value);
 }
 
-static uint64_t get64(const uint8_t *at)
+static uint64_t get_u64(const uint8_t *p)
 {
 	uint64_t value;
 
-	memcpy(&value, at, sizeof(value));
+	memcpy(&value, p, sizeof(value));
 	return le64toh(value);
 }
 
-void journal_header_encode(const struct journal_header *header, uint8_t bytes[JOURNAL_HEADER_BYTES])
+void journal_header_encode(const struct journal_header *header, uint8_t out[JOURNAL_HEADER_BYTES])
 {
-	memset(bytes, 0, JOURNAL_HEADER_BYTES);
-	memcpy(bytes, MAGIC, MAGIC_SIZE);
-	put32(bytes + 8, JOURNAL_VERSION);
-	put32(bytes + 12, JOURNAL_HEADER_BYTES);
-	put64(bytes + 16, header->epoch);
-	put64(bytes + 24, header->first_seq);
-	put64(bytes + 32, header->created);
-	put32(bytes + HEADER_CRC, crc32c(0, bytes, HEADER_CRC));
+	memset(out, 0, JOURNAL_HEADER_BYTES);
+	memcpy(out, magic, sizeof(magic));
+	put_u32(out + 8, JOURNAL_VERSION);
+	put_u32(out + 12, JOURNAL_HEADER_BYTES);
+	put_u64(out + 16, header->epoch);
+	put_u64(out + 24, header->first_seq);
+	memcpy(out + 32, header->boot_id, sizeof(header->boot_id));
+	put_u64(out + 48, header->begun_at);
+	put_u32(out + 60, crc32c(0, out, 60));
 }
 
-int journal_header_decode(const uint8_t bytes[JOURNAL_HEADER_BYTES], struct journal_header *header,
-			  const char *where, struct diag *d)
+int journal_header_decode(struct journal_header *header, const uint8_t in[JOURNAL_HEADER_BYTES])
 {
-	uint32_t version = get32(bytes + 8);
-
-	if (memcmp(bytes, MAGIC, MAGIC_SIZE) != 0)
-		return diag_set(d, -EPROTO, where, "move it out of the journal's folder",
-				"this is no journal segment");
-	if (version != JOURNAL_VERSION)
-		return diag_set(d, -ENOTSUP, where,
-				"let the vow that wrote it send it, or use that version",
-				"journal version %" PRIu32 ", this program knows %d", version,
-				JOURNAL_VERSION);
-	if (get32(bytes + HEADER_CRC) != crc32c(0, bytes, HEADER_CRC))
-		return diag_set(d, -EPROTO, where, NULL, "the segment's header is damaged");
-	header->epoch = get64(bytes + 16);
-	header->first_seq = get64(bytes + 24);
-	header->created = get64(bytes + 32);
-	return 0;
-}
-
-void journal_prefix_encode(uint8_t bytes[JOURNAL_RECORD_BYTES], uint64_t seq, wall_ns wall,
-			   const void *wire, size_t wire_size, const void *local, size_t local_size)
-{
-	put32(bytes, (uint32_t)(JOURNAL_RECORD_BYTES - CRC_BEGINS + wire_size + local_size));
-	put64(bytes + 8, seq);
-	put64(bytes + 16, wall);
-	put32(bytes + 24, (uint32_t)wire_size);
-	put32(bytes + 28, (uint32_t)local_size);
-	uint32_t crc = crc32c(0, bytes + CRC_BEGINS, JOURNAL_RECORD_BYTES - CRC_BEGINS);
-	crc = crc32c(crc, wire, wire_size);
-	put32(bytes + 4, crc32c(crc, local, local_size));
-}
-
-int journal_prefix_decode(const uint8_t bytes[JOURNAL_RECORD_BYTES], struct journal_prefix *prefix)
-{
-	uint64_t length = get32(bytes);
-	uint64_t wire_size = get32(bytes + 24), local_size = get32(bytes + 28);
-
-	if (wire_size + local_size > JOURNAL_RECORD_MAX ||
-	    length != JOURNAL_RECORD_BYTES - CRC_BEGINS + wire_size + local_size)
+	if (memcmp(in, magic, sizeof(magic)) != 0 || get_u32(in + 60) != crc32c(0, in, 60))
 		return -EPROTO;
-	prefix->crc = get32(bytes + 4);
-	prefix->seq = get64(bytes + 8);
-	prefix->wall = get64(bytes + 16);
-	prefix->wire_size = (uint32_t)wire_size;
-	prefix->local_size = (uint32_t)local_size;
+	if (get_u32(in + 8) != JOURNAL_VERSION || get_u32(in + 12) != JOURNAL_HEADER_BYTES)
+		return -EPROTONOSUPPORT;
+	header->epoch = get_u64(in + 16);
+	header->first_seq = get_u64(in + 24);
+	memcpy(header->boot_id, in + 32, sizeof(header->boot_id));
+	header->begun_at = get_u64(in + 48);
+	return header->epoch && header->first_seq ? 0 : -EPROTO;
+}
+
+void journal_head_encode(uint8_t out[JOURNAL_HEAD_BYTES], const struct journal_record *record)
+{
+	uint32_t crc;
+
+	put_u32(out, (uint32_t)(JOURNAL_HEAD_COVERED + record->wire_size + record->local_size));
+	put_u64(out + 8, record->seq);
+	put_u64(out + 16, record->wall);
+	put_u32(out + 24, (uint32_t)record->wire_size);
+	put_u32(out + 28, (uint32_t)record->local_size);
+	crc = crc32c(0, out + 8, JOURNAL_HEAD_COVERED);
+	crc = crc32c(crc, record->wire, record->wire_size);
+	put_u32(out + 4, crc32c(crc, record->local, record->local_size));
+}
+
+/* Bytes behind the head of a record, or -EPROTO when the head contradicts itself. */
+static ssize_t head_body_size(const uint8_t head[JOURNAL_HEAD_BYTES])
+{
+	uint64_t wire = get_u32(head + 24), local = get_u32(head + 28);
+
+	if (wire + local > JOURNAL_RECORD_MAX ||
+	    get_u32(head) != JOURNAL_HEAD_COVERED + wire + local || !get_u64(head + 8))
+		return -EPROTO;
+	return (ssize_t)(wire + local);
+}
+
+ssize_t journal_record_decode(struct journal_record *record, const uint8_t *bytes, size_t size)
+{
+	ssize_t body;
+
+	if (size < JOURNAL_HEAD_BYTES)
+		return 0;
+	body = head_body_size(bytes);
+	if (body < 0)
+		return body;
+	if (size - JOURNAL_HEAD_BYTES < (size_t)body)
+		return 0;
+	if (crc32c(0, bytes + 8, JOURNAL_HEAD_COVERED + (size_t)body) != get_u32(bytes + 4))
+		return -EPROTO;
+	record->seq = get_u64(bytes + 8);
+	record->wall = get_u64(bytes + 16);
+	record->wire_size = get_u32(bytes + 24);
+	record->local_size = get_u32(bytes + 28);
+	record->wire = bytes + JOURNAL_HEAD_BYTES;
+	record->local = record->wire + record->wire_size;
+	return JOURNAL_HEAD_BYTES + body;
+}
+
+/* ---- reading records in turn ---------------------------------------------------------------- */
+
+/* Like pread(2), until size bytes or the end of the file. */
+static ssize_t read_at(int fd, uint8_t *buf, size_t size, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, buf + done, size - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+static int cursor_room(struct journal_cursor *cursor, size_t size)
+{
+	size_t cap = cursor->cap ? cursor->cap : 4096;
+	uint8_t *buf;
+
+	if (size <= cursor->cap)
+		return 0;
+	while (cap < size)
+		cap *= 2;
+	buf = realloc(cursor->buf, cap);
+	if (!buf)
+		return -ENOMEM;
+	cursor->buf = buf;
+	cursor->cap = cap;
 	return 0;
 }
 
-size_t journal_record_size(const struct journal_prefix *prefix)
+int journal_cursor_next(struct journal_cursor *cursor, struct journal_record *record)
 {
-	return (size_t)JOURNAL_RECORD_BYTES + prefix->wire_size + prefix->local_size;
+	struct journal_record found;
+	ssize_t body, n;
+	size_t size;
+	int rc = cursor_room(cursor, JOURNAL_HEAD_BYTES);
+
+	if (rc < 0)
+		return rc;
+	n = read_at(cursor->fd, cursor->buf, JOURNAL_HEAD_BYTES, cursor->offset);
+	if (n < JOURNAL_HEAD_BYTES)
+		return n < 0 ? (int)n : 0;
+	body = head_body_size(cursor->buf);
+	if (body < 0)
+		return (int)body;
+	size = JOURNAL_HEAD_BYTES + (size_t)body;
+	rc = cursor_room(cursor, size);
+	if (rc < 0)
+		return rc;
+	n = read_at(cursor->fd, cursor->buf, size, cursor->offset);
+	if (n < 0)
+		return (int)n;
+	n = journal_record_decode(&found, cursor->buf, (size_t)n);
+	if (n <= 0)
+		return (int)n;
+	*record = found;
+	cursor->offset += (uint64_t)n;
+	return 1;
 }
 
-bool journal_record_intact(const uint8_t *bytes, const struct journal_prefix *prefix)
+void journal_cursor_deinit(struct journal_cursor *cursor)
 {
-	return prefix->crc ==
-	       crc32c(0, bytes + CRC_BEGINS, journal_record_size(prefix) - CRC_BEGINS);
+	free(cursor->buf);
+	cursor->buf = NULL;
+	cursor->cap = 0;
 }
 
-void journal_segment_path(char path[JOURNAL_PATH_MAX], const char *dir, uint64_t first_seq)
+/* ---- names ------------------------------------------------------------------------------------ */
+
+int journal_path(char path[PATH_MAX], const char *dir, uint64_t first_seq, const char *suffix)
 {
-	snprintf(path, JOURNAL_PATH_MAX, "%s/%0*" PRIx64 SUFFIX, dir, HEX_DIGITS, first_seq);
+	int n = snprintf(path, PATH_MAX, "%s/%016" PRIx64 JOURNAL_SUFFIX "%s", dir, first_seq,
+			 suffix);
+
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static bool segment_name(const char *name, uint64_t *first)
+/* The number in the name of a segment; 0 when it is none (sequence numbers begin with 1). */
+static uint64_t name_parse(const char *name)
 {
-	char *end;
+	uint64_t seq = 0;
 
-	if (strlen(name) != HEX_DIGITS + strlen(SUFFIX) || strcmp(name + HEX_DIGITS, SUFFIX) != 0)
-		return false;
-	*first = strtoull(name, &end, 16);
-	return end == name + HEX_DIGITS;
+	if (strlen(name) != 16 + strlen(JOURNAL_SUFFIX) || strcmp(name + 16, JOURNAL_SUFFIX) != 0)
+		return 0;
+	for (int i = 0; i < 16; i++) {
+		const char *digits = "0123456789abcdef", *digit = strchr(digits, name[i]);
+
+		if (!digit)
+			return 0;
+		seq = seq << 4 | (uint64_t)(digit - digits);
+	}
+	return seq;
 }
 
-static int ascending(const void *a, const void *b)
+static int compare_seq(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
 }
 
-int journal_list(const char *dir, uint64_t **out, size_t *count)
+static void dir_closep(DIR **dir)
 {
-	DIR *folder = opendir(dir);
-	uint64_t *firsts = NULL, first;
-	size_t found = 0, room = 0;
-	const struct dirent *entry;
+	if (*dir)
+		closedir(*dir);
+}
 
-	if (!folder)
+int journal_list(const char *dir, uint64_t **seqs, size_t *count)
+{
+	_cleanup_(dir_closep) DIR *stream = opendir(dir);
+	uint64_t *list = NULL;
+	size_t n = 0, cap = 0;
+	struct dirent *entry;
+
+	if (!stream)
 		return -errno;
-	while ((entry = readdir(folder))) {
-		if (!segment_name(entry->d_name, &first))
+	while ((entry = readdir(stream))) {
+		uint64_t seq = name_parse(entry->d_name);
+
+		if (!seq)
 			continue;
-		if (found == room) {
-			room = room ? 2 * room : 16;
-			uint64_t *grown = realloc(firsts, room * sizeof(*grown));
+		if (n == cap) {
+			uint64_t *grown = realloc(list, (cap = cap ? 2 * cap : 64) * sizeof(*list));
+
 			if (!grown) {
-				free(firsts);
-				closedir(folder);
+				free(list);
 				return -ENOMEM;
 			}
-			firsts = grown;
+			list = grown;
 		}
-		firsts[found++] = first;
+		list[n++] = seq;
 	}
-	closedir(folder);
-	if (found)
-		qsort(firsts, found, sizeof(*firsts), ascending);
-	*out = firsts;
-	*count = found;
+	if (n)
+		qsort(list, n, sizeof(*list), compare_seq);
+	*seqs = list;
+	*count = n;
 	return 0;
 }
 
-/* ---- positions: one short line of text, "<epoch in hex> <seq>" ------------------------------------ */
-
-#define POSITION ".position"
-
-static bool position_read(const char *path, uint64_t *epoch, uint64_t *seq)
+int journal_segment_open(const char *path, int flags, struct journal_header *header)
 {
-	char *text = NULL;
-	size_t size;
+	_cleanup_(fd_closep) int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW);
+	uint8_t bytes[JOURNAL_HEADER_BYTES];
+	ssize_t n;
+	int rc;
 
-	if (fd_read_file(path, 64, &text, &size, NULL))
-		return false;
-	bool good = sscanf(text, "%" SCNx64 " %" SCNu64, epoch, seq) == 2;
-	free(text);
-	return good;
+	if (fd < 0)
+		return -errno;
+	n = read_at(fd, bytes, sizeof(bytes), 0);
+	if (n < 0)
+		return (int)n;
+	rc = n == sizeof(bytes) ? journal_header_decode(header, bytes) : -EPROTO;
+	if (rc < 0)
+		return rc;
+	rc = fd;
+	fd = -1;
+	return rc;
 }
 
-uint64_t journal_position(const char *dir, const char *name, uint64_t epoch)
+int journal_write_empty(int fd, uint64_t from, uint64_t to, wall_ns wall)
 {
-	char path[JOURNAL_PATH_MAX];
-	uint64_t of_epoch, seq;
+	int rc = 0;
 
-	snprintf(path, sizeof(path), "%s/%s" POSITION, dir, name);
-	return position_read(path, &of_epoch, &seq) && of_epoch == epoch ? seq : 0;
-}
+	for (uint64_t seq = from; seq <= to && !rc; seq++) {
+		const struct journal_record record = {.seq = seq, .wall = wall};
+		uint8_t head[JOURNAL_HEAD_BYTES];
 
-uint64_t journal_lowest_position(const char *dir, uint64_t epoch)
-{
-	DIR *folder = opendir(dir);
-	uint64_t lowest = UINT64_MAX;
-	const struct dirent *entry;
-
-	if (!folder)
-		return lowest;
-	while ((entry = readdir(folder))) {
-		size_t length = strlen(entry->d_name), suffix = strlen(POSITION);
-		char name[256];
-
-		if (length <= suffix || strcmp(entry->d_name + length - suffix, POSITION) != 0)
-			continue;
-		snprintf(name, sizeof(name), "%.*s", (int)(length - suffix), entry->d_name);
-		uint64_t seq = journal_position(dir, name, epoch);
-		if (seq < lowest)
-			lowest = seq;
+		journal_head_encode(head, &record);
+		rc = fd_write_full(fd, head, sizeof(head));
 	}
-	closedir(folder);
-	return lowest;
+	return rc;
 }

@@ -1,65 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bytes of a journal segment, for its writer and its readers: what docs/journal-format.md says,
- * and the list of the segments in a folder. All numbers are little endian.
+ * The journal's bytes and names, shared by its writer, its repair and its readers. What comes from
+ * a file is checked before use. docs/journal-format.md is this header in prose.
  */
 #ifndef VOW_LIB_DATA_JOURNAL_FORMAT_H
 #define VOW_LIB_DATA_JOURNAL_FORMAT_H
 
-#include <stdbool.h>
+#include <limits.h>
+#include <sys/types.h>
 
 #include "lib/data/journal.h"
 
 #define JOURNAL_VERSION	     1
 #define JOURNAL_HEADER_BYTES 64
-#define JOURNAL_RECORD_BYTES 32 /* what stands before the wire bytes of a record */
-#define JOURNAL_PATH_MAX     560
+/* Before the bytes of a record: length, crc, seq, wall, wire_size, local_size. */
+#define JOURNAL_HEAD_BYTES 32
+/* The part of it that length counts. */
+#define JOURNAL_HEAD_COVERED 24
+#define JOURNAL_SUFFIX	     ".vowj"
+#define JOURNAL_MODE	     0640
 
 struct journal_header {
-	uint64_t epoch;
+	uint64_t epoch, first_seq;
+	uint8_t boot_id[16]; /* of the machine's run in which the segment was begun */
+	wall_ns begun_at;
+};
+
+void journal_header_encode(const struct journal_header *header, uint8_t out[JOURNAL_HEADER_BYTES]);
+/* 0; -EPROTO: no header, or a broken one; -EPROTONOSUPPORT: of another version. */
+int journal_header_decode(struct journal_header *header, const uint8_t in[JOURNAL_HEADER_BYTES]);
+
+/* Fills the head of a record whose bytes are given; sizes add up to JOURNAL_RECORD_MAX at most. */
+void journal_head_encode(uint8_t out[JOURNAL_HEAD_BYTES], const struct journal_record *record);
+/*
+ * Checks a whole record at bytes (size of them are there) and points into it. Returns its size
+ * with the head, 0 when size ends before it does, -EPROTO when it is none.
+ */
+ssize_t journal_record_decode(struct journal_record *record, const uint8_t *bytes, size_t size);
+
+/* Reads records of an open segment one after the other; the fd is the caller's. */
+struct journal_cursor {
+	int fd;
+	uint64_t offset; /* of the next record */
+	uint8_t *buf; /* grows to the largest record met */
+	size_t cap;
+};
+/*
+ * 1 with record (good until the next call) and offset behind it; 0: the file ends before a whole
+ * record; -EPROTO: what is there is no record; -ENOMEM; or read(2)'s error. Then offset stays.
+ */
+int journal_cursor_next(struct journal_cursor *cursor, struct journal_record *record);
+void journal_cursor_deinit(struct journal_cursor *cursor); /* frees buf, keeps the fd */
+
+/* dir/NAME of a segment with this first sequence number, and suffix behind. -ENAMETOOLONG. */
+int journal_path(char path[PATH_MAX], const char *dir, uint64_t first_seq, const char *suffix);
+
+/*
+ * First sequence numbers of the segments in dir, ascending; the caller frees *seqs. 0, or a
+ * negative errno (-ENOENT: no such directory).
+ */
+int journal_list(const char *dir, uint64_t **seqs, size_t *count);
+
+/* Opens a segment and reads its header: the descriptor, or as journal_header_decode(), or errno. */
+int journal_segment_open(const char *path, int flags, struct journal_header *header);
+
+/*
+ * What is found, and mended, in one segment (journal_repair.c). Beyond the last record that is
+ * good, a newest segment is cut; where more good records follow a broken one, or an older segment
+ * lacks some, the segment is written anew with an empty record in the place of each that is lost,
+ * and the broken file is renamed to *.quarantined. A segment of another epoch than header's counts
+ * as lost altogether.
+ */
+struct journal_repair {
 	uint64_t first_seq;
-	wall_ns created;
+	uint64_t limit_seq; /* the last one it has to hold; 0: it is the newest, unknown */
+	struct journal_header
+		header; /* epoch: the journal's; the rest for a segment without its own */
+
+	/* Results. */
+	uint64_t last_seq; /* first_seq - 1 when it holds nothing */
+	uint64_t bytes;
+	uint64_t lost_records;
+	bool torn, quarantined;
 };
+int journal_repair_segment(const char *dir, struct journal_repair *repair, struct diag *d);
 
-void journal_header_encode(const struct journal_header *header,
-			   uint8_t bytes[JOURNAL_HEADER_BYTES]);
-/*
- * -EPROTO: no segment, or a damaged one. -ENOTSUP: of another version. d (may be NULL) says which,
- * with `where` as its place.
- */
-int journal_header_decode(const uint8_t bytes[JOURNAL_HEADER_BYTES], struct journal_header *header,
-			  const char *where, struct diag *d);
+/* How far a sequence number may be ahead of another for a gap between them to be believed. */
+#define JOURNAL_AHEAD_MAX (1u << 20)
 
-struct journal_prefix { /* of a record, as claimed by its first 32 bytes */
-	uint32_t crc;
-	uint64_t seq;
-	wall_ns wall;
-	uint32_t wire_size, local_size;
-};
-
-/* The crc is computed here over everything behind it. */
-void journal_prefix_encode(uint8_t bytes[JOURNAL_RECORD_BYTES], uint64_t seq, wall_ns wall,
-			   const void *wire, size_t wire_size, const void *local,
-			   size_t local_size);
-/* 0, or -EPROTO when the lengths contradict each other or exceed JOURNAL_RECORD_MAX. */
-int journal_prefix_decode(const uint8_t bytes[JOURNAL_RECORD_BYTES], struct journal_prefix *prefix);
-/* Whether the crc fits; bytes is the whole record, prefix included. */
-bool journal_record_intact(const uint8_t *bytes, const struct journal_prefix *prefix);
-size_t journal_record_size(const struct journal_prefix *prefix);
-
-/* "0000000000000001.vowj" */
-void journal_segment_path(char path[JOURNAL_PATH_MAX], const char *dir, uint64_t first_seq);
-
-/*
- * First sequence numbers of the segments in dir, ascending, in a heap array of *count that the
- * caller frees. -ENOENT when there is no such folder.
- */
-int journal_list(const char *dir, uint64_t **firsts, size_t *count);
-
-/*
- * The lowest position that a reader of this epoch published in dir; UINT64_MAX when there is no
- * reader at all.
- */
-uint64_t journal_lowest_position(const char *dir, uint64_t epoch);
+/* Appends empty records from..to with this time to fd, whose position is its end. */
+int journal_write_empty(int fd, uint64_t from, uint64_t to, wall_ns wall);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The journal's readers: they follow the writer from another process and never write but a position. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,113 +9,290 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/crc32c.h"
 #include "lib/base/fd.h"
 #include "lib/data/journal_format.h"
 
+#define POSITION_BYTES_MAX 128
+
 struct journal_reader {
-	char dir[JOURNAL_PATH_MAX - 32];
-	char name[32]; /* "" for a reader whose position does not count */
+	char *dir, *name;
 	uint64_t epoch;
-	int fd; /* of the segment being read; -1 none */
-	uint64_t first; /* its name */
-	uint64_t at; /* offset of the next record */
-	uint64_t from; /* records below are skipped */
-	uint8_t *buffer;
-	size_t buffer_size;
+	uint64_t next_seq; /* of the next record; what is before it is skipped */
+	uint64_t first_seq; /* of the open segment */
+	struct journal_cursor cursor;
 };
 
-static int reader_open_segment(struct journal_reader *reader, uint64_t first, struct diag *d)
-{
-	uint8_t bytes[JOURNAL_HEADER_BYTES];
-	struct journal_header header;
-	char path[JOURNAL_PATH_MAX];
-	_cleanup_(fd_closep) int fd = -1;
+/* ---- positions -------------------------------------------------------------------------------- */
 
-	journal_segment_path(path, reader->dir, first);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ssize_t n = fd_read_full(fd, bytes, sizeof(bytes));
-	if (n < (ssize_t)sizeof(bytes))
-		return n < 0 ? (int)n : -EAGAIN; /* the writer has just begun it */
-	int rc = journal_header_decode(bytes, &header, path, d);
-	if (rc)
+static int position_path(char path[PATH_MAX], const char *dir, const char *name)
+{
+	int n = snprintf(path, PATH_MAX, "%s/%s.position", dir, name);
+
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* Reads a position of any epoch: 0, or a negative errno when there is no whole one. */
+static int position_read(const char *path, uint64_t *epoch, uint64_t *seq)
+{
+	char *text, *check;
+	unsigned crc;
+	size_t size;
+	int rc = fd_read_file(path, POSITION_BYTES_MAX, &text, &size, NULL);
+
+	if (rc < 0)
 		return rc;
-	fd_closep(&reader->fd);
-	reader->fd = fd;
-	fd = -1;
-	reader->first = first;
-	reader->at = JOURNAL_HEADER_BYTES;
+	check = strrchr(text, ' ');
+	if (!check || sscanf(text, "1 %16" SCNx64 " %20" SCNu64, epoch, seq) != 2 ||
+	    sscanf(check, " %8x", &crc) != 1 || crc != crc32c(0, text, (size_t)(check - text)))
+		rc = -EPROTO;
+	free(text);
+	return rc;
+}
+
+static int position_write(const char *path, uint64_t epoch, uint64_t seq)
+{
+	char text[POSITION_BYTES_MAX];
+	int n = snprintf(text, sizeof(text), "1 %016" PRIx64 " %" PRIu64, epoch, seq);
+
+	n += snprintf(text + n, sizeof(text) - (size_t)n, " %08x\n", crc32c(0, text, (size_t)n));
+	return fd_replace_file(path, text, (size_t)n, JOURNAL_MODE, NULL);
+}
+
+uint64_t journal_position(const char *dir, const char *name, uint64_t epoch)
+{
+	char path[PATH_MAX];
+	uint64_t found, seq;
+
+	if (position_path(path, dir, name) < 0 || position_read(path, &found, &seq) < 0)
+		return 0;
+	return found == epoch ? seq : 0;
+}
+
+int journal_reader_commit(struct journal_reader *reader, uint64_t seq)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	if (!reader->name)
+		return -EINVAL;
+	rc = position_path(path, reader->dir, reader->name);
+	return rc < 0 ? rc : position_write(path, reader->epoch, seq);
+}
+
+/* Makes the reader's position count, from before its first record. */
+static int reader_announce(const struct journal_reader *reader)
+{
+	char path[PATH_MAX];
+	uint64_t epoch, seq;
+	int rc = position_path(path, reader->dir, reader->name);
+
+	if (rc < 0 || (position_read(path, &epoch, &seq) == 0 && epoch == reader->epoch))
+		return rc;
+	return position_write(path, reader->epoch, 0);
+}
+
+/* ---- segments --------------------------------------------------------------------------------- */
+
+/* Goes to the beginning of a segment. -ESTALE when it is of another epoch than the reader's. */
+static int reader_enter(struct journal_reader *reader, uint64_t first_seq)
+{
+	struct journal_header header;
+	char path[PATH_MAX];
+	int fd, rc = journal_path(path, reader->dir, first_seq, "");
+
+	if (rc < 0)
+		return rc;
+	fd = journal_segment_open(path, O_RDONLY, &header);
+	if (fd < 0)
+		return fd;
+	if (reader->epoch && header.epoch != reader->epoch) {
+		close(fd);
+		return -ESTALE;
+	}
+	if (reader->cursor.fd >= 0)
+		close(reader->cursor.fd);
 	reader->epoch = header.epoch;
+	reader->first_seq = first_seq;
+	reader->cursor.fd = fd;
+	reader->cursor.offset = JOURNAL_HEADER_BYTES;
+	return 0;
+}
+
+/* The segment that holds seq, else the first one behind it; 0 when there is none. */
+static int segment_of(const char *dir, uint64_t seq, uint64_t *first_seq)
+{
+	uint64_t *seqs;
+	size_t count;
+	int rc = journal_list(dir, &seqs, &count);
+
+	if (rc < 0)
+		return rc;
+	*first_seq = count ? seqs[0] : 0;
+	for (size_t i = 0; i < count && seqs[i] <= seq; i++)
+		*first_seq = seqs[i];
+	free(seqs);
 	return 0;
 }
 
 /*
- * Opens the segment in which `seq` is or would come: the last that begins at or below it, else the
- * oldest. -ENOENT when there is none at all.
+ * Opens the first segment behind this one whose header is whole: 0. 1: there is none yet (the last
+ * may be in the making); then nothing has changed.
  */
-static int reader_find(struct journal_reader *reader, uint64_t seq, struct diag *d)
+static int reader_enter_later(struct journal_reader *reader)
 {
-	uint64_t *firsts = NULL;
-	size_t count = 0, pick = 0;
-	int rc = journal_list(reader->dir, &firsts, &count);
+	uint64_t *seqs;
+	size_t count;
+	int rc = journal_list(reader->dir, &seqs, &count);
 
-	if (!rc && !count)
-		rc = -ENOENT;
-	for (size_t i = 0; !rc && i < count; i++)
-		if (firsts[i] <= seq)
-			pick = i;
-	if (!rc)
-		rc = reader_open_segment(reader, firsts[pick], d);
-	free(firsts);
+	if (rc < 0)
+		return rc;
+	rc = 1;
+	for (size_t i = 0; i < count && rc > 0; i++) {
+		if (seqs[i] <= reader->first_seq)
+			continue;
+		rc = reader_enter(reader, seqs[i]);
+		if (rc == -EPROTO || rc == -ENOENT)
+			rc = 1;
+	}
+	free(seqs);
 	return rc;
 }
 
-/* Opens the segment behind the current one. 1 opened, 0 there is none yet. */
-static int reader_next_segment(struct journal_reader *reader, struct diag *d)
+/* 1 when a later segment is there: nothing is appended to this one any more. */
+static int segment_is_sealed(const struct journal_reader *reader)
 {
-	uint64_t *firsts = NULL, next = 0;
-	size_t count = 0;
-	int rc = journal_list(reader->dir, &firsts, &count);
+	uint64_t *seqs;
+	size_t count;
+	int rc = journal_list(reader->dir, &seqs, &count);
 
-	for (size_t i = 0; !rc && i < count && !next; i++)
-		if (firsts[i] > reader->first)
-			next = firsts[i];
-	free(firsts);
-	if (rc || !next)
+	if (rc < 0)
 		return rc;
-	rc = reader_open_segment(reader, next, d);
-	return rc == -EAGAIN || rc == -ENOENT ? 0 : rc ? rc : 1;
+	rc = count && seqs[count - 1] > reader->first_seq;
+	free(seqs);
+	return rc;
+}
+
+/* Whether the file that is open no longer is the one with the segment's name. */
+static bool segment_replaced(const struct journal_reader *reader)
+{
+	struct stat mine, named;
+	char path[PATH_MAX];
+
+	return journal_path(path, reader->dir, reader->first_seq, "") == 0 &&
+	       fstat(reader->cursor.fd, &mine) == 0 && stat(path, &named) == 0 &&
+	       (mine.st_ino != named.st_ino || mine.st_dev != named.st_dev);
+}
+
+int journal_reader_seek(struct journal_reader *reader, uint64_t from)
+{
+	uint64_t first_seq;
+	int rc = segment_of(reader->dir, from, &first_seq);
+
+	if (!rc && !first_seq)
+		rc = -ENOENT;
+	if (!rc)
+		rc = reader_enter(reader, first_seq);
+	if (!rc)
+		reader->next_seq = from;
+	return rc;
+}
+
+/*
+ * At the end of the open segment, or at bytes that are no record: goes where the next record will
+ * be. 1: went on, read again; 0: it is not there yet; -EPROTO: went on past what is broken.
+ */
+static int reader_move(struct journal_reader *reader)
+{
+	struct journal_record record;
+	struct stat st;
+	bool broken;
+	int rc;
+
+	if (segment_replaced(reader)) {
+		rc = reader_enter(reader, reader->first_seq);
+		return rc < 0 ? rc : 1;
+	}
+	rc = segment_is_sealed(reader);
+	if (rc <= 0)
+		return rc;
+	/* Something may have come since it was last read, before it was sealed. */
+	if (journal_cursor_next(&reader->cursor, &record) > 0) {
+		reader->cursor.offset -= JOURNAL_HEAD_BYTES + record.wire_size + record.local_size;
+		return 1;
+	}
+	/* Bytes behind the last whole record of a sealed segment are broken ones. */
+	broken = fstat(reader->cursor.fd, &st) == 0 && (uint64_t)st.st_size > reader->cursor.offset;
+	rc = reader_enter_later(reader);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	return broken ? -EPROTO : 1;
+}
+
+int journal_reader_next(struct journal_reader *reader, struct journal_record *record,
+			struct diag *d)
+{
+	for (;;) {
+		int rc = journal_cursor_next(&reader->cursor, record);
+
+		if (rc > 0 && record->seq < reader->next_seq)
+			continue;
+		if (rc > 0) {
+			reader->next_seq = record->seq + 1;
+			return 1;
+		}
+		if (rc < 0 && rc != -EPROTO)
+			return diag_errno(d, rc, reader->dir, NULL, "cannot read the journal");
+		rc = reader_move(reader);
+		if (rc == 0)
+			return 0;
+		if (rc == -EPROTO)
+			return diag_set(
+				d, rc, reader->dir,
+				"restart vowd: it sets the segment aside and saves the rest",
+				"a broken record before %" PRIu64, reader->first_seq);
+		if (rc < 0)
+			return diag_errno(d, rc, reader->dir, NULL, "cannot go on in the journal");
+	}
+}
+
+/* ---- life ------------------------------------------------------------------------------------- */
+
+static bool name_is_good(const char *name)
+{
+	if (!*name || strlen(name) > 64)
+		return false;
+	for (; *name; name++)
+		if (!isalnum((unsigned char)*name) && *name != '-' && *name != '_')
+			return false;
+	return true;
 }
 
 int journal_reader_open(const char *dir, const char *name, uint64_t from,
-			struct journal_reader **out, struct diag *d)
+			struct journal_reader **reader, struct diag *d)
 {
-	struct journal_reader *reader = calloc(1, sizeof(*reader));
-
-	if (!reader)
-		return diag_errno(d, -ENOMEM, dir, NULL, "cannot read the journal");
-	reader->fd = -1;
-	reader->from = from;
+	struct journal_reader *r;
 	int rc = 0;
-	if ((size_t)snprintf(reader->dir, sizeof(reader->dir), "%s", dir) >= sizeof(reader->dir) ||
-	    (name && (size_t)snprintf(reader->name, sizeof(reader->name), "%s", name) >=
-			     sizeof(reader->name)))
-		rc = -ENAMETOOLONG;
+
+	if (name && !name_is_good(name))
+		return diag_set(d, -EINVAL, dir, NULL, "no name for a reader: '%s'", name);
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return diag_errno(d, -ENOMEM, dir, NULL, "cannot read the journal");
+	r->cursor.fd = -1;
+	r->dir = strdup(dir);
+	r->name = name ? strdup(name) : NULL;
+	if (!r->dir || (name && !r->name))
+		rc = -ENOMEM;
 	if (!rc)
-		rc = reader_find(reader, from, d);
-	if (rc == -EAGAIN)
-		rc = -ENOENT;
-	/* From now on the writer keeps what this reader has not seen. */
-	if (!rc && name && !journal_position(dir, name, reader->epoch))
-		rc = journal_reader_commit(reader, 0);
-	if (rc) {
-		journal_reader_close(reader);
-		return rc == -EPROTO || rc == -ENOTSUP
-			       ? rc
-			       : diag_errno(d, rc, dir, "start vowd", "no journal to read");
+		rc = journal_reader_seek(r, from);
+	if (!rc && name)
+		rc = reader_announce(r);
+	if (rc < 0) {
+		journal_reader_close(r);
+		return diag_errno(d, rc, dir, NULL, "cannot read the journal");
 	}
-	*out = reader;
+	*reader = r;
 	return 0;
 }
 
@@ -123,110 +300,15 @@ void journal_reader_close(struct journal_reader *reader)
 {
 	if (!reader)
 		return;
-	fd_closep(&reader->fd);
-	free(reader->buffer);
+	if (reader->cursor.fd >= 0)
+		close(reader->cursor.fd);
+	journal_cursor_deinit(&reader->cursor);
+	free(reader->dir);
+	free(reader->name);
 	free(reader);
 }
 
 uint64_t journal_reader_epoch(const struct journal_reader *reader)
 {
 	return reader->epoch;
-}
-
-/* Reads size bytes at the current record; 1 all are there, 0 not yet. */
-static int reader_fill(struct journal_reader *reader, size_t size)
-{
-	if (size > reader->buffer_size) {
-		uint8_t *grown = realloc(reader->buffer, size);
-		if (!grown)
-			return -ENOMEM;
-		reader->buffer = grown;
-		reader->buffer_size = size;
-	}
-	size_t got = 0;
-	while (got < size) {
-		ssize_t n = pread(reader->fd, reader->buffer + got, size - got,
-				  (off_t)(reader->at + got));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return 0;
-		got += (size_t)n;
-	}
-	return 1;
-}
-
-/*
- * One whole record at the current place: 1; 0 when the segment ends before it or in it; -EPROTO
- * when bytes stand there that are no record.
- */
-static int reader_record(struct journal_reader *reader, struct journal_prefix *prefix)
-{
-	int rc = reader_fill(reader, JOURNAL_RECORD_BYTES);
-
-	if (rc <= 0)
-		return rc;
-	if (journal_prefix_decode(reader->buffer, prefix))
-		return -EPROTO;
-	rc = reader_fill(reader, journal_record_size(prefix));
-	if (rc <= 0)
-		return rc;
-	return journal_record_intact(reader->buffer, prefix) ? 1 : -EPROTO;
-}
-
-int journal_reader_next(struct journal_reader *reader, struct journal_record *record,
-			struct diag *d)
-{
-	struct journal_prefix prefix;
-
-	for (;;) {
-		int rc = reader_record(reader, &prefix);
-		if (rc > 0) {
-			reader->at += journal_record_size(&prefix);
-			if (prefix.seq < reader->from)
-				continue;
-			reader->from = prefix.seq + 1;
-			*record = (struct journal_record){
-				.seq = prefix.seq,
-				.wall = prefix.wall,
-				.wire = reader->buffer + JOURNAL_RECORD_BYTES,
-				.wire_size = prefix.wire_size,
-				.local = reader->buffer + JOURNAL_RECORD_BYTES + prefix.wire_size,
-				.local_size = prefix.local_size,
-			};
-			return 1;
-		}
-		if (rc < 0 && rc != -EPROTO)
-			return diag_errno(d, rc, reader->dir, NULL, "cannot read");
-		/* Broken bytes at the very end may be a record that is just being written. */
-		int next = reader_next_segment(reader, d);
-		if (next <= 0)
-			return next;
-		if (rc == -EPROTO)
-			return diag_set(d, -EPROTO, reader->dir, NULL,
-					"a broken record; going on with the next segment");
-	}
-}
-
-int journal_reader_seek(struct journal_reader *reader, uint64_t from)
-{
-	int rc = reader_find(reader, from, NULL);
-
-	if (!rc)
-		reader->from = from;
-	return rc;
-}
-
-int journal_reader_commit(struct journal_reader *reader, uint64_t seq)
-{
-	char path[JOURNAL_PATH_MAX + 16], text[64];
-
-	if (!reader->name[0])
-		return -EINVAL;
-	snprintf(path, sizeof(path), "%s/%s.position", reader->dir, reader->name);
-	int length =
-		snprintf(text, sizeof(text), "%016" PRIx64 " %" PRIu64 "\n", reader->epoch, seq);
-	return fd_replace_file(path, text, (size_t)length, 0644, NULL);
 }

@@ -6,65 +6,82 @@
 #include "lib/data/gauge.h"
 #include "tests/unit/check.h"
 
-CHECK_TEST(test_the_last_value_of_each_label_stands)
+CHECK_TEST(test_set_replaces_the_value_of_the_same_gauge)
 {
 	struct gauge_table *table = gauge_table_new();
 
-	CHECK_OK(gauge_set(table, "", "shop", "queue_depth", "mail", 7, NS_PER_S));
-	CHECK_OK(gauge_set(table, "", "shop", "queue_depth", "hooks", 9, NS_PER_S));
-	CHECK_OK(gauge_set(table, "", "shop", "queue_depth", "mail", 8, NS_PER_S));
-	CHECK_EQ_U64(gauge_count(table), 2);
-	CHECK_NEAR(gauge_find(table, "shop", "queue_depth", "mail")->value, 8, 0);
-	CHECK_NEAR(gauge_find(table, "shop", "queue_depth", "hooks")->value, 9, 0);
-	CHECK(gauge_find(table, "shop", "queue_depth", NULL) != NULL);
-	CHECK(gauge_find(table, "", "queue_depth", NULL) == NULL);
+	CHECK(table);
+	CHECK_OK(gauge_set(table, "web1", "shop", "queue_depth", "mail", 3, 1));
+	CHECK_OK(gauge_set(table, "web1", "shop", "queue_depth", "sms", 5, 1));
+	CHECK_OK(gauge_set(table, "web1", "shop", "queue_depth", "mail", 7, 2));
+	CHECK_OK(gauge_set(table, "web1", "", "cpu_ratio", "", 0.5, 2));
+	CHECK_EQ_U64(gauge_count(table), 3);
+	CHECK(gauge_find(table, "shop", "queue_depth", "mail")->value == 7);
+	CHECK_EQ_U64(gauge_find(table, "shop", "queue_depth", "mail")->set_at, 2);
+	CHECK(gauge_find(table, "shop", "queue_depth", "sms")->value == 5);
+	CHECK(gauge_find(table, "", "cpu_ratio", NULL)->value == 0.5);
+	CHECK(gauge_find(table, "shop", "queue_depth", NULL));
+	CHECK(!gauge_find(table, "shop", "cpu_ratio", NULL));
+	CHECK(!gauge_find(table, "shop", "queue_depth", "push"));
+	CHECK(!gauge_at(table, 3));
 	gauge_table_free(table);
 }
 
-CHECK_TEST(test_a_gauge_not_set_for_ten_seconds_is_gone)
+CHECK_TEST(test_gauge_not_set_for_ten_seconds_is_gone)
 {
 	struct gauge_table *table = gauge_table_new();
 
-	CHECK_OK(gauge_set(table, "", "", "load1", "", 1, 1 * NS_PER_S));
-	CHECK_OK(gauge_set(table, "", "", "cpu_ratio", "", 0.5, 5 * NS_PER_S));
-	gauge_expire(table, 11 * NS_PER_S);
-	CHECK_EQ_U64(gauge_count(table), 2);
-	gauge_expire(table, 11 * NS_PER_S + 1);
+	CHECK(table);
+	CHECK_OK(gauge_set(table, "h", "", "a", "", 1, 100 * NS_PER_S));
+	CHECK_OK(gauge_set(table, "h", "", "b", "", 2, 103 * NS_PER_S));
+	CHECK_OK(gauge_set(table, "h", "", "c", "", 3, 104 * NS_PER_S));
+	gauge_expire(table, 110 * NS_PER_S);
+	CHECK_EQ_U64(gauge_count(table), 3);
+	gauge_expire(table, 113 * NS_PER_S + 1);
 	CHECK_EQ_U64(gauge_count(table), 1);
-	CHECK(gauge_find(table, "", "load1", NULL) == NULL);
-	CHECK(gauge_find(table, "", "cpu_ratio", NULL) != NULL);
+	CHECK_STR(gauge_at(table, 0)->name, "c");
+	gauge_expire(table, 1); /* A clock that went back forgets nothing. */
+	CHECK_EQ_U64(gauge_count(table), 1);
 	gauge_table_free(table);
 }
 
-CHECK_TEST(test_beyond_the_cap_new_gauges_are_refused_and_old_ones_work)
+CHECK_TEST(test_full_table_refuses_and_counts)
 {
 	struct gauge_table *table = gauge_table_new();
 	char label[32];
 
-	for (unsigned i = 0; i < GAUGE_NAMES_MAX; i++) {
-		snprintf(label, sizeof(label), "%u", i);
-		CHECK_OK(gauge_set(table, "", "", "depth", label, i, 1));
+	CHECK(table);
+	for (int i = 0; i < GAUGE_NAMES_MAX; i++) {
+		snprintf(label, sizeof(label), "disk%d", i);
+		CHECK_OK(gauge_set(table, "h", "", "used_ratio", label, i, 1));
 	}
-	CHECK_RC(gauge_set(table, "", "", "depth", "one more", 1, 1), -ENOSPC);
-	CHECK_OK(gauge_set(table, "", "", "depth", "0", 17, 2));
-	CHECK_NEAR(gauge_find(table, "", "depth", "0")->value, 17, 0);
+	CHECK_RC(gauge_set(table, "h", "", "used_ratio", "one more", 1, 1), -ENOSPC);
+	CHECK_OK(gauge_set(table, "h", "", "used_ratio", "disk7", 70, 2));
+	CHECK_EQ_U64(gauge_count(table), GAUGE_NAMES_MAX);
+	CHECK_EQ_U64(gauge_refused_total(table), 1);
+	CHECK(gauge_find(table, "", "used_ratio", "disk7")->value == 70);
 	gauge_table_free(table);
 }
 
-CHECK_TEST(test_foreign_text_is_cleaned_and_cut)
+CHECK_TEST(test_failed_allocation_keeps_what_was_set)
 {
-	struct gauge_table *table = gauge_table_new();
-	char longer[200];
+	CHECK_ALLOC_LOOP(n)
+	{
+		struct gauge_table *table = gauge_table_new();
+		uint64_t set = 0;
+		char label[32];
 
-	memset(longer, 'x', sizeof(longer) - 1);
-	longer[sizeof(longer) - 1] = '\0';
-	CHECK_OK(gauge_set(table, "", "a\x1b[31m", "n", longer, 1, 1));
-	CHECK_STR(gauge_at(table, 0)->service, "a?[31m");
-	CHECK_EQ_U64(strlen(gauge_at(table, 0)->label), SERIES_NAME_MAX);
-	gauge_table_free(table);
+		for (int i = 0; table && i < 100; i++) {
+			snprintf(label, sizeof(label), "%d", i);
+			set += gauge_set(table, "h", "", "a", label, i, 1) == 0;
+		}
+		if (table)
+			CHECK_EQ_U64(gauge_count(table), set);
+		CHECK(check_alloc_failed() || set == 100);
+		gauge_table_free(table);
+	}
 }
 
-CHECK_MAIN("gauge", test_the_last_value_of_each_label_stands,
-	   test_a_gauge_not_set_for_ten_seconds_is_gone,
-	   test_beyond_the_cap_new_gauges_are_refused_and_old_ones_work,
-	   test_foreign_text_is_cleaned_and_cut)
+CHECK_MAIN("gauge", test_set_replaces_the_value_of_the_same_gauge,
+	   test_gauge_not_set_for_ten_seconds_is_gone, test_full_table_refuses_and_counts,
+	   test_failed_allocation_keeps_what_was_set)

@@ -9,280 +9,687 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/crc32c.h"
 #include "lib/base/fd.h"
+#include "lib/data/journal.h"
 #include "lib/data/journal_format.h"
 #include "tests/unit/check.h"
 
-static struct journal *open_journal(const struct journal_options *options)
-{
-	struct journal *journal = NULL;
+static char dir[PATH_MAX];
+static struct diag d;
 
-	CHECK_OK(journal_open(check_dir(), options, &journal, NULL));
+/* A folder of its own for each case. */
+static void fresh_dir(void)
+{
+	static int number;
+
+	snprintf(dir, sizeof(dir), "%s/%d", check_dir(), number++);
+}
+
+static struct journal *open_sized(uint64_t segment_bytes, uint64_t budget_bytes)
+{
+	struct journal_options options = {.segment_bytes = segment_bytes,
+					  .budget_bytes = budget_bytes};
+	struct journal *journal = NULL;
+	int rc = journal_open(dir, &options, &journal, &d);
+
+	if (rc < 0)
+		CHECK_FAIL("journal_open: %d: %s", rc, d.what);
 	return journal;
 }
 
-static uint64_t append(struct journal *journal, const char *wire, const char *local)
+/* Record number seq has bytes that follow from seq, so that a reader can tell what it must be. */
+static size_t wire_of(uint64_t seq, uint8_t *wire)
 {
-	uint64_t seq = 0;
+	size_t size = (size_t)(seq * 7 % 40);
 
-	CHECK_OK(journal_append(journal, 42, wire, strlen(wire), local, strlen(local), &seq, NULL));
-	return seq;
+	for (size_t i = 0; i < size; i++)
+		wire[i] = (uint8_t)(seq + i);
+	return size;
 }
 
-static struct journal_reader *open_reader(const char *name, uint64_t from)
+static void append_some(struct journal *journal, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t expected = journal_last_seq(journal) + 1, seq;
+		uint8_t wire[64], local[] = {'L', (uint8_t)expected};
+		size_t size = wire_of(expected, wire);
+
+		CHECK_OK(journal_append(journal, 1000 + expected, wire, size, local, sizeof(local),
+					&seq, &d));
+		CHECK_EQ_U64(seq, expected);
+	}
+}
+
+static void check_record(const struct journal_record *record)
+{
+	uint8_t wire[64];
+
+	CHECK_EQ_U64(record->wire_size, wire_of(record->seq, wire));
+	CHECK_MEM(record->wire, wire, record->wire_size);
+	CHECK_EQ_U64(record->local_size, 2);
+	CHECK_EQ_U64(record->local[1], (uint8_t)record->seq);
+	CHECK_EQ_U64(record->wall, 1000 + record->seq);
+}
+
+static struct journal_reader *reader_of(const char *name, uint64_t from)
 {
 	struct journal_reader *reader = NULL;
 
-	CHECK_OK(journal_reader_open(check_dir(), name, from, &reader, NULL));
+	CHECK_OK(journal_reader_open(dir, name, from, &reader, &d));
 	return reader;
 }
 
-/* Number of records that a fresh reader finds, and the last one's sequence number. */
-static unsigned read_all(uint64_t *last)
+/* Reads from..to, all of it whole but `empties` records, and nothing behind. */
+static void check_holds(uint64_t from, uint64_t to, uint64_t empties)
 {
-	struct journal_reader *reader = open_reader(NULL, 1);
+	struct journal_reader *reader = reader_of(NULL, from);
 	struct journal_record record;
-	unsigned found = 0;
-	int rc;
+	uint64_t empty = 0;
 
-	while ((rc = journal_reader_next(reader, &record, NULL)) != 0)
-		if (rc > 0) {
-			found++;
-			*last = record.seq;
-		}
+	for (uint64_t seq = from; seq <= to; seq++) {
+		CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+		CHECK_EQ_U64(record.seq, seq);
+		if (!record.wire_size && !record.local_size)
+			empty++;
+		else
+			check_record(&record);
+	}
+	CHECK_RC(journal_reader_next(reader, &record, &d), 0);
+	CHECK_EQ_U64(empty, empties);
 	journal_reader_close(reader);
-	return found;
 }
 
-CHECK_TEST(test_a_reader_gets_what_was_appended_and_then_waits)
+static void path_of(char *path, uint64_t first_seq, const char *suffix)
 {
-	struct journal *journal = open_journal(NULL);
-	struct journal_record record;
-
-	CHECK(journal_at_segment_start(journal));
-	CHECK_EQ_U64(append(journal, "one", "here"), 1);
-	CHECK(!journal_at_segment_start(journal));
-	struct journal_reader *reader = open_reader(NULL, 1);
-	CHECK_EQ_U64(journal_reader_epoch(reader), journal_epoch(journal));
-	CHECK_RC(journal_reader_next(reader, &record, NULL), 1);
-	CHECK_EQ_U64(record.seq, 1);
-	CHECK_EQ_U64(record.wall, 42);
-	CHECK_MEM(record.wire, "one", 3);
-	CHECK_MEM(record.local, "here", 4);
-	CHECK_OK(journal_reader_next(reader, &record, NULL));
-	CHECK_EQ_U64(append(journal, "two", ""), 2);
-	CHECK_RC(journal_reader_next(reader, &record, NULL), 1);
-	CHECK_EQ_U64(record.seq, 2);
-	CHECK_EQ_U64(record.local_size, 0);
-	journal_reader_close(reader);
-	journal_close(journal);
+	CHECK_OK(journal_path(path, dir, first_seq, suffix));
 }
 
-CHECK_TEST(test_segments_follow_each_other_and_a_reader_may_go_back)
+static size_t file_get(const char *path, char **bytes)
 {
-	const struct journal_options options = {.segment_bytes = 150};
-	struct journal *journal = open_journal(&options);
-	struct journal_record record;
-	uint64_t last = 0;
-
-	for (unsigned i = 0; i < 20; i++)
-		append(journal, "0123456789", "");
-	CHECK_GE_U64(journal_counters(journal).segments, 5);
-	CHECK_EQ_U64(read_all(&last), 20);
-	CHECK_EQ_U64(last, 20);
-	struct journal_reader *reader = open_reader(NULL, 13);
-	CHECK_RC(journal_reader_next(reader, &record, NULL), 1);
-	CHECK_EQ_U64(record.seq, 13);
-	CHECK_OK(journal_reader_seek(reader, 4));
-	CHECK_RC(journal_reader_next(reader, &record, NULL), 1);
-	CHECK_EQ_U64(record.seq, 4);
-	journal_reader_close(reader);
-	journal_close(journal);
-}
-
-CHECK_TEST(test_epoch_and_sequence_survive_a_restart)
-{
-	struct journal *journal = open_journal(NULL);
-
-	append(journal, "one", "");
-	uint64_t epoch = journal_epoch(journal);
-	journal_close(journal);
-	journal = open_journal(NULL);
-	CHECK_EQ_U64(journal_epoch(journal), epoch);
-	CHECK_EQ_U64(append(journal, "two", ""), 2);
-	journal_close(journal);
-}
-
-CHECK_TEST(test_a_second_writer_is_refused)
-{
-	struct journal *journal = open_journal(NULL), *second;
-	struct diag d = {0};
-
-	CHECK_RC(journal_open(check_dir(), NULL, &second, &d), -EBUSY);
-	CHECK(d.what[0] != '\0');
-	journal_close(journal);
-}
-
-static void segment_of(char path[JOURNAL_PATH_MAX], uint64_t first)
-{
-	journal_segment_path(path, check_dir(), first);
-}
-
-CHECK_TEST(test_a_tail_torn_at_any_byte_is_cut)
-{
-	char path[JOURNAL_PATH_MAX];
-	struct stat st;
-	uint64_t last = 0;
-	struct journal *journal = open_journal(NULL);
-
-	append(journal, "first", "kept");
-	append(journal, "second", "torn");
-	journal_close(journal);
-	segment_of(path, 1);
-	CHECK_OK(stat(path, &st));
-	off_t whole = st.st_size - (JOURNAL_RECORD_BYTES + 10);
-	char *bytes;
 	size_t size;
-	CHECK_OK(fd_read_file(path, 1 << 20, &bytes, &size, NULL));
-	for (off_t cut = whole + 1; cut < st.st_size; cut++) {
-		CHECK_OK(fd_replace_file(path, bytes, (size_t)cut, 0644, NULL));
-		journal = open_journal(NULL);
-		CHECK_EQ_U64(journal_counters(journal).torn_total, 1);
-		CHECK_EQ_U64(append(journal, "again", ""), 2);
+
+	CHECK_OK(fd_read_file(path, 1 << 24, bytes, &size, &d));
+	return size;
+}
+
+static void file_put(const char *path, const void *bytes, size_t size)
+{
+	FILE *file = fopen(path, "w");
+
+	CHECK(file);
+	CHECK_EQ_U64(fwrite(bytes, 1, size, file), size);
+	fclose(file);
+}
+
+CHECK_TEST(test_what_was_appended_is_read_over_many_segments)
+{
+	struct journal *journal;
+	uint64_t epoch;
+
+	fresh_dir();
+	journal = open_sized(300, 0);
+	CHECK(journal_at_segment_start(journal));
+	CHECK_EQ_U64(journal_last_seq(journal), 0);
+	epoch = journal_epoch(journal);
+	CHECK(epoch != 0);
+	append_some(journal, 100);
+	CHECK(journal_counters(journal).segments > 10);
+	check_holds(1, 100, 0);
+	check_holds(57, 100, 0);
+	journal_close(journal);
+
+	journal = open_sized(300, 0);
+	CHECK_EQ_U64(journal_epoch(journal), epoch);
+	CHECK_EQ_U64(journal_last_seq(journal), 100);
+	CHECK(journal_at_segment_start(journal));
+	append_some(journal, 50);
+	check_holds(1, 150, 0);
+	CHECK_EQ_U64(journal_counters(journal).torn_total, 0);
+	CHECK_EQ_U64(journal_counters(journal).quarantined_total, 0);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_reader_follows_a_live_writer)
+{
+	struct journal_reader *reader = NULL;
+	struct journal_record record;
+	struct journal *journal;
+
+	fresh_dir();
+	CHECK_RC(journal_reader_open(dir, NULL, 1, &reader, &d), -ENOENT);
+	journal = open_sized(500, 0);
+	CHECK_RC(journal_reader_open(dir, NULL, 1, &reader, &d), -ENOENT);
+	append_some(journal, 1);
+	reader = reader_of(NULL, 1);
+	CHECK_EQ_U64(journal_reader_epoch(reader), journal_epoch(journal));
+	CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+	for (uint64_t seq = 2; seq < 200; seq++) {
+		CHECK_RC(journal_reader_next(reader, &record, &d), 0);
+		append_some(journal, 1);
+		CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+		CHECK_EQ_U64(record.seq, seq);
+		check_record(&record);
+		if (seq % 50 == 0) { /* The writer restarts. */
+			journal_close(journal);
+			journal = open_sized(500, 0);
+		}
+	}
+	CHECK_OK(journal_reader_seek(reader, 77));
+	CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+	CHECK_EQ_U64(record.seq, 77);
+	CHECK_OK(journal_reader_seek(reader, 10000));
+	CHECK_RC(journal_reader_next(reader, &record, &d), 0);
+	journal_reader_close(reader);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_reader_does_not_take_a_record_in_the_making)
+{
+	struct journal_reader *reader;
+	struct journal_record record;
+	struct journal *journal;
+	char path[PATH_MAX], *bytes;
+	size_t size;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, 3);
+	path_of(path, 1, "");
+	size = file_get(path, &bytes);
+	for (size_t cut = JOURNAL_HEADER_BYTES; cut < size; cut++) {
+		uint64_t seq = 0;
+
+		file_put(path, bytes, cut);
+		reader = reader_of(NULL, 1);
+		while (journal_reader_next(reader, &record, &d) > 0)
+			check_record(&record), seq = record.seq;
+		CHECK(seq < 3);
+		CHECK_RC(journal_reader_next(reader, &record, &d), 0);
+		file_put(path, bytes, size); /* The same file, now with the rest. */
+		while (journal_reader_next(reader, &record, &d) > 0)
+			seq = record.seq;
+		CHECK_EQ_U64(seq, 3);
+		journal_reader_close(reader);
+	}
+	free(bytes);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_second_writer_is_refused)
+{
+	struct journal *journal, *second = NULL;
+	struct journal_options options = {0};
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	CHECK_RC(journal_open(dir, &options, &second, &d), -EBUSY);
+	journal_close(journal);
+	CHECK_OK(journal_open(dir, &options, &second, &d));
+	journal_close(second);
+}
+
+CHECK_TEST(test_torn_end_is_cut_wherever_it_tore)
+{
+	char path[PATH_MAX], *bytes;
+	struct journal *journal;
+	size_t size, record_end[6] = {JOURNAL_HEADER_BYTES};
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	for (int i = 1; i <= 5; i++) {
+		append_some(journal, 1);
+		record_end[i] = (size_t)journal_counters(journal).bytes;
+	}
+	journal_close(journal);
+	path_of(path, 1, "");
+	size = file_get(path, &bytes);
+	CHECK_EQ_U64(size, record_end[5]);
+	for (size_t cut = JOURNAL_HEADER_BYTES; cut <= size; cut++) {
+		uint64_t whole = 0;
+
+		while (whole < 5 && record_end[whole + 1] <= cut)
+			whole++;
+		file_put(path, bytes, cut);
+		journal = open_sized(0, 0);
+		CHECK_EQ_U64(journal_last_seq(journal), whole);
+		CHECK_EQ_U64(journal_counters(journal).torn_total, cut != record_end[whole]);
+		CHECK_EQ_U64(journal_counters(journal).quarantined_total, 0);
+		append_some(journal, 2);
+		check_holds(1, whole + 2, 0);
 		journal_close(journal);
-		CHECK_EQ_U64(read_all(&last), 2);
+		path_of(path, whole + 1, "");
+		unlink(path);
+		path_of(path, 1, "");
 	}
 	free(bytes);
 }
 
-CHECK_TEST(test_a_segment_that_never_got_its_first_record_goes)
+CHECK_TEST(test_torn_header_leaves_a_journal_that_works)
 {
-	char path[JOURNAL_PATH_MAX];
-	struct journal *journal = open_journal(NULL);
+	char path[PATH_MAX], *bytes;
+	struct journal *journal;
+	uint64_t epoch;
 
-	append(journal, "first", "");
+	for (size_t cut = 0; cut < JOURNAL_HEADER_BYTES; cut += 7) {
+		fresh_dir();
+		journal = open_sized(0, 0);
+		epoch = journal_epoch(journal);
+		append_some(journal, 3);
+		journal_close(journal);
+		journal = open_sized(0, 0);
+		append_some(journal, 1);
+		journal_close(journal);
+		path_of(path, 4, "");
+		file_get(path, &bytes);
+		file_put(path, bytes, cut);
+		free(bytes);
+		journal = open_sized(0, 0);
+		CHECK_EQ_U64(journal_epoch(journal), epoch);
+		CHECK_EQ_U64(journal_last_seq(journal), 3);
+		append_some(journal, 2);
+		check_holds(1, 5, 0);
+		journal_close(journal);
+	}
+}
+
+CHECK_TEST(test_broken_middle_is_set_aside_and_the_rest_kept)
+{
+	enum { RECORDS = 6 };
+	size_t end[RECORDS + 1] = {JOURNAL_HEADER_BYTES}, size;
+	char path[PATH_MAX], aside[PATH_MAX], *bytes;
+	struct journal *journal;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	for (int i = 1; i <= RECORDS; i++) {
+		append_some(journal, 1);
+		end[i] = (size_t)journal_counters(journal).bytes;
+	}
 	journal_close(journal);
-	segment_of(path, 1);
-	CHECK_OK(truncate(path, JOURNAL_HEADER_BYTES + 7));
-	journal = open_journal(NULL);
-	CHECK(journal_at_segment_start(journal));
-	CHECK_EQ_U64(append(journal, "first again", ""), 1);
+	path_of(path, 1, "");
+	path_of(aside, 1, ".quarantined");
+	size = file_get(path, &bytes);
+	/* Any byte of any record but the last: that record is lost, and no other. */
+	for (size_t at = JOURNAL_HEADER_BYTES; at < end[RECORDS - 1]; at++) {
+		char *rotten = malloc(size);
+		struct stat st;
+
+		CHECK(rotten);
+		memcpy(rotten, bytes, size);
+		rotten[at] ^= 0x10;
+		file_put(path, rotten, size);
+		free(rotten);
+		journal = open_sized(0, 0);
+		CHECK_EQ_U64(journal_last_seq(journal), RECORDS);
+		CHECK_EQ_U64(journal_counters(journal).quarantined_total, 1);
+		CHECK_EQ_U64(journal_counters(journal).lost_records_total, 1);
+		check_holds(1, RECORDS, 1);
+		CHECK_OK(stat(aside, &st));
+		CHECK_EQ_U64((uint64_t)st.st_size, size);
+		journal_close(journal);
+		journal = open_sized(0, 0);
+		CHECK_EQ_U64(journal_counters(journal).quarantined_total, 0);
+		journal_close(journal);
+		unlink(aside);
+	}
+	free(bytes);
+}
+
+CHECK_TEST(test_older_segment_that_lost_its_end_is_filled_up)
+{
+	char path[PATH_MAX], *bytes;
+	struct journal *journal;
+	size_t size;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, 5);
+	journal_close(journal);
+	journal = open_sized(0, 0);
+	append_some(journal, 5);
+	journal_close(journal);
+	path_of(path, 1, "");
+	size = file_get(path, &bytes);
+	file_put(path, bytes, size - 60);
+	free(bytes);
+	journal = open_sized(0, 0);
+	CHECK(journal_counters(journal).lost_records_total >= 1);
+	check_holds(1, 10, journal_counters(journal).lost_records_total);
+	journal_close(journal);
+	/* A whole segment gone from between two others. */
+	journal = open_sized(0, 0);
+	append_some(journal, 5);
+	journal_close(journal);
+	path_of(path, 6, "");
+	unlink(path);
+	journal = open_sized(0, 0);
+	CHECK_EQ_U64(journal_counters(journal).lost_records_total, 5);
+	CHECK_EQ_U64(journal_last_seq(journal), 15);
 	journal_close(journal);
 }
 
-CHECK_TEST(test_rot_in_the_middle_sets_the_segment_aside_and_numbers_are_not_reused)
+CHECK_TEST(test_reader_goes_past_a_broken_record_of_a_running_writer)
 {
-	char path[JOURNAL_PATH_MAX], aside[JOURNAL_PATH_MAX + 16];
-	uint64_t last = 0;
-	struct journal *journal = open_journal(NULL);
+	char path[PATH_MAX], *bytes;
+	struct journal_reader *reader;
+	struct journal_record record;
+	struct journal *journal;
+	size_t size;
 
-	for (unsigned i = 0; i < 5; i++)
-		append(journal, "0123456789", "");
-	uint64_t epoch = journal_epoch(journal);
+	fresh_dir();
+	journal = open_sized(200, 0);
+	append_some(journal, 20);
+	path_of(path, 1, "");
+	size = file_get(path, &bytes);
+	bytes[JOURNAL_HEADER_BYTES + 20] ^= 1;
+	file_put(path, bytes, size);
+	free(bytes);
+	reader = reader_of(NULL, 1);
+	CHECK_RC(journal_reader_next(reader, &record, &d), -EPROTO);
+	CHECK_STR_HAS(d.what, "broken record");
+	CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+	CHECK(record.seq > 1);
+	check_record(&record);
+	/* The writer's next start mends the segment; a reader then finds every number. */
 	journal_close(journal);
-	segment_of(path, 1);
-	int fd = open(path, O_WRONLY);
+	journal = open_sized(200, 0);
+	check_holds(1, 20, 1);
+	journal_reader_close(reader);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_segment_of_another_version_stops_the_start)
+{
+	struct journal_options options = {0};
+	char path[PATH_MAX], *bytes;
+	struct journal *journal;
+	size_t size;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, 3);
+	journal_close(journal);
+	path_of(path, 1, "");
+	size = file_get(path, &bytes);
+	bytes[8] = 2;
+	/* With the checksum of a version 2 header, which begins as ours does. */
+	memcpy(bytes + 60, &(uint32_t){crc32c(0, bytes, 60)}, 4);
+	file_put(path, bytes, size);
+	free(bytes);
+	CHECK_RC(journal_open(dir, &options, &journal, &d), -EPROTONOSUPPORT);
+	CHECK_STR_HAS(d.what, "version");
+}
+
+CHECK_TEST(test_restart_of_the_machine_leaves_numbers_out)
+{
+	uint8_t bytes[JOURNAL_HEADER_BYTES];
+	struct journal_header header;
+	struct journal *journal;
+	char path[PATH_MAX];
+	int fd;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, 3);
+	journal_close(journal);
+	path_of(path, 1, "");
+	fd = journal_segment_open(path, O_RDWR, &header);
 	CHECK(fd >= 0);
-	off_t second = JOURNAL_HEADER_BYTES + JOURNAL_RECORD_BYTES + 10;
-	CHECK(pwrite(fd, "rot", 3, second + JOURNAL_RECORD_BYTES + 2) == 3);
+	header.boot_id[3] ^= 1;
+	journal_header_encode(&header, bytes);
+	CHECK_EQ_I64(pwrite(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
 	close(fd);
-	journal = open_journal(NULL);
-	CHECK_EQ_U64(journal_counters(journal).quarantined_total, 1);
-	CHECK_EQ_U64(journal_epoch(journal), epoch);
-	uint64_t next = append(journal, "afterwards", "");
-	CHECK_GE_U64(next, 6);
-	snprintf(aside, sizeof(aside), "%s.quarantined", path);
-	CHECK_OK(access(aside, R_OK));
+	journal = open_sized(0, 0);
+	CHECK_EQ_U64(journal_last_seq(journal), 3 + 256);
+	append_some(journal, 1);
+	check_holds(1, 260, 256);
 	journal_close(journal);
-	CHECK_EQ_U64(read_all(&last), 2); /* the first one and the new one */
-	CHECK_EQ_U64(last, next);
+	journal = open_sized(0, 0);
+	CHECK_EQ_U64(journal_last_seq(journal), 260);
+	journal_close(journal);
 }
 
-CHECK_TEST(test_a_full_disk_leaves_the_journal_as_it_was)
+CHECK_TEST(test_trim_waits_for_every_reader_and_keeps_the_newest)
 {
-	const struct rlimit small = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY};
-	const struct rlimit large = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
-	char big[8192];
-	uint64_t seq = 0, last = 0;
-	struct diag d = {0};
-	struct journal *journal = open_journal(NULL);
+	struct journal_reader *hub, *other;
+	struct journal *journal;
 
-	memset(big, 'x', sizeof(big));
-	append(journal, "before", "");
-	signal(SIGXFSZ, SIG_IGN);
-	CHECK_OK(setrlimit(RLIMIT_FSIZE, &small));
-	CHECK_RC(journal_append(journal, 1, big, sizeof(big), "", 0, &seq, &d), -ENOSPC);
-	CHECK_OK(setrlimit(RLIMIT_FSIZE, &large));
-	CHECK_EQ_U64(journal_last_seq(journal), 1);
-	CHECK_STR_HAS(d.what, "No space");
-	CHECK_EQ_U64(append(journal, "after", ""), 2);
-	journal_close(journal);
-	CHECK_EQ_U64(read_all(&last), 2);
-}
-
-CHECK_TEST(test_trimming_waits_for_readers_and_for_the_keyframe)
-{
-	const struct journal_options options = {.segment_bytes = 100};
-	struct journal *journal = open_journal(&options);
-	uint64_t last = 0;
-
-	for (unsigned i = 0; i < 10; i++) /* one record a segment */
-		append(journal, "0123456789", "");
-	struct journal_reader *reader = open_reader("hub", 1);
-	journal_trim(journal, 10);
-	CHECK_EQ_U64(journal_counters(journal).segments, 10);
-	CHECK_OK(journal_reader_commit(reader, 6));
-	CHECK_EQ_U64(journal_position(check_dir(), "hub", journal_epoch(journal)), 6);
-	CHECK_EQ_U64(journal_position(check_dir(), "hub", 1), 0);
-	journal_trim(journal, 4);
-	CHECK_EQ_U64(read_all(&last), 7); /* 4 to 10 */
-	journal_trim(journal, 10);
-	CHECK_EQ_U64(read_all(&last), 4); /* 7 to 10 */
+	fresh_dir();
+	journal = open_sized(200, 0);
+	append_some(journal, 100);
+	hub = reader_of("hub", 1);
+	other = reader_of("other", 1);
+	journal_trim(journal, UINT64_MAX);
+	check_holds(1, 100, 0);
+	CHECK_OK(journal_reader_commit(hub, 60));
+	CHECK_EQ_U64(journal_position(dir, "hub", journal_epoch(journal)), 60);
+	CHECK_EQ_U64(journal_position(dir, "hub", journal_epoch(journal) + 1), 0);
+	CHECK_EQ_U64(journal_position(dir, "nobody", journal_epoch(journal)), 0);
+	journal_trim(journal, UINT64_MAX);
+	check_holds(1, 100, 0);
+	CHECK_OK(journal_reader_commit(other, 100));
+	journal_trim(journal, 40);
+	check_holds(40, 100, 0);
+	journal_trim(journal, UINT64_MAX);
+	check_holds(61, 100, 0);
+	CHECK_OK(journal_reader_commit(hub, 100));
+	journal_trim(journal, UINT64_MAX);
+	CHECK_EQ_U64(journal_counters(journal).segments, 1);
 	CHECK_EQ_U64(journal_counters(journal).dropped_records_total, 0);
+	/* What the position says survives a restart; a broken one counts as nothing read. */
+	journal_reader_close(hub);
+	hub = reader_of("hub", 1);
+	CHECK_EQ_U64(journal_position(dir, "hub", journal_epoch(journal)), 100);
+	CHECK_RC(journal_reader_open(dir, "../hub", 1, &hub, &d), -EINVAL);
+	journal_reader_close(hub);
+	journal_reader_close(other);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_broken_position_counts_as_nothing_read)
+{
+	struct journal_reader *hub;
+	struct journal *journal;
+	char path[PATH_MAX + 16], *bytes;
+	size_t size;
+
+	fresh_dir();
+	journal = open_sized(200, 0);
+	append_some(journal, 10);
+	hub = reader_of("hub", 1);
+	CHECK_OK(journal_reader_commit(hub, 7));
+	snprintf(path, sizeof(path), "%s/hub.position", dir);
+	size = file_get(path, &bytes);
+	for (size_t at = 0; at + 1 < size; at++) {
+		bytes[at] ^= 1;
+		file_put(path, bytes, size);
+		CHECK_EQ_U64(journal_position(dir, "hub", journal_epoch(journal)), 0);
+		bytes[at] ^= 1;
+		file_put(path, bytes, at);
+		CHECK_EQ_U64(journal_position(dir, "hub", journal_epoch(journal)), 0);
+	}
+	file_put(path, bytes, size);
+	CHECK_EQ_U64(journal_position(dir, "hub", journal_epoch(journal)), 7);
+	free(bytes);
+	journal_reader_close(hub);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_without_readers_the_budget_is_kept_as_memory)
+{
+	struct journal *journal;
+
+	fresh_dir();
+	journal = open_sized(300, 2000);
+	append_some(journal, 20);
+	journal_trim(journal, UINT64_MAX);
+	check_holds(1, 20, 0);
+	append_some(journal, 180);
+	journal_trim(journal, UINT64_MAX);
+	CHECK_LE_U64(journal_counters(journal).bytes, 2000);
+	CHECK(journal_counters(journal).bytes > 1000);
+	CHECK_EQ_U64(journal_counters(journal).dropped_records_total, 0);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_budget_drops_the_oldest_and_counts_what_was_unread)
+{
+	struct journal_reader *hub;
+	struct journal_record record;
+	struct journal *journal;
+
+	fresh_dir();
+	journal = open_sized(300, 2000);
+	append_some(journal, 10);
+	hub = reader_of("hub", 1);
+	CHECK_OK(journal_reader_commit(hub, 5));
+	append_some(journal, 190);
+	CHECK(journal_counters(journal).bytes > 2000);
+	/* What the writer itself still needs stays, whatever it costs. */
+	journal_trim(journal, 1);
+	check_holds(1, 200, 0);
+	journal_trim(journal, 195);
+	CHECK_LE_U64(journal_counters(journal).bytes, 2000);
+	/* The reader, who had read nothing but committed 5, goes on with what is left. */
+	CHECK_OK(journal_reader_seek(hub, 6));
+	CHECK_RC(journal_reader_next(hub, &record, &d), 1);
+	CHECK_EQ_U64(record.seq - 6, journal_counters(journal).dropped_records_total);
+	check_holds(record.seq, 200, 0);
+	journal_reader_close(hub);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_full_disk_leaves_the_journal_whole)
+{
+	struct rlimit old, small;
+	struct journal *journal;
+	uint64_t refused = 0;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, 3);
+	CHECK_OK(getrlimit(RLIMIT_FSIZE, &old));
+	signal(SIGXFSZ, SIG_IGN);
+	/* Every room behind the third record that is too small for the fourth. */
+	for (rlim_t room = 0; room < 32; room++) {
+		uint8_t wire[64];
+		int rc;
+
+		small = old;
+		small.rlim_cur = journal_counters(journal).bytes + room;
+		CHECK_OK(setrlimit(RLIMIT_FSIZE, &small));
+		rc = journal_append(journal, 1, wire, sizeof(wire), NULL, 0, NULL, &d);
+		CHECK_OK(setrlimit(RLIMIT_FSIZE, &old));
+		CHECK(rc == -EFBIG || rc == -ENOSPC);
+		refused++;
+		CHECK_EQ_U64(journal_last_seq(journal), 3);
+		check_holds(1, 3, 0);
+	}
+	CHECK_EQ_U64(refused, 32);
+	append_some(journal, 1);
+	check_holds(1, 4, 0);
+	journal_close(journal);
+	/* And no room even for the header of a new segment. */
+	journal = open_sized(0, 0);
+	small.rlim_cur = 70;
+	CHECK_OK(setrlimit(RLIMIT_FSIZE, &small));
+	CHECK(journal_append(journal, 1, "x", 1, NULL, 0, NULL, &d) < 0);
+	small.rlim_cur = 20;
+	CHECK_OK(setrlimit(RLIMIT_FSIZE, &small));
+	CHECK(journal_append(journal, 1, "x", 1, NULL, 0, NULL, &d) < 0);
+	CHECK_OK(setrlimit(RLIMIT_FSIZE, &old));
+	CHECK(journal_at_segment_start(journal));
+	check_holds(1, 4, 0);
+	append_some(journal, 1);
+	check_holds(1, 5, 0);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_record_too_large_is_refused)
+{
+	struct journal *journal;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	CHECK_RC(journal_append(journal, 1, "", JOURNAL_RECORD_MAX, "", 1, NULL, &d), -EMSGSIZE);
+	CHECK_RC(journal_append(journal, 1, "", SIZE_MAX, "", SIZE_MAX, NULL, &d), -EMSGSIZE);
+	append_some(journal, 1);
+	check_holds(1, 1, 0);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_reader_notices_another_journal)
+{
+	struct journal_reader *reader;
+	struct journal_record record;
+	struct journal *journal;
+	char path[PATH_MAX];
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, 3);
+	reader = reader_of(NULL, 1);
+	while (journal_reader_next(reader, &record, &d) > 0)
+		;
+	journal_close(journal);
+	path_of(path, 1, "");
+	unlink(path);
+	journal = open_sized(0, 0);
+	append_some(journal, 1);
+	CHECK_RC(journal_reader_next(reader, &record, &d), -ESTALE);
 	journal_reader_close(reader);
 	journal_close(journal);
 }
 
-CHECK_TEST(test_what_the_budget_costs_is_counted)
+CHECK_TEST(test_failed_allocations_leave_the_journal_whole)
 {
-	const struct journal_options options = {.segment_bytes = 100, .budget_bytes = 320};
-	struct journal *journal = open_journal(&options);
-	uint64_t last = 0;
+	CHECK_ALLOC_LOOP(n)
+	{
+		struct journal_options options = {.segment_bytes = 200};
+		struct journal_reader *reader = NULL;
+		struct journal *journal = NULL;
+		struct journal_record record;
+		uint64_t appended = 0, seen = 0;
+		int rc;
 
-	append(journal, "0123456789", "");
-	struct journal_reader *reader = open_reader("hub", 1);
-	for (unsigned i = 1; i < 10; i++)
-		append(journal, "0123456789", "");
-	journal_trim(journal, 10);
-	unsigned left = read_all(&last);
-	CHECK_EQ_U64(left, 3); /* 106 bytes each */
-	CHECK_EQ_U64(journal_counters(journal).dropped_records_total, 7);
-	journal_reader_close(reader);
-	journal_close(journal);
+		fresh_dir();
+		rc = journal_open(dir, &options, &journal, &d);
+		for (int i = 0; !rc && i < 20; i++)
+			if (journal_append(journal, 1, "wire", 4, NULL, 0, NULL, &d) == 0)
+				appended++;
+		if (!rc)
+			rc = journal_reader_open(dir, "hub", 1, &reader, &d);
+		while (!rc && (rc = journal_reader_next(reader, &record, &d)) > 0)
+			seen++, rc = 0;
+		CHECK(rc == 0 || check_alloc_failed());
+		if (!check_alloc_failed())
+			CHECK(appended == 20 && seen == 20);
+		journal_reader_close(reader);
+		journal_close(journal);
+		if (appended) {
+			journal = NULL;
+			/* The failure may still be to come. */
+			if (journal_open(dir, NULL, &journal, &d) < 0)
+				journal = open_sized(0, 0);
+			CHECK_EQ_U64(journal_last_seq(journal), appended);
+			journal_close(journal);
+		}
+	}
 }
 
-CHECK_TEST(test_a_segment_of_another_version_is_left_alone)
-{
-	char path[JOURNAL_PATH_MAX];
-	struct diag d = {0};
-	struct journal *journal = open_journal(NULL);
-
-	append(journal, "first", "");
-	journal_close(journal);
-	segment_of(path, 1);
-	int fd = open(path, O_WRONLY);
-	CHECK(fd >= 0 && pwrite(fd, "\x09", 1, 8) == 1);
-	close(fd);
-	CHECK_RC(journal_open(check_dir(), NULL, &journal, &d), -ENOTSUP);
-	CHECK_STR_HAS(d.what, "version 9");
-	CHECK_OK(access(path, R_OK));
-}
-
-CHECK_MAIN("journal", test_a_reader_gets_what_was_appended_and_then_waits,
-	   test_segments_follow_each_other_and_a_reader_may_go_back,
-	   test_epoch_and_sequence_survive_a_restart, test_a_second_writer_is_refused,
-	   test_a_tail_torn_at_any_byte_is_cut, test_a_segment_that_never_got_its_first_record_goes,
-	   test_rot_in_the_middle_sets_the_segment_aside_and_numbers_are_not_reused,
-	   test_a_full_disk_leaves_the_journal_as_it_was,
-	   test_trimming_waits_for_readers_and_for_the_keyframe,
-	   test_what_the_budget_costs_is_counted, test_a_segment_of_another_version_is_left_alone)
+CHECK_MAIN("journal", test_what_was_appended_is_read_over_many_segments,
+	   test_reader_follows_a_live_writer, test_reader_does_not_take_a_record_in_the_making,
+	   test_second_writer_is_refused, test_torn_end_is_cut_wherever_it_tore,
+	   test_torn_header_leaves_a_journal_that_works,
+	   test_broken_middle_is_set_aside_and_the_rest_kept,
+	   test_older_segment_that_lost_its_end_is_filled_up,
+	   test_reader_goes_past_a_broken_record_of_a_running_writer,
+	   test_segment_of_another_version_stops_the_start,
+	   test_restart_of_the_machine_leaves_numbers_out,
+	   test_trim_waits_for_every_reader_and_keeps_the_newest,
+	   test_broken_position_counts_as_nothing_read,
+	   test_without_readers_the_budget_is_kept_as_memory,
+	   test_budget_drops_the_oldest_and_counts_what_was_unread,
+	   test_full_disk_leaves_the_journal_whole, test_record_too_large_is_refused,
+	   test_reader_notices_another_journal, test_failed_allocations_leave_the_journal_whole)
