@@ -13,7 +13,7 @@ const char *figure_rate(char *buf, size_t size, uint64_t count, double window_s)
 
 	if (!(window_s > 0)) {
 		snprintf(buf, size, "-");
-	} else if (rate < 1000) {
+	} else if (rate < 999.5) {
 		snprintf(buf, size, "%.*f /s", rate < 9.995 ? 2 : rate < 99.95 ? 1 : 0, rate);
 	} else {
 		str_format_count(figure, sizeof(figure), (uint64_t)(rate + 0.5));

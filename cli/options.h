@@ -17,7 +17,7 @@ struct cli_options {
 	int output; /* enum cli_output */
 	int colour; /* enum cli_colour */
 	int window; /* enum series_window or CLI_WINDOW_UNSET */
-	bool total, check;
+	bool total, all_hosts, check;
 	uint64_t limit;
 };
 

@@ -31,6 +31,8 @@ static const struct opt vow_table[] = {
 	    "count since the agent first started, across restarts"),
 	OPT(struct cli_options, service, "service", 's', OPT_STRING, "NAME",
 	    "only routes and deliveries of this service"),
+	OPT(struct cli_options, all_hosts, "all-hosts", 'a', OPT_FLAG, NULL,
+	    "hub: one row for all hosts together"),
 	OPT(struct cli_options, limit, "limit", 'n', OPT_U64, "N",
 	    "at most N rows, the busiest or newest ones (all)", .min = 1, .max = 1000000),
 	OPT(struct cli_options, check, "check", 0, OPT_FLAG, NULL,
@@ -85,6 +87,7 @@ struct view_query cli_query(const struct cli_options *options, enum view_what wh
 				  ? (enum series_window)options->window
 				  : window,
 		.limit = (uint32_t)options->limit,
+		.all_hosts = options->all_hosts,
 	};
 
 	if (options->service)
