@@ -25,7 +25,8 @@ struct route_template { /* "/api/suppliers/{id}" */
 struct receiver { /* who is told of alerts and scaling decisions: a signed JSON webhook */
 	char name[POLICY_NAME_MAX + 1];
 	char url[512];
-	char secret[128]; /* "whsec_..." (base64) or plain text; "" unsigned */
+	char secret
+		[128]; /* "whsec_..." (base64) or plain text; "" unsigned; wiped by config_free() */
 	bool alerts, scaling; /* what it receives; both by default */
 	dur_ns timeout; /* of one attempt; 5 s */
 };
@@ -59,7 +60,9 @@ struct vow_config {
 
 /*
  * Reads path, or makes the defaults when path is NULL. *config is the caller's: config_free().
- * -ENOENT, -EACCES of the file; -EINVAL with d saying file:line, what, and the fix.
+ * -ENOENT, -EACCES, -EFBIG (beyond 1 MiB) of the file; -EINVAL with d saying file:line, what, and
+ * the fix; -ENOMEM. Reads secret files named in it as well. docs/configuration.md describes the
+ * keys.
  */
 int config_load(const char *path, struct vow_config **config, struct diag *d);
 void config_free(struct vow_config *config);
@@ -71,10 +74,12 @@ void config_free(struct vow_config *config);
 const char *config_find(const char *explicit_path, const char *dir, char buf[512]);
 
 /*
- * What a careful reader would remark although the file is valid (an alert that can never fire, a
- * route template that another one hides): calls fn with each remark. Returns how many.
+ * What a careful reader would remark although the file is valid. Calls fn with each remark: with
+ * err 0 what is good to know (how soon each alert fires), with -EINVAL what was hardly meant (an
+ * alert that can never fire, a route template that another one hides). Returns how many of the
+ * latter. fn may be NULL. Neither blocks nor allocates.
  */
-unsigned config_remarks(const struct vow_config *config,
-			void (*fn)(void *arg, const struct diag *d), void *arg);
+typedef void (*config_remark_fn)(void *arg, const struct diag *remark);
+unsigned config_remarks(const struct vow_config *config, config_remark_fn fn, void *arg);
 
 #endif

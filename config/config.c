@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/convert.h"
+#include "lib/base/fd.h"
+
+#define CONFIG_SIZE_MAX	    (1 << 20) /* a file of 10,000 routes has half of it */
+#define CONFIG_PATH_DEFAULT "/etc/vow/vow.yaml"
+
+static void config_defaults(struct vow_config *config)
+{
+	config->capture_http = true;
+	config->capture_lanes = true;
+	config->capture_host = true;
+	config->http_ring_bytes = 8 << 20;
+	config->routes_per_service = 200;
+	config->series_max = 4096;
+	config->journal_segment_bytes = 8 << 20;
+	config->journal_budget_bytes = 256 << 20;
+	policy_defaults(&config->policy);
+	if (gethostname(config->host, sizeof(config->host)) < 0 || !config->host[0])
+		strcpy(config->host, "localhost");
+	config->host[sizeof(config->host) - 1] = '\0';
+}
+
+static int config_read(const char *text, size_t size, struct vow_config *config, struct diag *d)
+{
+	struct document *document;
+	struct raw_config *raw = NULL;
+	int rc = document_parse(text, size, config->path, &document, d);
+
+	if (rc < 0)
+		return rc;
+	rc = schema_load(document, text, size, &raw, d);
+	if (rc == 0)
+		rc = convert(document, raw, config, d);
+	schema_free(raw);
+	document_free(document);
+	return rc;
+}
+
+static int config_read_file(const char *path, struct vow_config *config, struct diag *d)
+{
+	char *text = NULL;
+	size_t size;
+	int rc;
+
+	if (strlen(path) >= sizeof(config->path))
+		return diag_set(d, -ENAMETOOLONG, "", NULL,
+				"the path of the configuration is too long");
+	strcpy(config->path, path);
+	rc = fd_read_file(path, CONFIG_SIZE_MAX, &text, &size, d);
+	if (rc < 0)
+		return rc;
+	rc = config_read(text, size, config, d);
+	/* It may hold secrets. */
+	explicit_bzero(text, size);
+	free(text);
+	return rc;
+}
+
+int config_load(const char *path, struct vow_config **config, struct diag *d)
+{
+	struct vow_config *fresh = calloc(1, sizeof(*fresh));
+	int rc = 0;
+
+	if (!fresh)
+		return diag_set(d, -ENOMEM, path, NULL, "no memory for the configuration");
+	config_defaults(fresh);
+	if (path)
+		rc = config_read_file(path, fresh, d);
+	if (rc < 0) {
+		config_free(fresh);
+		return rc;
+	}
+	*config = fresh;
+	return 0;
+}
+
+void config_free(struct vow_config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < config->receiver_count; i++)
+		explicit_bzero(config->receivers[i].secret, sizeof(config->receivers[i].secret));
+	free(config->services);
+	free(config->templates);
+	free(config->receivers);
+	free(config);
+}
+
+const char *config_find(const char *explicit_path, const char *dir, char buf[512])
+{
+	if (explicit_path)
+		return explicit_path;
+	if (!dir)
+		snprintf(buf, 512, "%s", CONFIG_PATH_DEFAULT);
+	else if (snprintf(buf, 512, "%s/vow.yaml", dir) >= 512)
+		return NULL;
+	return access(buf, F_OK) == 0 ? buf : NULL;
+}

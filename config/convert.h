@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the texts of vow.yaml to values: units, ranges, names, and what belongs together. One
+ * thread; allocates; reads the files that secrets are in.
+ */
+#ifndef VOW_CONFIG_CONVERT_H
+#define VOW_CONFIG_CONVERT_H
+
+#include "config/config.h"
+#include "config/schema.h"
+
+/*
+ * Fills config, which holds the defaults, from raw (NULL: nothing given). -EINVAL with d saying
+ * file:line, what, and the fix; -ENOMEM; config is to be freed then.
+ */
+int convert(const struct document *document, const struct raw_config *raw,
+	    struct vow_config *config, struct diag *d);
+
+#endif
