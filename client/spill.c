@@ -6,6 +6,9 @@
 #include "client/process.h"
 #include "lib/data/hist.h"
 
+/* 78 hours: above the histogram's range, and 65536 of these still fit into a sum. */
+#define SPILL_SUM_MAX (UINT64_C(1) << 48)
+
 /* Same numbers as enum series_class; asserted where both are seen (lib/data/segment.c). */
 static unsigned spill_class(unsigned status)
 {
@@ -18,12 +21,26 @@ static unsigned spill_class(unsigned status)
 
 static bool spill_block_ready(struct vow_shm *shm, unsigned index)
 {
-	return process_populate(&shm->blocks[index], offsetof(struct vow_shm_block, slots)) == 0;
+	return process_populate(&shm->blocks[index], offsetof(struct vow_shm_block, groups)) == 0;
+}
+
+static struct vow_shm_block *spill_spare(struct vow_shm *shm, unsigned kind, unsigned status_class)
+{
+	unsigned spare = kind * VOW_SHM_CLASSES + status_class;
+	uint64_t *word = &shm->counters.spare[spare / 64];
+	uint64_t bit = UINT64_C(1) << spare % 64;
+
+	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit)) {
+		if (!spill_block_ready(shm, VOW_SHM_DIRECTORY + spare))
+			return NULL;
+		__atomic_fetch_or(word, bit, __ATOMIC_RELEASE);
+	}
+	return &shm->blocks[VOW_SHM_DIRECTORY + spare];
 }
 
 /*
  * The block of key; claims an entry when there is none. The spare block when the entries around
- * its place are taken or memory lacks for one more header.
+ * its place are taken or memory lacks for one more header; NULL when it lacks for that one too.
  */
 static struct vow_shm_block *spill_block(struct vow_shm *shm, uint64_t key)
 {
@@ -40,7 +57,7 @@ static struct vow_shm_block *spill_block(struct vow_shm *shm, uint64_t key)
 			continue;
 		if (!spill_block_ready(shm, index))
 			break;
-		/* Release, partner: the agent's acquire in overflow_scan(). */
+		/* Release, partner: the agent's acquire in overflow_directory_copy(). */
 		if (__atomic_compare_exchange_n(entry, &found, key, 0, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE)) {
 			__atomic_fetch_add(&shm->counters.directory, 1, __ATOMIC_RELEASE);
@@ -49,26 +66,26 @@ static struct vow_shm_block *spill_block(struct vow_shm *shm, uint64_t key)
 		if (found == key)
 			return &shm->blocks[index];
 	}
-	return &shm->blocks[VOW_SHM_SPARE_BLOCK(VOW_SHM_KEY_KIND(key), VOW_SHM_KEY_CLASS(key))];
+	return spill_spare(shm, VOW_SHM_KEY_KIND(key), VOW_SHM_KEY_CLASS(key));
 }
 
-/* The page of this group of slots exists from now on, and the agent will look at it. */
+/* The pages of this group exist from now on, and the agent will look at it. */
 static bool spill_group_ready(struct vow_shm_block *block, unsigned group)
 {
 	uint64_t bit = UINT64_C(1) << group;
 
-	if (likely(__atomic_load_n(&block->groups, __ATOMIC_RELAXED) & bit))
+	if (likely(__atomic_load_n(&block->used, __ATOMIC_RELAXED) & bit))
 		return true;
-	if (process_populate(&block->slots[group * VOW_SHM_GROUP], sizeof(block->slots[0])) < 0 ||
-	    process_populate(block, sizeof(block->groups)) < 0)
+	if (process_populate(&block->groups[group], sizeof(block->groups[0])) < 0 ||
+	    process_populate(block, sizeof(block->used)) < 0)
 		return false;
-	__atomic_fetch_or(&block->groups, bit, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&block->used, bit, __ATOMIC_RELEASE);
 	return true;
 }
 
 static void spill_judge(struct vow_shm_block *block, uint64_t latency_ns)
 {
-	/* Partner: the agent stores the policy after its bank. */
+	/* Partner: the agent's release in overflow_policy_store(), after the bank. */
 	uint64_t policy = __atomic_load_n(&block->policy, __ATOMIC_ACQUIRE);
 
 	if (policy - 1 >= VOW_SHM_POLICIES) {
@@ -85,19 +102,24 @@ static void spill_add(struct vow_shm *shm, uint64_t key, uint64_t latency_ns)
 	struct vow_shm_block *block = spill_block(shm, key);
 	uint32_t slot = hist_slot(latency_ns);
 
-	if (!spill_group_ready(block, slot / VOW_SHM_GROUP)) {
+	if (!block || !spill_group_ready(block, slot / VOW_SHM_GROUP)) {
 		__atomic_fetch_add(&shm->counters.lost, 1, __ATOMIC_RELAXED);
 		return;
 	}
 	spill_judge(block, latency_ns);
-	__atomic_fetch_add(&block->sum_ns, latency_ns, __ATOMIC_RELAXED);
+	/* At least 1, as in the histogram: the agent sees by a changed sum where to look. */
+	__atomic_fetch_add(&block->sum_ns,
+			   latency_ns < SPILL_SUM_MAX ? latency_ns | (latency_ns == 0)
+						      : SPILL_SUM_MAX,
+			   __ATOMIC_RELAXED);
 	uint64_t max_ns = __atomic_load_n(&block->max_ns, __ATOMIC_RELAXED);
 	while (latency_ns > max_ns &&
 	       !__atomic_compare_exchange_n(&block->max_ns, &max_ns, latency_ns, 1,
 					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
-	/* Partner: the agent's acquire of the slot in overflow_visit(). */
-	__atomic_fetch_add(&block->slots[slot], 1, __ATOMIC_RELEASE);
+	/* Partner: the agent's acquire of the slot in overflow_copy(). */
+	__atomic_fetch_add(&block->groups[slot / VOW_SHM_GROUP].slots[slot % VOW_SHM_GROUP], 1,
+			   __ATOMIC_RELEASE);
 }
 
 void spill_record(struct vow_shm *shm, unsigned shard, uint64_t extra, uint64_t latency_ns,

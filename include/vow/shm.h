@@ -32,7 +32,8 @@
 #define VOW_SHM_BLOCKS	   (VOW_SHM_DIRECTORY + VOW_SHM_SPARE)
 #define VOW_SHM_SCALE	   7u /* of the histograms: 2^7 buckets an octave */
 #define VOW_SHM_HIST_SLOTS 5377u /* 42 octaves of 128 and the slot of 1 ns */
-#define VOW_SHM_GROUP	   128u /* histogram slots that one bit of `groups` stands for */
+#define VOW_SHM_GROUP	   128u /* histogram slots that lie together */
+#define VOW_SHM_GROUPS	   43u
 #define VOW_SHM_THRESHOLDS 4u
 #define VOW_SHM_POLICIES   3u
 
@@ -60,7 +61,7 @@ struct vow_shm_header {
 
 /* ---- page 1: counters of the whole process ----------------------------------------------------- */
 
-/* Each only grows; added to atomically by any thread. */
+/* Each only grows; changed atomically by any thread. */
 struct vow_shm_counters {
 	uint32_t names; /* names written so far, stored with release after the name */
 	uint32_t directory; /* directory entries claimed so far, added after the entry */
@@ -68,6 +69,7 @@ struct vow_shm_counters {
 	uint64_t lost; /* observations for which the kernel had no page: the only loss */
 	uint64_t deliveries_begun, deliveries_settled;
 	uint64_t attempts_begun, attempts_ended;
+	uint64_t spare[VOW_SHM_SPARE / 64]; /* bit i: spare block i was used; set before its use */
 };
 
 /* ---- names and values -------------------------------------------------------------------------- */
@@ -175,34 +177,49 @@ struct vow_shm_lane {
 #define VOW_SHM_KEY(kind, status_class, shard, name, peer)                             \
 	(UINT64_C(1) << 63 | (uint64_t)(kind) << 40 | (uint64_t)(status_class) << 36 | \
 	 (uint64_t)(shard) << 32 | (uint64_t)(name) << 16 | (uint64_t)(peer))
+#define VOW_SHM_KEY_KIND_SHIFT 40
 #define VOW_SHM_KEY_KIND(key)  ((unsigned)((key) >> 40) & 15)
 #define VOW_SHM_KEY_CLASS(key) ((unsigned)((key) >> 36) & 7)
 #define VOW_SHM_KEY_NAME(key)  ((unsigned)((key) >> 16) & 0xffff)
 #define VOW_SHM_KEY_PEER(key)  ((unsigned)(key)&0xffff)
 #define VOW_SHM_SHARDS	       4u /* threads share a block only with every fourth lane */
+/* The spare block of a kind and class. */
 #define VOW_SHM_SPARE_BLOCK(kind, status_class) \
 	(VOW_SHM_DIRECTORY + (kind)*VOW_SHM_CLASSES + (status_class))
 
 /* Classes of status: 0 fine, 1..5 HTTP by hundreds, 6 error. */
 #define VOW_SHM_CLASS_ERROR 6u
 
+struct vow_shm_group {
+	uint64_t slots[VOW_SHM_GROUP];
+	uint64_t taken[VOW_SHM_GROUP]; /* agent: how much of each slot its journal holds */
+};
+
 /*
- * A histogram that any thread adds to. The addition to slots[] is last and is what counts: a
- * process killed before it did not observe. Thresholds come from the agent in one of three banks;
- * `policy` says which one is in force, so that a count always belongs to known thresholds.
+ * A histogram that any thread adds to. The addition to a slot is last and is what counts: a
+ * process killed before it did not observe. Slot s is groups[s / 128].slots[s % 128].
+ *
+ * Thresholds come from the agent in one of three banks; `policy` says which one is in force, so
+ * that a count in bad[] always belongs to known thresholds.
  */
 struct vow_shm_block {
-	uint64_t
-		groups; /* bit g: slots[g * 128] onwards may hold something; set before the first */
-	uint64_t sum_ns;
+	uint64_t used; /* bit g: groups[g] may hold something; set before the first addition */
+	uint64_t sum_ns; /* each addition is at least 1 and at most 2^48 */
 	uint64_t max_ns;
 	uint64_t unjudged; /* added while policy was 0 */
 	uint64_t bad[VOW_SHM_POLICIES][VOW_SHM_THRESHOLDS]; /* slower than bank[policy - 1][i] */
+
 	uint64_t policy; /* agent: 0 none yet, 1..3 the bank in force; stored with release */
-	uint64_t bank[VOW_SHM_POLICIES][VOW_SHM_THRESHOLDS]; /* agent: ns, UINT64_MAX unused */
-	uint64_t reserved[99];
-	uint64_t slots[VOW_SHM_HIST_SLOTS];
-	uint64_t end[127];
+	uint64_t bank[VOW_SHM_POLICIES][VOW_SHM_THRESHOLDS]; /* agent: ns; UINT64_MAX: unused */
+	uint64_t pad0[3];
+
+	/* agent: how much of the words above its journal holds */
+	uint64_t taken_sum_ns, taken_unjudged;
+	uint64_t taken_bad[VOW_SHM_POLICIES][VOW_SHM_THRESHOLDS];
+	uint64_t pad1[82];
+
+	struct vow_shm_group groups[VOW_SHM_GROUPS];
+	uint64_t pad2[128];
 };
 
 /* ---- the whole --------------------------------------------------------------------------------- */

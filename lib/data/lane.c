@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/data/lane.h"
+
+#include <string.h>
+
+void lane_begin(struct lane *lane, const struct vow_shm_lane *shared, uint64_t restored)
+{
+	uint64_t tail = __atomic_load_n(&shared->tail, __ATOMIC_ACQUIRE);
+	uint64_t head = __atomic_load_n(&shared->head, __ATOMIC_RELAXED);
+
+	*lane = (struct lane){.position = head, .committed = head, .begun = true};
+	/* restored lies in (head, tail]: the last agent died before it could give these back. */
+	if (restored - head <= tail - head)
+		lane->position = restored;
+	lane->quarantined = tail - head > VOW_SHM_LANE_SLOTS;
+}
+
+unsigned lane_take(struct lane *lane, const struct vow_shm_lane *shared,
+		   struct vow_shm_record *records, unsigned max)
+{
+	if (lane->quarantined)
+		return 0;
+	/* Partner: the release in the client's writer_push(). */
+	uint64_t tail = __atomic_load_n(&shared->tail, __ATOMIC_ACQUIRE);
+	uint64_t ready = tail - lane->position;
+	if (ready == 0)
+		return 0;
+	if (tail - lane->committed > VOW_SHM_LANE_SLOTS || ready > VOW_SHM_LANE_SLOTS) {
+		lane->quarantined = true;
+		return 0;
+	}
+	unsigned count = ready < max ? (unsigned)ready : max;
+	unsigned first = (unsigned)(lane->position % VOW_SHM_LANE_SLOTS);
+	unsigned straight = VOW_SHM_LANE_SLOTS - first;
+
+	if (straight > count)
+		straight = count;
+	memcpy(records, &shared->slots[first], straight * sizeof(*records));
+	memcpy(records + straight, &shared->slots[0], (count - straight) * sizeof(*records));
+	lane->position += count;
+	return count;
+}
+
+void lane_commit(struct lane *lane, struct vow_shm_lane *shared)
+{
+	if (lane->committed == lane->position)
+		return;
+	lane->committed = lane->position;
+	/* Partner: the acquire in the client's writer_room(). */
+	__atomic_store_n(&shared->head, lane->position, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/data/overflow.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/data/varint.h"
+
+#define OVERFLOW_BADS (VOW_SHM_POLICIES * VOW_SHM_THRESHOLDS)
+
+/*
+ * So many observations of one bucket are taken at once: a series holds 32 bits a tick, the rest
+ * follows at the next visit.
+ */
+#define OVERFLOW_SLOT_MAX (UINT64_C(1) << 28)
+
+/* One group of histogram slots, kept once something was in it. */
+struct overflow_group {
+	uint64_t changed[VOW_SHM_GROUP / 64]; /* taken since the last commit */
+	uint64_t taken[VOW_SHM_GROUP];
+};
+
+struct overflow_block {
+	unsigned index; /* in the segment */
+	unsigned idle; /* visits in a row that found nothing */
+	uint64_t key;
+	bool broken;
+	bool changed; /* taken from since the last commit */
+	uint64_t seen_sum_ns; /* as of the last close look */
+	uint64_t max_ns;
+	uint64_t taken_sum_ns, taken_unjudged, taken_bad[OVERFLOW_BADS];
+	uint64_t policy;
+	uint64_t bank[VOW_SHM_POLICIES][VOW_SHM_THRESHOLDS];
+	struct overflow_group *groups[VOW_SHM_GROUPS];
+};
+
+static struct vow_shm_block *overflow_shared(const struct overflow *o, unsigned index)
+{
+	return &o->segment->shm->blocks[index];
+}
+
+void overflow_init(struct overflow *o, struct segment *segment)
+{
+	memset(o, 0, sizeof(*o));
+	o->segment = segment;
+}
+
+void overflow_deinit(struct overflow *o)
+{
+	for (unsigned i = 0; i < o->count; i++) {
+		for (unsigned g = 0; g < VOW_SHM_GROUPS; g++)
+			free(o->blocks[i]->groups[g]);
+		free(o->blocks[i]);
+	}
+	free(o->blocks);
+	o->blocks = NULL;
+	o->count = o->capacity = 0;
+}
+
+/* ---- finding blocks ---------------------------------------------------------------------------- */
+
+/* What the agent left in a block, or an agent before it. */
+struct overflow_begin {
+	const struct vow_shm_block *shared;
+	struct overflow_block *block;
+};
+
+static int overflow_begin_copy(void *arg)
+{
+	struct overflow_begin *begin = arg;
+	const struct vow_shm_block *shared = begin->shared;
+	struct overflow_block *block = begin->block;
+
+	block->taken_sum_ns = shared->taken_sum_ns;
+	block->taken_unjudged = shared->taken_unjudged;
+	memcpy(block->taken_bad, shared->taken_bad, sizeof(block->taken_bad));
+	block->policy = shared->policy;
+	memcpy(block->bank, shared->bank, sizeof(block->bank));
+	return 0;
+}
+
+static int overflow_add(struct overflow *o, unsigned index, uint64_t key)
+{
+	if (o->count == o->capacity) {
+		unsigned capacity = o->capacity ? o->capacity * 2 : 16;
+		void *grown = realloc(o->blocks, capacity * sizeof(*o->blocks));
+
+		if (!grown)
+			return -ENOMEM;
+		o->blocks = grown;
+		o->capacity = capacity;
+	}
+	struct overflow_block *block = calloc(1, sizeof(*block));
+	if (!block)
+		return -ENOMEM;
+	block->index = index;
+	block->key = key;
+	struct overflow_begin begin = {overflow_shared(o, index), block};
+	block->broken =
+		segment_guard(overflow_begin_copy, &begin) < 0 || block->policy > VOW_SHM_POLICIES;
+	o->broken += block->broken;
+	o->blocks[o->count++] = block;
+	o->by_index[index] = (uint16_t)o->count;
+	return 0;
+}
+
+struct overflow_directory {
+	const struct vow_shm *shm;
+	uint64_t keys[VOW_SHM_DIRECTORY];
+};
+
+static int overflow_directory_copy(void *arg)
+{
+	struct overflow_directory *copy = arg;
+
+	/* Partner: the compare-and-swap in the client's spill_block(). */
+	for (unsigned i = 0; i < VOW_SHM_DIRECTORY; i++)
+		copy->keys[i] = __atomic_load_n(&copy->shm->directory[i], __ATOMIC_ACQUIRE);
+	return 0;
+}
+
+static int overflow_scan_directory(struct overflow *o)
+{
+	struct overflow_directory copy = {.shm = o->segment->shm};
+	int rc = segment_guard(overflow_directory_copy, &copy);
+
+	for (unsigned i = 0; i < VOW_SHM_DIRECTORY && rc == 0; i++)
+		if (copy.keys[i] && !o->by_index[i])
+			rc = overflow_add(o, i, copy.keys[i]);
+	return rc;
+}
+
+static int overflow_scan_spare(struct overflow *o, const uint64_t *spare)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < VOW_SHM_SPARE && rc == 0; i++) {
+		unsigned index = VOW_SHM_DIRECTORY + i;
+
+		if ((spare[i / 64] >> i % 64 & 1) && !o->by_index[index])
+			rc = overflow_add(
+				o, index,
+				VOW_SHM_KEY(i / VOW_SHM_CLASSES, i % VOW_SHM_CLASSES, 0, 0, 0));
+	}
+	return rc;
+}
+
+int overflow_scan(struct overflow *o)
+{
+	struct vow_shm_counters counters = segment_counters(o->segment);
+	int rc = 0;
+
+	if (counters.directory != o->directory)
+		rc = overflow_scan_directory(o);
+	if (rc == 0)
+		o->directory = counters.directory;
+	if (rc == 0 && memcmp(counters.spare, o->spare, sizeof(o->spare)) != 0) {
+		rc = overflow_scan_spare(o, counters.spare);
+		if (rc == 0)
+			memcpy(o->spare, counters.spare, sizeof(o->spare));
+	}
+	return rc == -EFAULT ? 0 : rc;
+}
+
+uint64_t overflow_key(const struct overflow *o, unsigned i)
+{
+	return o->blocks[i]->key;
+}
+
+int overflow_wait_of(const struct overflow *o, unsigned i)
+{
+	const struct overflow_block *block = o->blocks[i];
+	uint64_t key = block->key + ((uint64_t)VOW_SHM_WAIT << VOW_SHM_KEY_KIND_SHIFT);
+
+	if (block->index >= VOW_SHM_DIRECTORY)
+		return (int)o->by_index[block->index + VOW_SHM_WAIT * VOW_SHM_CLASSES] - 1;
+	for (unsigned probe = 0; probe < VOW_SHM_PROBES; probe++) {
+		unsigned index = (VOW_SHM_HASH(key) + probe) % VOW_SHM_DIRECTORY;
+		unsigned place = o->by_index[index];
+
+		if (place && o->blocks[place - 1]->key == key)
+			return (int)place - 1;
+	}
+	return -1;
+}
+
+/* ---- taking ------------------------------------------------------------------------------------ */
+
+/* A copy of what the application wrote into one block. */
+struct overflow_copy {
+	const struct vow_shm_block *shared;
+	uint64_t (*slots)[VOW_SHM_GROUP]; /* VOW_SHM_GROUPS of them; NULL: not wanted */
+	uint64_t used, sum_ns, max_ns, unjudged, bad[OVERFLOW_BADS];
+};
+
+static int overflow_copy(void *arg)
+{
+	struct overflow_copy *copy = arg;
+	const struct vow_shm_block *shared = copy->shared;
+	const uint64_t *bad = shared->bad[0];
+
+	copy->used = __atomic_load_n(&shared->used, __ATOMIC_ACQUIRE);
+	/*
+	 * Slots first, with acquire (partner: the release in the client's spill_add()): whatever
+	 * belongs to an observation seen in its slot is then seen in the other words as well.
+	 */
+	for (unsigned g = 0; g < VOW_SHM_GROUPS && copy->slots; g++)
+		for (unsigned s = 0; (copy->used >> g & 1) && s < VOW_SHM_GROUP; s++)
+			copy->slots[g][s] =
+				__atomic_load_n(&shared->groups[g].slots[s], __ATOMIC_ACQUIRE);
+	copy->sum_ns = __atomic_load_n(&shared->sum_ns, __ATOMIC_RELAXED);
+	copy->max_ns = __atomic_load_n(&shared->max_ns, __ATOMIC_RELAXED);
+	copy->unjudged = __atomic_load_n(&shared->unjudged, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < OVERFLOW_BADS; i++)
+		copy->bad[i] = __atomic_load_n(&bad[i], __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* Whether something may have been added since the last close look. */
+static bool overflow_active(struct overflow *o, struct overflow_block *block)
+{
+	struct overflow_copy header = {.shared = overflow_shared(o, block->index)};
+
+	/*
+	 * A thread may be between the sum and its slot, for as long as the kernel leaves it there:
+	 * hence three rounds after a change, and every so often all the same.
+	 */
+	if (block->idle < 3 || block->idle % OVERFLOW_IDLE_ROUNDS == 0)
+		return true;
+	return segment_guard(overflow_copy, &header) == 0 && header.sum_ns != block->seen_sum_ns;
+}
+
+struct overflow_taken {
+	const struct vow_shm_group *shared;
+	uint64_t taken[VOW_SHM_GROUP];
+};
+
+static int overflow_taken_copy(void *arg)
+{
+	struct overflow_taken *copy = arg;
+
+	memcpy(copy->taken, copy->shared->taken, sizeof(copy->taken));
+	return 0;
+}
+
+static struct overflow_group *overflow_group(struct overflow *o, struct overflow_block *block,
+					     unsigned g)
+{
+	struct overflow_taken copy = {.shared = &overflow_shared(o, block->index)->groups[g]};
+
+	if (block->groups[g])
+		return block->groups[g];
+	if (segment_guard(overflow_taken_copy, &copy) < 0)
+		return NULL;
+	block->groups[g] = calloc(1, sizeof(struct overflow_group));
+	if (block->groups[g])
+		memcpy(block->groups[g]->taken, copy.taken, sizeof(copy.taken));
+	return block->groups[g];
+}
+
+/* False when a word ran backwards. Without memory for a group it is left for later. */
+static bool overflow_take_group(struct overflow *o, struct overflow_block *block, unsigned g,
+				const uint64_t *slots, uint64_t limit, struct hist_delta *hist)
+{
+	struct overflow_group *group = overflow_group(o, block, g);
+
+	for (unsigned s = 0; group && s < VOW_SHM_GROUP && hist->count < limit; s++) {
+		uint64_t more = slots[s] - group->taken[s];
+		uint32_t slot = g * VOW_SHM_GROUP + s;
+
+		if (more == 0)
+			continue;
+		if (slots[s] < group->taken[s] || slot >= HIST_SLOTS)
+			return false;
+		if (more > OVERFLOW_SLOT_MAX)
+			more = OVERFLOW_SLOT_MAX;
+		if (more > limit - hist->count)
+			more = limit - hist->count;
+		if (!(group->changed[s / 64] >> s % 64 & 1))
+			o->pending_bytes += 1 + VARINT_MAX;
+		group->changed[s / 64] |= UINT64_C(1) << s % 64;
+		group->taken[s] += more;
+		if (!hist->high)
+			hist->low = slot;
+		hist->high = slot + 1;
+		hist->slots[slot] = (uint32_t)more;
+		hist->count += more;
+	}
+	return true;
+}
+
+static uint64_t overflow_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * The words beside the slots: no more of them than observations were taken, since the rest belongs
+ * to calls that did not come to their slot yet.
+ */
+static void overflow_take_words(struct overflow_block *block, const struct overflow_copy *copy,
+				struct overflow_delta *delta)
+{
+	struct hist_delta *hist = &delta->hist;
+	uint64_t *bad = delta->bad[0];
+
+	hist->sum_ns = copy->sum_ns - block->taken_sum_ns;
+	block->taken_sum_ns = copy->sum_ns;
+	hist->max_ns = copy->max_ns;
+	if (copy->max_ns <= block->max_ns)
+		hist->max_ns = overflow_min(copy->max_ns, hist_slot_last(hist->high - 1));
+	block->max_ns = copy->max_ns;
+	delta->unjudged = overflow_min(copy->unjudged - block->taken_unjudged, hist->count);
+	block->taken_unjudged += delta->unjudged;
+	for (unsigned i = 0; i < OVERFLOW_BADS; i++) {
+		bad[i] = overflow_min(copy->bad[i] - block->taken_bad[i], hist->count);
+		block->taken_bad[i] += bad[i];
+	}
+}
+
+bool overflow_take(struct overflow *o, unsigned i, uint64_t limit, bool thorough,
+		   struct overflow_delta *delta)
+{
+	struct overflow_block *block = o->blocks[i];
+	uint64_t slots[VOW_SHM_GROUPS][VOW_SHM_GROUP]; /* filled where copy.used says so */
+	struct overflow_copy copy = {.shared = overflow_shared(o, block->index), .slots = slots};
+
+	if (block->broken || limit == 0)
+		return false;
+	block->idle++;
+	if (!thorough && !overflow_active(o, block))
+		return false;
+	if (segment_guard(overflow_copy, &copy) < 0)
+		return false;
+	hist_delta_clear(&delta->hist);
+	if (copy.sum_ns != block->seen_sum_ns)
+		block->idle = 0;
+	block->seen_sum_ns = copy.sum_ns;
+	bool sound = true;
+	for (unsigned g = 0; g < VOW_SHM_GROUPS && sound; g++)
+		if (copy.used >> g & 1)
+			sound = overflow_take_group(o, block, g, slots[g], limit, &delta->hist);
+	if (!sound) {
+		block->broken = true;
+		o->broken++;
+	}
+	if (delta->hist.count == 0)
+		return false;
+	overflow_take_words(block, &copy, delta);
+	if (!block->changed)
+		o->pending_bytes +=
+			8 + 4 * VARINT_MAX + OVERFLOW_BADS * VARINT_MAX + VOW_SHM_GROUPS * 3;
+	block->changed = true;
+	return true;
+}
+
+/* ---- thresholds -------------------------------------------------------------------------------- */
+
+const uint64_t *overflow_bank(const struct overflow *o, unsigned i, unsigned bank)
+{
+	return o->blocks[i]->bank[bank];
+}
+
+struct overflow_policy {
+	struct vow_shm_block *shared;
+	const struct overflow_block *block;
+};
+
+static int overflow_policy_store(void *arg)
+{
+	struct overflow_policy *policy = arg;
+	uint64_t number = policy->block->policy;
+
+	for (unsigned i = 0; i < VOW_SHM_THRESHOLDS; i++)
+		__atomic_store_n(&policy->shared->bank[number - 1][i],
+				 policy->block->bank[number - 1][i], __ATOMIC_RELAXED);
+	/* Partner: the acquire in the client's spill_judge(). */
+	__atomic_store_n(&policy->shared->policy, number, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void overflow_judge(struct overflow *o, unsigned i, const dur_ns *thresholds, unsigned count)
+{
+	struct overflow_block *block = o->blocks[i];
+	uint64_t wanted[VOW_SHM_THRESHOLDS];
+
+	for (unsigned t = 0; t < VOW_SHM_THRESHOLDS; t++)
+		wanted[t] = t < count ? thresholds[t] : UINT64_MAX;
+	if (block->broken ||
+	    (block->policy && memcmp(block->bank[block->policy - 1], wanted, sizeof(wanted)) == 0))
+		return;
+	/* The bank that was out of force longest: a thread that read its number is long gone. */
+	block->policy = block->policy % VOW_SHM_POLICIES + 1;
+	memcpy(block->bank[block->policy - 1], wanted, sizeof(wanted));
+	struct overflow_policy policy = {overflow_shared(o, block->index), block};
+	segment_guard(overflow_policy_store, &policy);
+}
+
+uint64_t overflow_slower(const struct overflow *o, unsigned i, const struct overflow_delta *delta,
+			 dur_ns threshold)
+{
+	const struct overflow_block *block = o->blocks[i];
+	const struct hist_delta *hist = &delta->hist;
+	uint64_t slower = 0, above = 0;
+
+	for (unsigned p = 0; p < VOW_SHM_POLICIES; p++)
+		for (unsigned t = 0; t < VOW_SHM_THRESHOLDS; t++)
+			if (block->bank[p][t] == threshold) {
+				slower += delta->bad[p][t];
+				break;
+			}
+	if (delta->unjudged) {
+		for (uint32_t s = hist_slot(threshold) + 1; s < hist->high; s++)
+			above += s >= hist->low ? hist->slots[s] : 0;
+		slower += (uint64_t)((double)above * (double)delta->unjudged / (double)hist->count +
+				     0.5);
+	}
+	return overflow_min(slower, hist->count);
+}
+
+/* ---- the two steps ----------------------------------------------------------------------------- */
+
+/* Behind each block that changed; the list ends with a 0. */
+static uint8_t *overflow_describe_block(const struct overflow_block *block, uint8_t *p)
+{
+	p = varint_put(p, block->index + 1);
+	memcpy(p, &block->key, sizeof(block->key));
+	p = varint_put(p + sizeof(block->key), block->taken_sum_ns);
+	p = varint_put(p, block->taken_unjudged);
+	for (unsigned i = 0; i < OVERFLOW_BADS; i++)
+		p = varint_put(p, block->taken_bad[i]);
+	for (unsigned g = 0; g < VOW_SHM_GROUPS; g++) {
+		const struct overflow_group *group = block->groups[g];
+
+		if (!group || !(group->changed[0] | group->changed[1]))
+			continue;
+		*p++ = (uint8_t)(g + 1);
+		*p++ = (uint8_t)(__builtin_popcountll(group->changed[0]) +
+				 __builtin_popcountll(group->changed[1]));
+		for (unsigned s = 0; s < VOW_SHM_GROUP; s++)
+			if (group->changed[s / 64] >> s % 64 & 1) {
+				*p++ = (uint8_t)s;
+				p = varint_put(p, group->taken[s]);
+			}
+	}
+	*p++ = 0;
+	return p;
+}
+
+uint8_t *overflow_describe(const struct overflow *o, uint8_t *p, const uint8_t *end)
+{
+	if ((size_t)(end - p) < o->pending_bytes + 1)
+		return NULL;
+	for (unsigned i = 0; i < o->count; i++)
+		if (o->blocks[i]->changed)
+			p = overflow_describe_block(o->blocks[i], p);
+	*p++ = 0;
+	return p;
+}
+
+struct overflow_store {
+	struct vow_shm_block *shared;
+	struct overflow_block *block;
+};
+
+static int overflow_store(void *arg)
+{
+	struct overflow_store *store = arg;
+	struct vow_shm_block *shared = store->shared;
+	const struct overflow_block *block = store->block;
+
+	for (unsigned g = 0; g < VOW_SHM_GROUPS; g++) {
+		const struct overflow_group *group = block->groups[g];
+
+		for (unsigned s = 0; group && s < VOW_SHM_GROUP; s++)
+			if (group->changed[s / 64] >> s % 64 & 1)
+				shared->groups[g].taken[s] = group->taken[s];
+	}
+	shared->taken_sum_ns = block->taken_sum_ns;
+	shared->taken_unjudged = block->taken_unjudged;
+	memcpy(shared->taken_bad, block->taken_bad, sizeof(block->taken_bad));
+	return 0;
+}
+
+void overflow_commit(struct overflow *o)
+{
+	for (unsigned i = 0; i < o->count && o->pending_bytes; i++) {
+		struct overflow_block *block = o->blocks[i];
+		struct overflow_store store = {overflow_shared(o, block->index), block};
+
+		if (!block->changed)
+			continue;
+		segment_guard(overflow_store, &store);
+		block->changed = false;
+		for (unsigned g = 0; g < VOW_SHM_GROUPS; g++)
+			if (block->groups[g])
+				memset(block->groups[g]->changed, 0,
+				       sizeof(block->groups[g]->changed));
+	}
+	o->pending_bytes = 0;
+}
+
+/* ---- redo -------------------------------------------------------------------------------------- */
+
+/* One group's entries into block; never back behind what the segment holds already. */
+static int overflow_redo_group(struct overflow *o, struct overflow_block *block, unsigned g,
+			       const uint8_t **p, const uint8_t *end)
+{
+	struct overflow_group *group = overflow_group(o, block, g);
+	unsigned entries = *p < end ? *(*p)++ : 0;
+
+	if (!group)
+		return -ENOMEM;
+	if (entries == 0 || entries > VOW_SHM_GROUP)
+		return -EPROTO;
+	while (entries--) {
+		unsigned s = *p < end ? *(*p)++ : VOW_SHM_GROUP;
+		uint64_t taken;
+
+		if (s >= VOW_SHM_GROUP || varint_get(p, end, &taken) < 0)
+			return -EPROTO;
+		if (taken > group->taken[s])
+			group->taken[s] = taken;
+		group->changed[s / 64] |= UINT64_C(1) << s % 64;
+	}
+	return 0;
+}
+
+static int overflow_redo_words(struct overflow_block *block, const uint8_t **p, const uint8_t *end)
+{
+	if (varint_get(p, end, &block->taken_sum_ns) < 0 ||
+	    varint_get(p, end, &block->taken_unjudged) < 0)
+		return -EPROTO;
+	for (unsigned i = 0; i < OVERFLOW_BADS; i++)
+		if (varint_get(p, end, &block->taken_bad[i]) < 0)
+			return -EPROTO;
+	return 0;
+}
+
+static int overflow_redo_block(struct overflow *o, unsigned index, const uint8_t **p,
+			       const uint8_t *end)
+{
+	uint64_t key;
+	int rc = 0;
+
+	if ((size_t)(end - *p) < sizeof(key))
+		return -EPROTO;
+	memcpy(&key, *p, sizeof(key));
+	*p += sizeof(key);
+	if (!o->by_index[index])
+		rc = overflow_add(o, index, key);
+	if (rc < 0)
+		return rc;
+	struct overflow_block *block = o->blocks[o->by_index[index] - 1];
+	rc = overflow_redo_words(block, p, end);
+	while (rc == 0) {
+		unsigned g = *p < end ? *(*p)++ : VOW_SHM_GROUPS + 1;
+
+		if (g == 0)
+			break;
+		rc = g > VOW_SHM_GROUPS ? -EPROTO : overflow_redo_group(o, block, g - 1, p, end);
+	}
+	if (rc == 0) {
+		block->changed = true;
+		o->pending_bytes += OVERFLOW_TAKE_MAX;
+	}
+	return rc;
+}
+
+int overflow_redo(struct overflow *o, const uint8_t **p, const uint8_t *end)
+{
+	uint64_t index;
+	int rc;
+
+	for (;;) {
+		rc = varint_get(p, end, &index);
+		if (rc < 0 || index == 0)
+			break;
+		rc = index > VOW_SHM_BLOCKS ? -EPROTO
+					    : overflow_redo_block(o, (unsigned)index - 1, p, end);
+		if (rc < 0)
+			break;
+	}
+	overflow_commit(o);
+	return rc;
+}
