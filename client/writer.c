@@ -43,6 +43,16 @@ int writer_key_make(void)
 	return writer_key_rc;
 }
 
+/* The agent looks at the first `lanes` lanes only: those behind have no memory yet. */
+static void writer_announce(struct vow_shm *shm, uint32_t lanes)
+{
+	uint32_t known = __atomic_load_n(&shm->counters.lanes, __ATOMIC_RELAXED);
+
+	while (known < lanes && !__atomic_compare_exchange_n(&shm->counters.lanes, &known, lanes, 1,
+							     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
 /* Takes a lane when one is free; NULL otherwise. */
 static struct writer *writer_claim(struct vow_shm *shm)
 {
@@ -66,6 +76,7 @@ static struct writer *writer_claim(struct vow_shm *shm)
 						 __ATOMIC_RELAXED))
 			continue;
 		__atomic_fetch_sub(&process->lanes_free, 1, __ATOMIC_RELAXED);
+		writer_announce(shm, i + 1);
 		__atomic_store_n(&lane->generation, lane->generation + 1, __ATOMIC_RELAXED);
 		*writer = (struct writer){.tail = lane->tail,
 					  .limit = lane->tail,

@@ -4,6 +4,7 @@
 /* A new source is one file in this folder and one line here; each X(name) is name_collector. */
 #define COLLECTORS(X) \
 	X(http)       \
+	X(lanes)      \
 	X(host)
 
 #define DECLARE(name) extern const struct collector_ops name##_collector;

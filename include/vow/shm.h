@@ -65,6 +65,8 @@ struct vow_shm_header {
 struct vow_shm_counters {
 	uint32_t names; /* names written so far, stored with release after the name */
 	uint32_t directory; /* directory entries claimed so far, added after the entry */
+	uint32_t lanes; /* lanes ever claimed: the first so many; raised before the first push */
+	uint32_t reserved;
 	uint64_t laneless; /* observations of threads that found no free lane */
 	uint64_t lost; /* observations for which the kernel had no page: the only loss */
 	uint64_t deliveries_begun, deliveries_settled;

@@ -252,6 +252,7 @@ static int segment_copy_counters(void *arg)
 	for (unsigned i = 0; i < ARRAY_LEN(to->spare); i++)
 		to->spare[i] = __atomic_load_n(&from->spare[i], __ATOMIC_ACQUIRE);
 	to->names = __atomic_load_n(&from->names, __ATOMIC_RELAXED);
+	to->lanes = __atomic_load_n(&from->lanes, __ATOMIC_RELAXED);
 	to->laneless = __atomic_load_n(&from->laneless, __ATOMIC_RELAXED);
 	to->lost = __atomic_load_n(&from->lost, __ATOMIC_RELAXED);
 	to->deliveries_begun = __atomic_load_n(&from->deliveries_begun, __ATOMIC_RELAXED);

@@ -20,7 +20,12 @@
 enum series_kind {
 	SERIES_HTTP, /* captured from sockets */
 	SERIES_APP, /* observed through libvow: a route's latency */
-	SERIES_DELIVERY, /* a delivery from enqueue to its final outcome */
+	/*
+	 * A delivery from enqueue to its final outcome; queue is the wait before the first attempt,
+	 * route the event type, peer the endpoint, and method the outcome: "delivered" (2xx), "failed"
+	 * (given up) or "dead_lettered" (both error).
+	 */
+	SERIES_DELIVERY,
 	SERIES_ATTEMPT, /* one delivery attempt */
 	SERIES_JOB, /* a span or batch step */
 	SERIES_KINDS
