@@ -231,6 +231,11 @@ static void lane_segment_block(struct lane_segment *ls, unsigned block,
 	tally->spilled += taken;
 }
 
+bool lane_segment_new_blocks(const struct lane_segment *ls)
+{
+	return segment_counters(&ls->segment).directory != ls->overflow.directory;
+}
+
 void lane_segment_round_begin(struct lane_segment *ls)
 {
 	if (ls->thorough)

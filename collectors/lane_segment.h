@@ -54,6 +54,7 @@ struct lane_segment_work {
 };
 unsigned lane_segment_round(struct lane_segment *ls, unsigned blocks, size_t room,
 			    struct lane_segment_work *work, struct lane_tally *tally);
+bool lane_segment_new_blocks(const struct lane_segment *ls); /* since the last round began */
 bool lane_segment_round_done(const struct lane_segment *ls);
 void lane_segment_round_begin(struct lane_segment *ls);
 

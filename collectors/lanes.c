@@ -358,7 +358,9 @@ static void lanes_overflow(struct lanes *lanes, mono_ns now)
 		struct lane_segment *segment = &lanes->apps[i]->segment;
 		size_t own = segment->overflow.pending_bytes;
 
-		if (begin && lane_segment_round_done(segment) && !segment->thorough)
+		/* New blocks at once: the application judges by thresholds that it is told there. */
+		if ((begin || lane_segment_new_blocks(segment)) &&
+		    lane_segment_round_done(segment) && !segment->thorough)
 			lane_segment_round_begin(segment);
 		/* What the others do not need. */
 		size_t room = LANES_ROUND_ROOM - (pending - own);

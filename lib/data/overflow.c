@@ -28,7 +28,6 @@ struct overflow_block {
 	bool broken;
 	bool changed; /* taken from since the last commit */
 	uint64_t seen_sum_ns; /* as of the last close look */
-	uint64_t max_ns;
 	uint64_t taken_sum_ns, taken_unjudged, taken_bad[OVERFLOW_BADS];
 	uint64_t policy;
 	uint64_t bank[VOW_SHM_POLICIES][VOW_SHM_THRESHOLDS];
@@ -296,6 +295,39 @@ static uint64_t overflow_min(uint64_t a, uint64_t b)
 }
 
 /*
+ * The largest value: the block's when it can be among these, else the upper bound of the highest
+ * bucket that was taken from.
+ */
+static uint64_t overflow_max(const struct hist_delta *hist, uint64_t max_ns)
+{
+	uint32_t highest = hist->high - 1;
+
+	return hist_slot(max_ns) == highest ? max_ns : hist_slot_last(highest);
+}
+
+/*
+ * The share of the sum that belongs to what was taken. Calls that did not come to their slot yet
+ * are in the block's sum already, so the share is kept to what the buckets allow and the rest is
+ * left for the next time; it comes out even once the block is quiet.
+ */
+static uint64_t overflow_sum(const struct hist_delta *hist, uint64_t left)
+{
+	unsigned __int128 least = 0, most = 0;
+
+	for (uint32_t s = hist->low; s < hist->high; s++) {
+		uint64_t last = s == hist->high - 1 ? hist->max_ns : hist_slot_last(s);
+
+		least += (unsigned __int128)hist->slots[s] * (s ? hist_slot_last(s - 1) + 1 : 1);
+		most += (unsigned __int128)hist->slots[s] * last;
+	}
+	if (least < hist->max_ns)
+		least = hist->max_ns;
+	if (least > UINT64_MAX || (int64_t)left < 0 || left < least)
+		return least > UINT64_MAX ? UINT64_MAX : (uint64_t)least;
+	return left < most ? left : (uint64_t)most;
+}
+
+/*
  * The words beside the slots: no more of them than observations were taken, since the rest belongs
  * to calls that did not come to their slot yet.
  */
@@ -305,12 +337,9 @@ static void overflow_take_words(struct overflow_block *block, const struct overf
 	struct hist_delta *hist = &delta->hist;
 	uint64_t *bad = delta->bad[0];
 
-	hist->sum_ns = copy->sum_ns - block->taken_sum_ns;
-	block->taken_sum_ns = copy->sum_ns;
-	hist->max_ns = copy->max_ns;
-	if (copy->max_ns <= block->max_ns)
-		hist->max_ns = overflow_min(copy->max_ns, hist_slot_last(hist->high - 1));
-	block->max_ns = copy->max_ns;
+	hist->max_ns = overflow_max(hist, copy->max_ns);
+	hist->sum_ns = overflow_sum(hist, copy->sum_ns - block->taken_sum_ns);
+	block->taken_sum_ns += hist->sum_ns;
 	delta->unjudged = overflow_min(copy->unjudged - block->taken_unjudged, hist->count);
 	block->taken_unjudged += delta->unjudged;
 	for (unsigned i = 0; i < OVERFLOW_BADS; i++) {
