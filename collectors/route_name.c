@@ -23,9 +23,9 @@ struct place {
 
 struct service_routes {
 	char service[SERIES_NAME_MAX + 1];
-	struct place root;
 	unsigned route_count;
 	uint64_t asked, other;
+	struct place root; /* last, because a place ends in its segment; the root's is empty */
 };
 
 struct route_names {
