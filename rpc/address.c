@@ -71,6 +71,18 @@ int rpc_address_check(const char *text, struct diag *d)
 			"not an address");
 }
 
+bool rpc_address_is_local(const char *text)
+{
+	struct host_port address;
+
+	if (rpc_address_path(text))
+		return true;
+	if (address_split(text, &address))
+		return false;
+	return strncmp(address.host, "127.", 4) == 0 || strcmp(address.host, "::1") == 0 ||
+	       strcmp(address.host, "localhost") == 0;
+}
+
 static int resolve(const char *text, struct addrinfo **list, struct diag *d)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};

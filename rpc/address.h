@@ -17,6 +17,9 @@ int rpc_address_check(const char *text, struct diag *d);
 /* The path of "unix:PATH", NULL for another address. */
 const char *rpc_address_path(const char *text);
 
+/* Whether only this host can be meant: 127.*, ::1, localhost, unix:. */
+bool rpc_address_is_local(const char *text);
+
 /* Why nobody can listen there: -EADDRINUSE and others, with d filled. -EIO when it works by now. */
 int rpc_address_why_not_bound(const char *text, struct diag *d);
 /* Whether something accepts connections there within timeout. */

@@ -15,7 +15,7 @@ struct rpc_client;
 struct rpc_client_options {
 	const char *target; /* "127.0.0.1:7412" */
 	const char *tls_ca, *tls_certificate, *tls_key;
-	size_t message_max_bytes; /* 0: 4 MiB */
+	size_t message_max_bytes; /* 0: 33 MiB, one journal record of the largest size */
 };
 
 struct rpc_client_handlers {

@@ -13,9 +13,10 @@
 #include "lib/base/diag.h"
 #include "lib/base/types.h"
 
-#define RPC_METHOD_STREAM     "/vow.v1.Collector/Stream"
-#define RPC_METHOD_QUERY      "/vow.v1.Collector/Query"
-#define RPC_MESSAGE_MAX_BYTES (4u << 20)
+#define RPC_METHOD_STREAM "/vow.v1.Collector/Stream"
+#define RPC_METHOD_QUERY  "/vow.v1.Collector/Query"
+/* A journal record is 32 MiB at most; one alone in a message must fit. */
+#define RPC_MESSAGE_MAX_BYTES (33u << 20)
 
 /* One integer setting of a channel or server. */
 #define RPC_ARG(name, number)                                                              \

@@ -42,7 +42,7 @@ struct rpc_server_options {
 	const char *listen;
 	const char *tls_ca, *tls_certificate,
 		*tls_key; /* all or none: files, read again on change */
-	size_t message_max_bytes; /* 0: 4 MiB */
+	size_t message_max_bytes; /* 0: 33 MiB, one journal record of the largest size */
 	unsigned streams_max; /* 0: 10000 */
 	dur_ns tick_every; /* 0: 100 ms */
 };
