@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/address.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
@@ -74,13 +75,15 @@ int rpc_address_check(const char *text, struct diag *d)
 bool rpc_address_is_local(const char *text)
 {
 	struct host_port address;
+	struct in_addr ip;
 
 	if (rpc_address_path(text))
 		return true;
 	if (address_split(text, &address))
 		return false;
-	return strncmp(address.host, "127.", 4) == 0 || strcmp(address.host, "::1") == 0 ||
-	       strcmp(address.host, "localhost") == 0;
+	if (inet_pton(AF_INET, address.host, &ip) == 1)
+		return ntohl(ip.s_addr) >> 24 == 127;
+	return strcmp(address.host, "::1") == 0 || strcmp(address.host, "localhost") == 0;
 }
 
 static int resolve(const char *text, struct addrinfo **list, struct diag *d)
