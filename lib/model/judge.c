@@ -367,9 +367,9 @@ static void judge_step_scaler(struct judge *judge, unsigned i, const struct judg
 	struct scale_decision decision;
 
 	meter_file(state->meter, tick->second);
-	input.has_value = meter_value(state->meter, scaler, tick->gauges, tick->now,
-				      &judge->scratch, &input.value);
-	input.running = meter_running(scaler, tick->gauges, tick->now);
+	input.has_value =
+		meter_value(state->meter, scaler, tick->gauges, &judge->scratch, &input.value);
+	input.running = meter_running(scaler, tick->gauges);
 	state->has_value = input.has_value;
 	state->value = input.value;
 	if (scale_step(&state->scale, scaler, &input, &decision))

@@ -45,7 +45,8 @@ typedef void (*judge_action_fn)(void *arg, const struct action *action);
  * wall is the time of day that the records carry, now grows monotonically; when it is less than
  * before, it is taken for another clock (a replay by time of day, then the live one), and time
  * goes on from wall without going back. Seconds without a call in between count as seconds without
- * events (no data freezes an alert, it never resolves one). gauges and fn may be NULL.
+ * events (no data freezes an alert, it never resolves one). The caller has let gauge_expire() forget
+ * what is no longer set; gauges and fn may be NULL.
  */
 void judge_step(struct judge *judge, mono_ns now, wall_ns wall, const struct gauge_table *gauges,
 		judge_action_fn fn, void *arg);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define METER_GAUGE_FRESH (10 * NS_PER_S)
 /* The window's whole seconds and the one that is being filled. */
 #define METER_SLOTS (METER_WINDOW_S + 1)
 
@@ -89,14 +88,13 @@ static bool meter_latency(const struct meter *meter, struct hist *scratch, doubl
 	return true;
 }
 
-static bool meter_takes(const struct scaler *scaler, const struct gauge *gauge, const char *name,
-			mono_ns now)
+static bool meter_takes(const struct scaler *scaler, const struct gauge *gauge, const char *name)
 {
-	return gauge->set_at + METER_GAUGE_FRESH >= now && !strcmp(gauge->name, name) &&
+	return !strcmp(gauge->name, name) &&
 	       selector_matches_service(&scaler->selector, gauge->service);
 }
 
-static bool meter_gauge(const struct scaler *scaler, const struct gauge_table *gauges, mono_ns now,
+static bool meter_gauge(const struct scaler *scaler, const struct gauge_table *gauges,
 			double *value)
 {
 	size_t count = gauges ? gauge_count(gauges) : 0;
@@ -106,7 +104,7 @@ static bool meter_gauge(const struct scaler *scaler, const struct gauge_table *g
 	for (size_t i = 0; i < count; i++) {
 		const struct gauge *gauge = gauge_at(gauges, i);
 
-		if (!meter_takes(scaler, gauge, scaler->gauge, now))
+		if (!meter_takes(scaler, gauge, scaler->gauge))
 			continue;
 		sum += gauge->value;
 		found++;
@@ -118,7 +116,7 @@ static bool meter_gauge(const struct scaler *scaler, const struct gauge_table *g
 }
 
 bool meter_value(const struct meter *meter, const struct scaler *scaler,
-		 const struct gauge_table *gauges, mono_ns now, struct hist *scratch, double *value)
+		 const struct gauge_table *gauges, struct hist *scratch, double *value)
 {
 	switch (meter->signal) {
 	case SCALE_RATE:
@@ -126,12 +124,12 @@ bool meter_value(const struct meter *meter, const struct scaler *scaler,
 	case SCALE_LATENCY:
 		return meter_latency(meter, scratch, value);
 	case SCALE_GAUGE:
-		return meter_gauge(scaler, gauges, now, value);
+		return meter_gauge(scaler, gauges, value);
 	}
 	return false;
 }
 
-unsigned meter_running(const struct scaler *scaler, const struct gauge_table *gauges, mono_ns now)
+unsigned meter_running(const struct scaler *scaler, const struct gauge_table *gauges)
 {
 	size_t count = gauges ? gauge_count(gauges) : 0;
 	double highest = 0;
@@ -139,7 +137,7 @@ unsigned meter_running(const struct scaler *scaler, const struct gauge_table *ga
 	for (size_t i = 0; i < count; i++) {
 		const struct gauge *gauge = gauge_at(gauges, i);
 
-		if (meter_takes(scaler, gauge, "replicas", now) && gauge->value > highest)
+		if (meter_takes(scaler, gauge, "replicas") && gauge->value > highest)
 			highest = gauge->value;
 	}
 	return highest < 1e6 ? (unsigned)highest : 0;

@@ -23,18 +23,17 @@ void meter_add(struct meter *meter, const struct series_delta *delta);
 void meter_file(struct meter *meter, uint64_t second);
 
 /*
- * The signal's value: events a second, p95 in ns, or the gauge (mean or sum of the fresh ones of
- * services that the selector takes). False when there is no fresh data: no event in the window, no
- * gauge set within 10 s before now. gauges may be NULL. scratch is any histogram; it is used.
+ * The signal's value: events a second, p95 in ns, or the gauge (mean or sum of those of services
+ * that the selector takes). False when there is no data: no event in the window, no such gauge
+ * (the table forgets what is not set any more). gauges may be NULL. scratch is any histogram; it is used.
  */
 bool meter_value(const struct meter *meter, const struct scaler *scaler,
-		 const struct gauge_table *gauges, mono_ns now, struct hist *scratch,
-		 double *value);
+		 const struct gauge_table *gauges, struct hist *scratch, double *value);
 
 /*
- * How many replicas of the scaler's service run: the highest fresh gauge called "replicas"; 0 when
+ * How many replicas of the scaler's service run: the highest gauge called "replicas"; 0 when
  * there is none.
  */
-unsigned meter_running(const struct scaler *scaler, const struct gauge_table *gauges, mono_ns now);
+unsigned meter_running(const struct scaler *scaler, const struct gauge_table *gauges);
 
 #endif
