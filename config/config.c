@@ -18,7 +18,7 @@ static void config_defaults(struct vow_config *config)
 	config->capture_http = true;
 	config->capture_lanes = true;
 	config->capture_host = true;
-	config->http_ring_bytes = 8 << 20;
+	config->http_ring_bytes = 2 << 20;
 	config->routes_per_service = 200;
 	config->series_max = 4096;
 	config->journal_segment_bytes = 8 << 20;

@@ -38,7 +38,7 @@ struct vow_config {
 	bool capture_http; /* default true */
 	bool capture_lanes; /* default true */
 	bool capture_host; /* default true */
-	uint32_t http_ring_bytes; /* power of two, 256 KiB .. 64 MiB; 8 MiB */
+	uint32_t http_ring_bytes; /* power of two, 256 KiB .. 64 MiB; 2 MiB */
 	uint32_t routes_per_service; /* cap before "{other}"; 200 */
 	uint32_t series_max; /* 4096 */
 	struct service_match *services;
