@@ -78,6 +78,7 @@ static bool figure_ends(const char *name, const char *end)
 const char *figure_gauge(char *buf, size_t size, const char *name, double value)
 {
 	bool whole = value >= 0 && value < 1e18;
+	char number[STR_FIGURE_SIZE - 4];
 
 	if (figure_ends(name, "_ratio"))
 		snprintf(buf, size, "%.1f %%", fmax(-1e6, fmin(1e6, value * 100)));
@@ -85,6 +86,10 @@ const char *figure_gauge(char *buf, size_t size, const char *name, double value)
 		str_format_bytes(buf, size, (uint64_t)value);
 	else if (whole && figure_ends(name, "_ns"))
 		str_format_dur(buf, size, (dur_ns)value);
+	else if (figure_ends(name, "_per_s"))
+		snprintf(buf, size, "%s /s", figure_number(number, sizeof(number), value));
+	else if (value >= 0 && value < 1e9 && figure_ends(name, "_s"))
+		str_format_dur(buf, size, (dur_ns)(value * (double)NS_PER_S));
 	else
 		figure_number(buf, size, value);
 	return buf;

@@ -17,12 +17,13 @@
  */
 #define SCREEN_ENTER "\033[?1049h\033[?25l\033[?7l"
 #define SCREEN_LEAVE "\033[?7h\033[?25h\033[?1049l"
-#define SCREEN_BEGIN "\033[?2026h\033[H"
-#define SCREEN_END   "\033[J\033[?2026l"
+#define SCREEN_BEGIN "\033[?2026h\033[H\033[K"
+#define SCREEN_END   "\033[?2026l"
 
 const char *screen_line_end(void)
 {
-	return "\033[K\r\n"; /* clears what the last page left on the line */
+	/* Clears the next line first: behind a full line it would clear its last character. */
+	return "\r\n\033[K";
 }
 
 static void screen_write(const char *text)

@@ -158,14 +158,14 @@ static void show_route(struct table *table, const struct view_route *route,
 void show_routes(const struct show *show, const struct view *view, size_t rows)
 {
 	static const struct table_column columns[] = {
-		{"HOST", TABLE_LEFT, 6, 4},    {"SERVICE", TABLE_LEFT, 7, 0},
-		{"KIND", TABLE_LEFT, 0, 3},    {"ROLE", TABLE_LEFT, 0, 6},
-		{"ROUTE", TABLE_LEFT, 12, 0},  {"PEER", TABLE_LEFT, 9, 5},
-		{"STATUS", TABLE_LEFT, 0, 10}, {"COUNT", TABLE_RIGHT, 0, 1},
-		{"RATE", TABLE_RIGHT, 0, 0},   {"ERRORS", TABLE_RIGHT, 0, 11},
-		{"P50", TABLE_RIGHT, 0, 9},    {"P90", TABLE_RIGHT, 0, 2},
-		{"P95", TABLE_RIGHT, 0, 0},    {"P99", TABLE_RIGHT, 0, 0},
-		{"MAX", TABLE_RIGHT, 0, 7},    {"QUEUE99", TABLE_RIGHT, 0, 8},
+		{"HOST", TABLE_LEFT, 6, 4},   {"SERVICE", TABLE_LEFT, 7, 0},
+		{"KIND", TABLE_LEFT, 0, 3},   {"ROLE", TABLE_LEFT, 0, 6},
+		{"ROUTE", TABLE_LEFT, 18, 0}, {"PEER", TABLE_LEFT, 9, 5},
+		{"CODE", TABLE_LEFT, 0, 10},  {"COUNT", TABLE_RIGHT, 0, 1},
+		{"RATE", TABLE_RIGHT, 0, 0},  {"ERRORS", TABLE_RIGHT, 0, 11},
+		{"P50", TABLE_RIGHT, 0, 9},   {"P90", TABLE_RIGHT, 0, 2},
+		{"P95", TABLE_RIGHT, 0, 0},   {"P99", TABLE_RIGHT, 0, 0},
+		{"MAX", TABLE_RIGHT, 0, 7},   {"QUEUE99", TABLE_RIGHT, 0, 8},
 	};
 	struct show_same same = show_same_of(view);
 	struct table *table = table_new(columns, ARRAY_LEN(columns));
@@ -183,13 +183,13 @@ void show_routes(const struct show *show, const struct view *view, size_t rows)
 void show_deliveries(const struct show *show, const struct view *view, size_t rows)
 {
 	static const struct table_column columns[] = {
-		{"HOST", TABLE_LEFT, 6, 2},	 {"SERVICE", TABLE_LEFT, 7, 5},
-		{"EVENT", TABLE_LEFT, 10, 0},	 {"ENDPOINT", TABLE_LEFT, 12, 0},
-		{"RATE", TABLE_RIGHT, 0, 0},	 {"DELIVERED", TABLE_RIGHT, 0, 9},
-		{"FAILED", TABLE_RIGHT, 0, 8},	 {"DEAD", TABLE_RIGHT, 0, 8},
-		{"ATTEMPTS", TABLE_RIGHT, 0, 3}, {"RETRIED", TABLE_RIGHT, 0, 1},
-		{"P50", TABLE_RIGHT, 0, 7},	 {"P95", TABLE_RIGHT, 0, 0},
-		{"P99", TABLE_RIGHT, 0, 0},	 {"MAX", TABLE_RIGHT, 0, 4},
+		{"HOST", TABLE_LEFT, 6, 2},    {"SERVICE", TABLE_LEFT, 7, 5},
+		{"EVENT", TABLE_LEFT, 10, 0},  {"ENDPOINT", TABLE_LEFT, 12, 0},
+		{"RATE", TABLE_RIGHT, 0, 0},   {"DELIVERED", TABLE_RIGHT, 0, 9},
+		{"FAILED", TABLE_RIGHT, 0, 8}, {"DEAD", TABLE_RIGHT, 0, 8},
+		{"TRIES", TABLE_RIGHT, 0, 3},  {"BAD TRIES", TABLE_RIGHT, 0, 1},
+		{"P50", TABLE_RIGHT, 0, 7},    {"P95", TABLE_RIGHT, 0, 0},
+		{"P99", TABLE_RIGHT, 0, 0},    {"MAX", TABLE_RIGHT, 0, 4},
 		{"WAIT99", TABLE_RIGHT, 0, 6},
 	};
 	struct table *table = table_new(columns, ARRAY_LEN(columns));
@@ -250,13 +250,13 @@ static enum table_style style_of_budget(double left)
 
 static void cell_promise(struct table *table, const struct objective *promise)
 {
-	char share[STR_FIGURE_SIZE], within[STR_FIGURE_SIZE];
+	char within[STR_FIGURE_SIZE];
+	double percent = promise->target_ratio * 100;
 
-	figure_share(share, sizeof(share), promise->target_ratio);
 	if (promise->threshold_ns == POLICY_NO_THRESHOLD)
-		table_cell(table, TABLE_DIM, "%s without error", share);
+		table_cell(table, TABLE_DIM, "%.7g %% without error", percent);
 	else
-		table_cell(table, TABLE_DIM, "%s in %s", share,
+		table_cell(table, TABLE_DIM, "%.7g %% in %s", percent,
 			   str_format_dur(within, sizeof(within), promise->threshold_ns));
 }
 
@@ -264,7 +264,6 @@ static void show_objective(struct table *table, const struct board_objective *ro
 {
 	bool seen = row->good + row->bad != 0;
 	enum table_style kept = view_breached(row) ? TABLE_BAD : TABLE_GOOD;
-	char figure[STR_FIGURE_SIZE];
 
 	table_foreign(table, TABLE_BOLD, row->objective.name);
 	cell_promise(table, &row->objective);
@@ -274,10 +273,8 @@ static void show_objective(struct table *table, const struct board_objective *ro
 		table_cell(table, TABLE_DIM, "no events");
 	cell_share(table, seen ? style_of_budget(row->budget_left_ratio) : TABLE_DIM,
 		   row->budget_left_ratio);
-	table_cell(table, TABLE_PLAIN, "%s",
-		   figure_number(figure, sizeof(figure), round(row->burn_long * 100) / 100));
-	table_cell(table, TABLE_DIM, "%s",
-		   figure_number(figure, sizeof(figure), row->objective.burn_rate));
+	table_cell(table, TABLE_PLAIN, "%.2f", row->burn_long);
+	table_cell(table, TABLE_DIM, "%g", row->objective.burn_rate);
 	cell_count(table, TABLE_DIM, row->good);
 	cell_count(table, row->bad ? TABLE_PLAIN : TABLE_DIM, row->bad);
 	cell_dur(table, TABLE_DIM, true, row->objective.period);
@@ -457,7 +454,7 @@ static void show_scale(const struct show *show, const struct view *view)
 static void show_process(const struct show *show, const struct view *view)
 {
 	const struct board *board = view->board;
-	char age[STR_FIGURE_SIZE], rss[STR_FIGURE_SIZE], cpu[STR_FIGURE_SIZE];
+	char age[STR_FIGURE_SIZE], rss[STR_FIGURE_SIZE];
 	char journal[STR_FIGURE_SIZE], series[STR_FIGURE_SIZE];
 
 	show_styled(show, TABLE_BOLD, board->program);
@@ -476,7 +473,6 @@ static void show_process(const struct show *show, const struct view *view)
 		str_format_bytes(series, sizeof(series), board->series_bytes),
 		(unsigned long long)board->series_other_total);
 	show_end(show);
-	(void)cpu;
 	fprintf(show->to, "journal at %llu, hub has %llu, %s on disk",
 		(unsigned long long)board->journal_seq,
 		(unsigned long long)board->journal_acked_seq,

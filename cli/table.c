@@ -275,6 +275,8 @@ static void table_print_cell(const char *text, unsigned text_width, unsigned wid
 	/* Before a wide character that does not fit, one column more stays empty. */
 	unsigned pad = width - (cut ? table_bytes_width(text, bytes) + 1 : text_width);
 
+	if (last && !text[0])
+		return;
 	fprintf(to, "%*s%.*s%s%*s", align == TABLE_RIGHT ? (int)pad : 0, "", (int)bytes, text,
 		cut ? "…" : "", align == TABLE_LEFT && !last ? (int)pad : 0, "");
 }

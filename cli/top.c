@@ -69,6 +69,20 @@ static int top_compare(const void *left, const void *right, void *sort)
 	return order ? order : (a->count < b->count) - (a->count > b->count);
 }
 
+/* Deliveries and their attempts have a table of their own. */
+static void top_drop_deliveries(struct view *view)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < view->route_count; i++) {
+		enum series_kind kind = view->routes[i].key.kind;
+
+		if (kind != SERIES_DELIVERY && kind != SERIES_ATTEMPT)
+			view->routes[kept++] = view->routes[i];
+	}
+	view->route_count = kept;
+}
+
 static void top_sort_routes(struct top *top)
 {
 	struct view *view = top->parts[TOP_ROUTES];
@@ -108,6 +122,8 @@ static int top_refresh(struct top *top, struct diag *d)
 	}
 	top_forget(top);
 	memcpy(top->parts, fresh, sizeof(fresh));
+	if (top->options->output != CLI_JSON)
+		top_drop_deliveries(top->parts[TOP_ROUTES]);
 	top_sort_routes(top);
 	return 0;
 }
@@ -204,13 +220,9 @@ static void top_summary(const struct top *top, const struct show *show)
 	top_load(top, show);
 	if (board) {
 		top_gauge(board, show, "cpu_ratio", "cpu");
-		top_gauge(board, show, "memory_ratio", "memory");
+		top_gauge(board, show, "memory_used_ratio", "memory");
 		if (board->host_count > 1)
 			fprintf(show->to, "  %zu hosts", board->host_count);
-		fprintf(show->to, "  %s%s: %s, %.1f %% cpu%s",
-			table_style_begin(TABLE_DIM, show->colour), board->program,
-			str_format_bytes(rss, sizeof(rss), board->rss_bytes),
-			board->cpu_ratio * 100, table_style_end(TABLE_DIM, show->colour));
 		for (size_t i = 0; i < board->collector_count; i++)
 			for (unsigned k = 0; k < board->collectors[i].drop_count; k++)
 				drops += board->collectors[i].drops[k].total;
@@ -219,6 +231,10 @@ static void top_summary(const struct top *top, const struct show *show)
 				table_style_begin(TABLE_WARN, show->colour),
 				(unsigned long long)drops,
 				table_style_end(TABLE_WARN, show->colour));
+		fprintf(show->to, "  %s%s itself: %s, %.1f %% cpu%s",
+			table_style_begin(TABLE_DIM, show->colour), board->program,
+			str_format_bytes(rss, sizeof(rss), board->rss_bytes),
+			board->cpu_ratio * 100, table_style_end(TABLE_DIM, show->colour));
 	}
 	fputs(show->line_end, show->to);
 }
@@ -247,6 +263,7 @@ static void top_alert(const struct top *top, const struct show *show)
 
 	if (!view || !view->board || !view->board->alert_count)
 		return;
+	fputs(show->line_end, show->to);
 	row = &view->board->alerts[0];
 	style = row->alert.to == ALERT_FIRING ? TABLE_BAD : TABLE_PLAIN;
 	fprintf(show->to, "%s%s %s ago%s  ", table_style_begin(style, show->colour),
@@ -269,7 +286,7 @@ static size_t top_least(size_t a, size_t b)
 }
 
 /*
- * Title, summary, trouble, alert and keys take 5 lines, each table a head and a blank line. Then
+ * Title, summary, trouble, alert and keys take 7 lines, each table a head and a blank line. Then
  * objectives get up to a quarter, deliveries up to a third of what is left, routes the rest.
  */
 static struct top_rows top_layout(const struct top *top, unsigned height)
@@ -278,7 +295,7 @@ static struct top_rows top_layout(const struct top *top, unsigned height)
 	const struct view *deliveries = top->parts[TOP_DELIVERIES];
 	size_t objective_count = board ? board->objective_count : 0;
 	size_t delivery_count = deliveries ? deliveries->delivery_count : 0;
-	size_t lines = height > 8 ? height - 8 : 1;
+	size_t lines = height > 9 ? height - 9 : 1;
 	struct top_rows rows = {0};
 
 	if (objective_count && lines > 6) {
@@ -343,8 +360,7 @@ static void top_draw(const struct top *top, const struct screen *screen, bool co
 	top_trouble(top, &show);
 	top_page(top, &show, &rows);
 	top_alert(top, &show);
-	fprintf(to,
-		"\033[%u;1H%sq quit  s sort  w window  t since start  ↑↓ scroll  p pause%s\033[K",
+	fprintf(to, "\033[%u;1H%sq quit  s sort  w window  t since start  ↑↓ scroll  p pause%s",
 		screen->height, table_style_begin(TABLE_DIM, colour),
 		table_style_end(TABLE_DIM, colour));
 	fclose(to);

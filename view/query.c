@@ -190,9 +190,16 @@ static int query_routes(struct query *q, struct view *view)
 
 enum query_outcome { QUERY_DELIVERED, QUERY_FAILED, QUERY_DEAD_LETTERED };
 
-static enum query_outcome query_outcome(enum series_class status_class)
+/* Told by libvow as the method; where nobody tells, as of attempts, the status class says it. */
+static enum query_outcome query_outcome(const struct series_key *key)
 {
-	switch (status_class) {
+	if (strcmp(key->method, "delivered") == 0)
+		return QUERY_DELIVERED;
+	if (strcmp(key->method, "failed") == 0)
+		return QUERY_FAILED;
+	if (strcmp(key->method, "dead_lettered") == 0)
+		return QUERY_DEAD_LETTERED;
+	switch ((enum series_class)key->status_class) {
 	case CLASS_4XX:
 	case CLASS_5XX:
 		return QUERY_FAILED;
@@ -207,7 +214,7 @@ static enum query_outcome query_outcome(enum series_class status_class)
 static void query_delivery_add(struct query *q, const struct query_choice *choice,
 			       struct view_delivery *row)
 {
-	enum query_outcome outcome = query_outcome(choice->key->status_class);
+	enum query_outcome outcome = query_outcome(choice->key);
 	bool attempt = choice->key->kind == SERIES_ATTEMPT;
 	bool timed = !attempt && outcome == QUERY_DELIVERED;
 	struct series_counts counts = {0};

@@ -44,8 +44,8 @@ struct view_route { /* routes: one series */
 
 /*
  * Series of SERIES_DELIVERY and SERIES_ATTEMPT carry the event type as route and the endpoint as
- * peer. Outcomes of deliveries: CLASS_ERROR is dead-lettered, 4xx and 5xx failed, all other
- * classes delivered.
+ * peer; a delivery's method is its outcome: "delivered", "failed" or "dead_lettered". Without a
+ * method, CLASS_ERROR is dead-lettered, 4xx and 5xx failed, all other classes delivered.
  */
 struct view_delivery { /* deliveries: one host, service, event type and endpoint */
 	char host[SERIES_NAME_MAX + 1], service[SERIES_NAME_MAX + 1];

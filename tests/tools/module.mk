@@ -5,7 +5,10 @@ TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 capture_dump_LIBS := -lbpf
 observe_LIBS      := $(B)/libvow.a
 
+view_server_LIBS  := -lprotobuf-c -lurcu-memb -lurcu-cds -lm
+
 $(B)/tests/observe: $(B)/libvow.a
+$(B)/tests/view_server: $(foreach p,view proto lib/model lib/data,$(call part_archive,$(p)))
 $(TOOLS): $(B)/tests/%: $(B)/tests/tools/%.o $(call part_archive,collectors) $(call part_archive,lib/base)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \

@@ -51,6 +51,8 @@ CHECK_TEST(test_ages_and_gauges_show_the_unit_of_their_name)
 	CHECK_STR(GAUGE("cpu_ratio", 0.256), "25.6 %");
 	CHECK_STR(GAUGE("memory_bytes", 1.5 * 1024 * 1024), "1.50 MiB");
 	CHECK_STR(GAUGE("oldest_ns", 2e9), "2.00 s");
+	CHECK_STR(GAUGE("age_s", 0.25), "250 ms");
+	CHECK_STR(GAUGE("segments_per_s", 12.5), "12.50 /s");
 	CHECK_STR(GAUGE("queue_depth", 17), "17");
 	CHECK_STR(GAUGE("load", 0.25), "0.250");
 	CHECK_STR(GAUGE("temperature_bytes", -3), "-3");

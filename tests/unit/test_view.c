@@ -431,6 +431,31 @@ static void check_board(enum view_what what, unsigned collectors, unsigned objec
 	board_unref(board);
 }
 
+CHECK_TEST(test_outcome_that_libvow_names_is_believed_before_the_class)
+{
+	static const char *const outcomes[] = {"delivered", "failed", "dead_lettered"};
+	struct series_key key = {.service = "worker", .route = "x", .kind = SERIES_DELIVERY};
+	struct view_query query = {.what = VIEW_DELIVERIES, .window = SERIES_TOTAL};
+	struct series_table *table = table_new();
+	struct view *view;
+
+	/* All of class error, 1 delivered, 2 failed, 3 dead-lettered. */
+	key.status_class = CLASS_ERROR;
+	for (unsigned i = 0; i < ARRAY_LEN(outcomes); i++) {
+		strcpy(key.method, outcomes[i]);
+		for (unsigned k = 0; k <= i; k++)
+			series_record(series_get(table, &key), NS_PER_MS, SERIES_NO_QUEUE);
+	}
+	series_tick(table, NS_PER_S, NULL, NULL);
+	view = ask(table, NULL, &query);
+	CHECK_EQ_U64(view->delivery_count, 1);
+	CHECK_EQ_U64(view->deliveries[0].delivered, 1);
+	CHECK_EQ_U64(view->deliveries[0].failed, 2);
+	CHECK_EQ_U64(view->deliveries[0].dead_lettered, 3);
+	view_free(view);
+	series_table_free(table);
+}
+
 CHECK_TEST(test_board_survives_the_bytes_in_the_parts_that_a_view_names)
 {
 	check_board(VIEW_STATUS, 1, 1, 0, 1, 0, 1, 1);
@@ -849,6 +874,7 @@ CHECK_MAIN("view", test_names_read_back,
 	   test_routes_without_events_in_the_window_are_no_rows,
 	   test_window_is_no_longer_than_what_was_observed,
 	   test_deliveries_are_grouped_by_event_and_endpoint,
+	   test_outcome_that_libvow_names_is_believed_before_the_class,
 	   test_board_survives_the_bytes_in_the_parts_that_a_view_names,
 	   test_rows_survive_the_bytes, test_error_answer_is_handed_up_as_an_error,
 	   test_question_is_answered_as_bytes, test_question_of_another_protocol_or_view_is_refused,

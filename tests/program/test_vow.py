@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line against a server of known figures, against silence, and against garbage."""
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import threading
+
+from story import *
+
+VOW = f"{BUILD}/vow"
+
+
+def known(s, *args):
+    """A control socket whose figures are those of tests/tools/view_server.c."""
+    folder = s.dir("run")
+    s.start(f"{BUILD}/tests/view_server", f"{folder}/control.sock", *args)
+    s.until(lambda: os.path.exists(f"{folder}/control.sock"), 5, "control socket")
+    return folder
+
+
+def answering(s, answer):
+    """A control socket that answers every connection with these bytes after its question."""
+    folder = s.dir("odd")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(f"{folder}/control.sock")
+    server.listen(8)
+    s.defer(server.close)
+
+    def serve():
+        while True:
+            try:
+                client, _ = server.accept()
+                client.recv(4096)
+                client.sendall(answer)
+                client.close()
+            except OSError:
+                return
+    threading.Thread(target=serve, daemon=True).start()
+    return folder
+
+
+@test
+def routes_as_json_are_the_documented_array(s):
+    rows = s.vow("routes", "--total", dir=known(s))
+    by_key = {(r["route"], r["kind"], r["status_class"], r["method"]): r for r in rows}
+    equal(len(rows), 10, "rows")
+    row = by_key["/api/suppliers/{id}", "http", "2xx", "GET"]
+    equal(list(row), ["host", "service", "role", "kind", "method", "route", "peer", "status_class",
+                      "count", "errors", "p50_ns", "p90_ns", "p95_ns", "p99_ns", "max_ns",
+                      "queue_p99_ns", "window_s", "relative_error"], "keys")
+    # 1000 latencies of 1.0, 1.1, ... ms; sorted truth by hand.
+    truth = [1_000_000 + 100_000 * k for k in range(1000)]
+    for key, rank in (("p50_ns", 500), ("p90_ns", 900), ("p95_ns", 950), ("p99_ns", 990)):
+        near(row[key], truth[rank - 1], truth[rank - 1] * row["relative_error"], key)
+    equal((row["count"], row["errors"], row["max_ns"]), (1000, 0, truth[-1]), "exact figures")
+    equal((row["host"], row["service"], row["role"]), ("web-1", "shop", "server"), "who")
+    equal(by_key["/v1/geo", "http", "2xx", "GET"]["queue_p99_ns"], None, "unknown wait")
+    equal(by_key["/api/payments", "http", "5xx", "POST"]["errors"], 3, "errors")
+    near(row["window_s"], 180, 0, "seconds since the start")
+
+
+@test
+def every_view_is_json_and_table(s):
+    folder = known(s)
+    shapes = {"status": dict, "routes": list, "deliveries": list, "slo": list, "alerts": list,
+              "scale": dict, "hosts": list, "top": list}
+    for what, shape in shapes.items():
+        equal(type(s.vow(what, dir=folder)), shape, f"JSON of {what}")
+        table = s.run(VOW, "--dir", folder, what).stdout
+        check(table and "\033" not in table, f"{what} printed {table[:80]!r}")
+    status = s.vow("status", dir=folder)
+    equal(status["collectors"][0], {
+        "host": "", "name": "http", "tier": "A", "events_total": 1283,
+        "drops_total": {"ring_full": 17}, "detail": "HTTP/1 on all sockets, with queue wait",
+        "problem": None}, "first collector")
+    equal((status["rss_bytes"], status["cpu_ratio"]), (8 << 20, 0.004), "its own cost")
+
+
+@test
+def limit_service_and_window_choose_rows(s):
+    folder = known(s)
+    equal([r["count"] for r in s.vow("routes", "--limit", "2", dir=folder)], [1000, 200], "busiest")
+    equal({r["service"] for r in s.vow("routes", "--service", "worker", dir=folder)}, {"worker"},
+          "services")
+    equal({r["window_s"] for r in s.vow("routes", "--window", "10s", dir=folder)}, {10.0},
+          "window")
+
+
+@test
+def tables_align_and_escape_what_came_from_outside(s):
+    folder = known(s)
+    lines = s.run(VOW, "--dir", folder, "routes", "--window", "10s").stdout.splitlines()
+    rate = lines[0].index("RATE") + len("RATE")
+    for line in lines[1:]:
+        # Two wide characters take four columns and two places of a Python string.
+        wide = sum(1 for c in line if c in "日本")
+        check(line[rate - wide - 2:rate - wide] == "/s", f"rate of {line!r} does not align")
+    status = s.run(VOW, "--dir", folder, "status").stdout
+    check("\033" not in status and "configuration" in status, "an escape sequence came through")
+
+
+@test
+def colour_is_for_terminals_and_on_demand(s):
+    folder = known(s)
+    check("\033[" in s.run(VOW, "--dir", folder, "slo", "--color", "always").stdout, "no colour")
+    check("\033[" not in s.run(VOW, "--dir", folder, "slo").stdout, "colour in a pipe")
+
+
+@test
+def verdicts_become_exit_statuses_only_when_asked(s):
+    folder = known(s)
+    s.run(VOW, "--dir", folder, "slo", status=0)
+    s.run(VOW, "--dir", folder, "slo", "--check", status=1)
+    s.run(VOW, "--dir", folder, "alerts", "--check", status=1)
+    s.run(VOW, "--dir", folder, "routes", "--check", status=0)
+    # A collector is off on this server.
+    doctor = s.run(VOW, "--dir", folder, "doctor", "-o", "json", status=1)
+    grades = {c["name"]: c["grade"] for c in json.loads(doctor.stdout)["checks"]}
+    equal((grades["agent"], grades["lanes"]), ("ok", "bad"), "grades")
+
+
+@test
+def wrong_usage_ends_with_2_and_says_what_was_meant(s):
+    check("'routes'" in s.run(VOW, "rotes", status=2).stderr, "no did-you-mean for a command")
+    check("--window" in s.run(VOW, "routes", "--windw", "1m", status=2).stderr,
+          "no did-you-mean for an option")
+    for wrong in (["routes", "--window", "3m"], ["routes", "slo"], ["routes", "--limit", "0"],
+                  ["routes", "--total", "--window", "1m"], ["--dir", "x", "--hub", "y:1", "slo"],
+                  ["routes", "-o", "xml"], []):
+        done = s.run(VOW, *wrong, status=2)
+        check(done.stderr and not done.stdout, f"vow {' '.join(wrong)} said nothing on stderr")
+
+
+@test
+def nobody_to_ask_ends_with_3_and_says_where_and_what_to_do(s):
+    empty = s.dir("empty")
+    for what in ("status", "routes", "top"):
+        done = s.run(VOW, "--dir", empty, what, status=3)
+        check(f"{empty}/control.sock" in done.stderr, f"no socket in {done.stderr!r}")
+        check("start vowd" in done.stderr, f"no advice in {done.stderr!r}")
+    done = s.run(VOW, "--hub", f"127.0.0.1:{s.port()}", "routes", status=3)
+    check("vow-hub" in done.stderr, f"no advice in {done.stderr!r}")
+    # The doctor has an answer all the same: no.
+    s.run(VOW, "--dir", empty, "doctor", status=1)
+
+
+@test
+def garbage_and_short_answers_end_with_3(s):
+    for answer in (b"", b"\x05\0\0\0ab", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 64,
+                   struct.pack("<I", 4) + b"\xff\xff\xff\xff", struct.pack("<I", 0)):
+        done = s.run(VOW, "--dir", answering(s, answer), "routes", status=3)
+        check("control.sock" in done.stderr and not done.stdout, f"{answer!r}: {done.stderr!r}")
+        os.unlink(f"{s.dir('odd')}/control.sock")
+
+
+@test
+def a_port_that_is_no_hub_is_named_as_such(s):
+    port = s.port()
+    folder = s.dir("www")
+    s.start("python3", "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", folder)
+    s.listening(port)
+    done = s.run(VOW, "--hub", f"127.0.0.1:{port}", "routes", status=3)
+    check("no hub" in done.stderr, f"said {done.stderr!r}")
+
+
+class Terminal:
+    """vow on a terminal of its own, with what it wrote so far."""
+
+    def __init__(self, s, *args):
+        self.master, slave = pty.openpty()
+        env = dict(os.environ, TERM="xterm")
+        env.pop("NO_COLOR", None)
+        self.process = subprocess.Popen([VOW, *args], stdin=slave, stdout=slave, env=env,
+                                        stderr=subprocess.STDOUT, start_new_session=True)
+        os.close(slave)
+        self.text = ""
+        s.defer(self.end)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+
+    def has(self, wanted):
+        while select.select([self.master], [], [], 0.01)[0]:
+            try:
+                self.text += os.read(self.master, 65536).decode("utf-8", "replace")
+            except OSError:
+                break
+        return wanted in self.text
+
+    def type(self, keys):
+        os.write(self.master, keys.encode())
+
+
+@test
+def top_moves_obeys_keys_and_leaves_the_terminal_as_it_was(s):
+    top = Terminal(s, "--dir", known(s, "live"), "top")
+    s.until(lambda: top.has("/api/suppliers"), 5, "first page")
+    check(top.text.startswith("\033[?1049h"), "no alternate screen")
+    pages = top.text.count("\033[?2026h")
+    s.until(lambda: top.has("q quit") and top.text.count("\033[?2026h") > pages, 5, "next page")
+    top.type("s")
+    s.until(lambda: re.search(r"by \S*p95", top.text) or top.has("\0"), 5, "another order")
+    top.type("w")
+    s.until(lambda: top.has("1 min") or False, 5, "another window")
+    top.type("q")
+    s.until(lambda: top.process.poll() is not None, 5, "end")
+    top.has("\0")
+    equal(top.process.returncode, 0, "exit status")
+    check(top.text.endswith("\033[?7h\033[?25h\033[?1049l"), f"it left {top.text[-60:]!r}")
+
+
+@test
+def top_restores_the_terminal_on_a_signal_and_survives_a_lost_agent(s):
+    folder = known(s, "live")
+    top = Terminal(s, "--dir", folder, "top")
+    s.until(lambda: top.has("/api/suppliers"), 5, "first page")
+    s.programs[0].kill()
+    s.until(lambda: top.has("asking again every second"), 5, "word of the loss")
+    check(top.process.poll() is None, "it ended with the agent")
+    s.start(f"{BUILD}/tests/view_server", f"{folder}/control.sock", "live")
+    top.text = ""
+    s.until(lambda: top.has("/api/suppliers") and "asking" not in top.text[-3000:], 8,
+            "figures again")
+    top.process.send_signal(signal.SIGTERM)
+    s.until(lambda: top.process.poll() is not None, 5, "end")
+    top.has("\0")
+    check(top.text.endswith("\033[?1049l"), f"it left {top.text[-60:]!r}")
+
+
+@test
+def help_version_and_manual_are_made_from_the_tables(s):
+    check("routes" in s.run(VOW, "--help").stdout, "help without routes")
+    check(re.fullmatch(r"vow \d+\.\d+\.\d+\n", s.run(VOW, "--version").stdout), "version")
+    check(".TH" in s.run(VOW, "--man").stdout, "no manual page")
+
+
+main("vow")
