@@ -193,11 +193,11 @@ def a_full_disk_costs_no_observation(s):
                 filler.write(b"x" * 4096)
         except OSError:
             pass
-    s.until(lambda: "No space" in s.vow("status", dir=s.dir("run"))["trouble"], 8,
+    s.until(lambda: "No space" in (s.vow("status", dir=s.dir("run"))["trouble"] or ""), 8,
             "trouble in the status")
     at_least(counted(s), 1, "figures while the disk is full")
     os.unlink(s.path("run", "filler"))
-    s.until(lambda: s.vow("status", dir=s.dir("run"))["trouble"] == "", 5, "end of the trouble")
+    s.until(lambda: not s.vow("status", dir=s.dir("run"))["trouble"], 5, "end of the trouble")
     made = observed(app)
     s.until(lambda: counted(s) == made, 5, f"total of {made}")
     vowd.kill()
