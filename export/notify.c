@@ -288,7 +288,9 @@ static void read_more(void *arg)
 			 notify->skipped);
 		notify->skipped = 0;
 	}
-	if (rc < 0) {
+	if (rc == -ESTALE) {
+		notify_replaced(notify);
+	} else if (rc < 0) {
 		/* Memory or the disk: from where it stopped, in a while. */
 		log_error("cannot read %s: %s", notify->options.journal, strerror(-rc));
 		journal_reader_seek(notify->reader, notify->read_to + 1);
