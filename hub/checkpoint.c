@@ -144,7 +144,7 @@ int checkpoint_save(struct fleet *fleet, struct merge *merge, struct store *stor
 		store_rollback(store);
 	} else {
 		fleet_clean(fleet);
-		merge_names_saved(merge);
+		merge_checkpoint_saved(merge);
 	}
 	checkpoint_deinit(&c);
 	return rc;
@@ -252,7 +252,7 @@ static int checkpoint_replay(void *arg, const struct store_record *record)
 	if (c->share == FLEET_WINDOWS && rc == -ENOKEY)
 		return 0; /* named before the oldest raw tick: the totals have it */
 	if (!rc && c->share == FLEET_ALL)
-		merge_restore_applied(c->merge, record->no);
+		merge_restore_applied(c->merge, record->no, false);
 	return rc;
 }
 
@@ -358,7 +358,7 @@ static int checkpoint_load_applied(struct checkpoint *c)
 	if (size == sizeof(applied))
 		memcpy(&applied, bytes, sizeof(applied));
 	free(bytes);
-	merge_restore_applied(c->merge, applied);
+	merge_restore_applied(c->merge, applied, true);
 	return 0;
 }
 

@@ -272,6 +272,33 @@ const char *http_param(const struct http_request *request, const char *name)
 	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
+struct http_params {
+	int (*fn)(void *arg, const char *name);
+	void *arg;
+	int rc;
+};
+
+static enum MHD_Result http_param_name(void *arg, enum MHD_ValueKind kind, const char *name,
+				       const char *value)
+{
+	struct http_params *params = arg;
+
+	(void)kind;
+	(void)value;
+	params->rc = params->fn(params->arg, name);
+	return params->rc ? MHD_NO : MHD_YES;
+}
+
+int http_each_param(const struct http_request *request, int (*fn)(void *arg, const char *name),
+		    void *arg)
+{
+	struct http_params params = {fn, arg, 0};
+
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, http_param_name,
+				  &params);
+	return params.rc;
+}
+
 static void http_text_done(void *arg)
 {
 	http_text_unref(arg);
@@ -311,7 +338,7 @@ static enum MHD_Result http_send(struct http_server *server, struct MHD_Connecti
 	MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
 	/* Nothing but what this hub itself serves may run in the page. */
 	MHD_add_response_header(response, "Content-Security-Policy",
-				"default-src 'self'; style-src 'self' 'unsafe-inline';"
+				"default-src 'self';"
 				" img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'");
 	if (answer->status == MHD_HTTP_UNAUTHORIZED)
 		MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"vow-hub\"");
@@ -366,7 +393,8 @@ static enum MHD_Result http_answer_request(struct http_server *server,
 		return http_refuse(server, connection, MHD_HTTP_CONTENT_TOO_LARGE,
 				   "{\"error\":\"the body is larger than 64 KiB\","
 				   "\"fix\":\"ask one question at a time\"}\n");
-	if (!http_may_ask(server, connection))
+	if (server->handlers.asks_token(server->handlers.arg, path) &&
+	    !http_may_ask(server, connection))
 		return http_refuse(
 			server, connection, MHD_HTTP_UNAUTHORIZED,
 			"{\"error\":\"this address asks for a token\",\"fix\":\"give the one"

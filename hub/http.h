@@ -36,6 +36,10 @@ struct http_request {
 /* A parameter of the query string, decoded; NULL when absent. Good during the call. */
 const char *http_param(const struct http_request *request, const char *name);
 
+/* Calls fn with each parameter's name; a non-zero return ends it and is handed back. */
+int http_each_param(const struct http_request *request, int (*fn)(void *arg, const char *name),
+		    void *arg);
+
 struct http_answer {
 	unsigned status;
 	const char *type; /* Content-Type; static storage */
@@ -51,6 +55,8 @@ struct http_answer {
 };
 
 struct http_handlers {
+	/* Whether a path is shown to those with the token only. */
+	bool (*asks_token)(void *arg, const char *path);
 	void (*answer)(void *arg, const struct http_request *request, struct http_answer *answer);
 	/* The number of the newest event; asked about ten times a second. */
 	uint64_t (*newest)(void *arg);

@@ -39,7 +39,8 @@ struct merge {
 	uint64_t group_bytes;
 	bool group_open; /* a transaction stands, with or without records */
 	mono_ns group_since;
-	int64_t applied, newest; /* numbers of raw ticks: in the fleet, in the transaction */
+	/* Numbers of raw ticks: in the fleet, in the transaction, in the checkpoint. */
+	int64_t applied, newest, saved;
 	struct merge_counters counters;
 };
 
@@ -155,6 +156,11 @@ void merge_peer_free(struct merge_peer *peer)
 		at = &(*at)->next;
 	*at = peer->next;
 	free(peer);
+}
+
+const char *merge_peer_name(const struct merge_peer *peer)
+{
+	return peer->name;
 }
 
 static void merge_peer_finish(struct merge_peer *peer, enum rpc_status status, const char *text)
@@ -535,6 +541,11 @@ int64_t merge_applied(const struct merge *merge)
 	return merge->applied;
 }
 
+int64_t merge_saved(const struct merge *merge)
+{
+	return merge->saved;
+}
+
 unsigned merge_connected(const struct merge *merge)
 {
 	unsigned connected = 0;
@@ -593,9 +604,11 @@ int merge_restore_record(struct merge *merge, const struct store_record *record,
 	return 0;
 }
 
-void merge_restore_applied(struct merge *merge, int64_t applied)
+void merge_restore_applied(struct merge *merge, int64_t applied, bool saved)
 {
 	merge->applied = applied;
+	if (saved)
+		merge->saved = applied;
 }
 
 int merge_fresh_names(struct merge *merge, bool all,
@@ -615,8 +628,9 @@ int merge_fresh_names(struct merge *merge, bool all,
 	return 0;
 }
 
-void merge_names_saved(struct merge *merge)
+void merge_checkpoint_saved(struct merge *merge)
 {
+	merge->saved = merge->applied;
 	for (struct source *s = sources_first(merge->sources); s; s = s->next)
 		if (s->names.room)
 			memset(s->names.fresh, 0, s->names.room * sizeof(*s->names.fresh));

@@ -52,6 +52,7 @@ void merge_free(struct merge *merge); /* drops what was not committed */
 /* peer: who it says it is, for the log. NULL when memory lacks. */
 struct merge_peer *merge_peer_new(struct merge *merge, void *link, const char *name);
 void merge_peer_free(struct merge_peer *peer);
+const char *merge_peer_name(const struct merge_peer *peer);
 
 /*
  * Takes one message of the stream. 0; or a negative errno with d filled after which the stream was
@@ -75,6 +76,8 @@ int merge_action_add(struct merge *merge, const char *host, const struct action 
 struct merge_counters merge_counters(const struct merge *merge);
 /* Number of the last raw tick that the fleet holds. */
 int64_t merge_applied(const struct merge *merge);
+/* Number of the last raw tick that the checkpoint in the store holds. */
+int64_t merge_saved(const struct merge *merge);
 
 /* Fills hosts and collectors. -ENOMEM. */
 int merge_board(const struct merge *merge, struct board *board);
@@ -89,11 +92,12 @@ int merge_restore_name(struct merge *merge, int64_t agent, uint32_t id, struct s
 /* Merges a raw tick again, as far as `share` says; at is the fleet's clock then. */
 int merge_restore_record(struct merge *merge, const struct store_record *record,
 			 enum fleet_share share, mono_ns at, struct diag *d);
-/* The fleet holds all raw ticks up to this one. */
-void merge_restore_applied(struct merge *merge, int64_t applied);
+/* The fleet holds all raw ticks up to this one; saved: and so does the checkpoint. */
+void merge_restore_applied(struct merge *merge, int64_t applied, bool saved);
 /* Calls fn for every name given since the last checkpoint. */
 int merge_fresh_names(struct merge *merge, bool all,
 		      int (*fn)(void *arg, int64_t agent, uint32_t id, series_id no), void *arg);
-void merge_names_saved(struct merge *merge);
+/* A checkpoint of everything up to merge_applied() is durable. */
+void merge_checkpoint_saved(struct merge *merge);
 
 #endif

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hub/hub.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "hub/api.h"
+#include "hub/checkpoint.h"
+#include "lib/base/clock.h"
+#include "lib/base/dirs.h"
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/base/self.h"
+#include "lib/base/version.h"
+#include "proto/stream.h"
+#include "rpc/server.h"
+
+/* A restart lives through the raw ticks since the last checkpoint: half a minute of them. */
+#define HUB_CHECKPOINT_EVERY (30 * NS_PER_S)
+/* Raw ticks kept so that windows come back after a restart, and for looking back. */
+#define HUB_KEEP	(48 * NS_PER_H)
+#define HUB_KEEP_BYTES	(UINT64_C(4) << 30)
+#define HUB_TRIM_EVERY	(10 * NS_PER_S)
+#define HUB_TRIM_TICKS	2000 /* in one go, so that no commit takes long */
+#define HUB_TOKEN_BYTES 24
+
+struct hub {
+	struct vow_config *config;
+	char config_path[DIRS_PATH_MAX]; /* given by --config, "" to look in the usual places */
+	char dir[DIRS_PATH_MAX];
+	int lock;
+	struct store *store;
+	struct fleet *fleet;
+	struct merge *merge;
+	struct board_post *post;
+	struct api *api;
+	struct rpc_server *rpc;
+	struct http_server *http;
+	struct self_usage usage;
+	wall_ns started;
+	uint64_t ticks_total;
+	mono_ns next_tick, next_checkpoint, next_trim; /* by the fleet's clock */
+	char trouble[240];
+	volatile sig_atomic_t reload;
+};
+
+/* ---- trouble: what the board and /healthz show until it is over --------------------------------- */
+
+static void hub_note(struct hub *hub, int rc, const struct diag *d, const char *then)
+{
+	if (!rc) {
+		if (hub->trouble[0])
+			log_info("the store works again");
+		hub->trouble[0] = '\0';
+		return;
+	}
+	/* Once for each new text, not once for each agent that tries again. */
+	if (strcmp(hub->trouble, d->what) != 0)
+		log_diag(LOG_LEVEL_ERROR, d, then);
+	snprintf(hub->trouble, sizeof(hub->trouble), "%s", d->what);
+}
+
+static void hub_commit(struct hub *hub)
+{
+	struct diag d = {0};
+	int rc = merge_commit(hub->merge, &d);
+
+	if (rc)
+		hub_note(hub, rc, &d, "nothing is acknowledged; agents send again");
+}
+
+/* ---- the second -------------------------------------------------------------------------------- */
+
+static void hub_action(void *arg, const struct action *action)
+{
+	struct hub *hub = arg;
+	struct diag d = {0};
+
+	fleet_remember(hub->fleet, "", action);
+	if (merge_action_add(hub->merge, "", action, &d))
+		log_diag(LOG_LEVEL_WARN, &d, "an alert or decision of the fleet is not kept");
+	log_info("%s", action->kind == ACTION_ALERT ? action->alert.reason : action->scale.reason);
+}
+
+static void hub_publish(struct hub *hub, wall_ns wall)
+{
+	struct board *board = board_new();
+	const struct api_facts facts = {
+		.merge = merge_counters(hub->merge),
+		.store_bytes = store_bytes(hub->store),
+		.unmerged_total = fleet_unmerged_total(hub->fleet),
+		.streams = merge_connected(hub->merge),
+	};
+
+	if (!board)
+		return; /* the previous one stays, and gets old visibly */
+	snprintf(board->program, sizeof(board->program), "vow-hub");
+	snprintf(board->version, sizeof(board->version), "%s", VOW_VERSION);
+	snprintf(board->host, sizeof(board->host), "%s", hub->config->host);
+	snprintf(board->scope, sizeof(board->scope), "fleet");
+	snprintf(board->config_path, sizeof(board->config_path), "%s", hub->config->path);
+	snprintf(board->trouble, sizeof(board->trouble), "%s", hub->trouble);
+	board->pid = (uint32_t)getpid();
+	board->started = hub->started;
+	board->at = wall;
+	board->rss_bytes = hub->usage.rss_bytes;
+	board->cpu_ratio = hub->usage.cpu_ratio;
+	board->ticks_total = hub->ticks_total;
+	board->journal_seq = board->journal_acked_seq = (uint64_t)merge_applied(hub->merge);
+	board->journal_bytes = facts.store_bytes;
+	board->journal_failures_total = facts.merge.commit_failures_total;
+	if (fleet_board(hub->fleet, board) || merge_board(hub->merge, board)) {
+		board_unref(board);
+		return;
+	}
+	board_publish(hub->post, board);
+	api_publish(hub->api, &facts);
+}
+
+/* A transaction that costs next to nothing tells when the disk takes writes again. */
+static void hub_probe(struct hub *hub)
+{
+	struct diag d = {0};
+	int rc = store_begin(hub->store, &d);
+
+	if (!rc)
+		rc = store_value_put(hub->store, "probe", &hub->ticks_total,
+				     sizeof(hub->ticks_total), &d);
+	if (!rc)
+		rc = store_commit(hub->store, &d);
+	if (rc)
+		store_rollback(hub->store);
+	hub_note(hub, rc, &d, "nothing is acknowledged; agents send again");
+}
+
+static void hub_checkpoint(struct hub *hub)
+{
+	struct diag d = {0};
+	int rc = checkpoint_save(hub->fleet, hub->merge, hub->store, &d);
+
+	hub_note(hub, rc, &d, "the older checkpoint stands");
+}
+
+static void hub_trim(struct hub *hub, wall_ns wall)
+{
+	struct diag d = {0};
+	int rc = store_begin(hub->store, &d);
+
+	if (!rc)
+		rc = store_record_trim(hub->store, merge_saved(hub->merge), wall - HUB_KEEP,
+				       HUB_KEEP_BYTES, HUB_TRIM_TICKS, &d);
+	if (!rc)
+		rc = store_action_trim(hub->store, &d);
+	if (!rc)
+		rc = store_commit(hub->store, &d);
+	if (rc)
+		store_rollback(hub->store);
+	hub_note(hub, rc, &d, "old raw ticks stay");
+}
+
+static void hub_second(struct hub *hub, mono_ns now)
+{
+	wall_ns wall = clock_wall();
+
+	hub_commit(hub);
+	fleet_step(hub->fleet, now, wall, hub_action, hub);
+	hub_commit(hub);
+	if (hub->trouble[0])
+		hub_probe(hub);
+	if (now >= hub->next_checkpoint) {
+		hub->next_checkpoint = now + HUB_CHECKPOINT_EVERY;
+		hub_checkpoint(hub);
+	}
+	if (now >= hub->next_trim) {
+		hub->next_trim = now + HUB_TRIM_EVERY;
+		hub_trim(hub, wall);
+	}
+	self_measure(&hub->usage, now);
+	hub->ticks_total++;
+	hub_publish(hub, wall);
+}
+
+/* ---- configuration ----------------------------------------------------------------------------- */
+
+static int hub_config_load(struct hub *hub, struct vow_config **config, struct diag *d)
+{
+	char buf[512];
+	const char *path = hub->config_path[0] ? hub->config_path : NULL;
+
+	return config_load(config_find(path, hub->dir, buf), config, d);
+}
+
+static void hub_reload(struct hub *hub)
+{
+	struct vow_config *fresh;
+	struct diag d = {0};
+	int rc = hub_config_load(hub, &fresh, &d);
+
+	if (rc) {
+		log_diag(LOG_LEVEL_ERROR, &d, "the old configuration stays");
+		return;
+	}
+	if (fleet_reload(hub->fleet, fresh)) {
+		log_error("no memory for the new configuration; the old one stays");
+		config_free(fresh);
+		return;
+	}
+	config_free(hub->config);
+	hub->config = fresh;
+	log_info("configuration read again from %s", fresh->path[0] ? fresh->path : "the defaults");
+}
+
+/* ---- streams ----------------------------------------------------------------------------------- */
+
+static void hub_link_send(void *link, const uint8_t *bytes, size_t size)
+{
+	/* One that is ending hears it all again after its next hello. */
+	rpc_stream_send(link, bytes, size);
+}
+
+static void hub_link_finish(void *link, enum rpc_status status, const char *text)
+{
+	rpc_stream_finish(link, status, text);
+}
+
+static void hub_opened(void *arg, struct rpc_stream *stream, const char *peer, const char *identity)
+{
+	struct hub *hub = arg;
+	struct merge_peer *made = merge_peer_new(hub->merge, stream, peer);
+
+	(void)identity;
+	rpc_stream_set(stream, made);
+	if (!made)
+		rpc_stream_finish(stream, RPC_RESOURCE_EXHAUSTED, "the hub lacks memory");
+}
+
+static void hub_message(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t size)
+{
+	struct hub *hub = arg;
+	struct merge_peer *peer = rpc_stream_get(stream);
+	struct diag d = {0};
+	int rc;
+
+	if (!peer)
+		return;
+	rc = merge_message(peer, bytes, size, &d);
+	if (rc == -EPROTO || rc == -ENOTSUP)
+		log_diag(LOG_LEVEL_WARN, &d, merge_peer_name(peer));
+	else if (rc)
+		hub_note(hub, rc, &d, "nothing is acknowledged; agents send again");
+	if (merge_due(hub->merge))
+		hub_commit(hub);
+}
+
+static void hub_closed(void *arg, struct rpc_stream *stream)
+{
+	struct merge_peer *peer = rpc_stream_get(stream);
+
+	(void)arg;
+	if (peer)
+		merge_peer_free(peer);
+}
+
+static void hub_drained(void *arg)
+{
+	hub_commit(arg);
+}
+
+static void hub_tick(void *arg)
+{
+	struct hub *hub = arg;
+	mono_ns now = fleet_now(hub->fleet);
+
+	if (hub->reload) {
+		hub->reload = 0;
+		hub_reload(hub);
+	}
+	if (merge_due(hub->merge))
+		hub_commit(hub);
+	if (now < hub->next_tick)
+		return;
+	hub->next_tick = now - now % NS_PER_S + NS_PER_S;
+	hub_second(hub, now);
+}
+
+static int hub_query(void *arg, const uint8_t *bytes, size_t size, uint8_t **answer,
+		     size_t *answer_size)
+{
+	struct hub *hub = arg;
+	struct board *board = board_take(hub->post);
+	uint8_t *question, *inner;
+	size_t question_size, inner_size;
+	int rc = stream_envelope_unpack(bytes, size, &question, &question_size, NULL);
+
+	if (!rc) {
+		rc = view_answer(fleet_table(hub->fleet), board, "", clock_wall(), question,
+				 question_size, &inner, &inner_size);
+		free(question);
+	}
+	board_unref(board);
+	if (rc)
+		return rc;
+	rc = stream_envelope_pack(inner, inner_size, answer, answer_size);
+	free(inner);
+	return rc;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static int hub_make_fleet(struct hub *hub, struct diag *d)
+{
+	static const struct merge_link link = {hub_link_send, hub_link_finish};
+
+	hub->fleet = fleet_new(hub->config);
+	hub->merge = hub->fleet ? merge_new(hub->fleet, hub->store, &link) : NULL;
+	return hub->merge ? 0 : diag_set(d, -ENOMEM, NULL, NULL, "no memory for the fleet");
+}
+
+static void hub_drop_fleet(struct hub *hub)
+{
+	merge_free(hub->merge);
+	fleet_free(hub->fleet);
+	hub->merge = NULL;
+	hub->fleet = NULL;
+}
+
+static int hub_load(struct hub *hub, struct diag *d)
+{
+	int rc = hub_make_fleet(hub, d);
+
+	if (!rc)
+		rc = checkpoint_load(hub->fleet, hub->merge, hub->store, true, d);
+	if (rc != 1)
+		return rc;
+	log_warn("windows begin anew: raw ticks do not fit the totals, which stay as they were");
+	hub_drop_fleet(hub);
+	rc = hub_make_fleet(hub, d);
+	return rc ? rc : checkpoint_load(hub->fleet, hub->merge, hub->store, false, d);
+}
+
+/* The token in the hub's folder, made once. */
+static int hub_token(const char *dir, char token[2 * HUB_TOKEN_BYTES + 2], struct diag *d)
+{
+	uint8_t bytes[HUB_TOKEN_BYTES];
+	char path[DIRS_PATH_MAX], *text;
+	size_t size;
+	int rc = dirs_path(path, dir, "token");
+
+	if (rc)
+		return diag_errno(d, rc, dir, "choose a shorter folder", "no room for the token");
+	if (access(path, F_OK) == 0) {
+		rc = fd_read_file(path, 256, &text, &size, d);
+		if (rc)
+			return rc;
+		size = strcspn(text, " \t\r\n");
+		rc = size >= 16 && size <= 2 * HUB_TOKEN_BYTES
+			     ? 0
+			     : diag_set(d, -EINVAL, path, "delete it to get a new one",
+					"a token has 16 to %d characters", 2 * HUB_TOKEN_BYTES);
+		if (!rc)
+			snprintf(token, 2 * HUB_TOKEN_BYTES + 2, "%.*s", (int)size, text);
+		free(text);
+		return rc;
+	}
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		return diag_errno(d, -errno, path, NULL, "no random bytes for a token");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+	log_info("made the token for the dashboard, kept in %s: %s", path, token);
+	strcat(token, "\n");
+	rc = fd_replace_file(path, token, strlen(token), 0600, d);
+	token[2 * HUB_TOKEN_BYTES] = '\0';
+	return rc;
+}
+
+static int hub_open_http(struct hub *hub, const char *listen, struct diag *d)
+{
+	char token[2 * HUB_TOKEN_BYTES + 2] = "";
+	struct http_options options = {.listen = listen};
+	const struct http_handlers handlers = api_handlers(hub->api);
+	int rc = 0;
+
+	if (!http_is_loopback(listen)) {
+		rc = hub_token(hub->dir, token, d);
+		options.token = token;
+	}
+	return rc ? rc : http_server_open(&options, &handlers, &hub->http, d);
+}
+
+static int hub_open_rpc(struct hub *hub, const char *listen, struct diag *d)
+{
+	const struct rpc_server_options options = {
+		.listen = listen,
+		.tls_ca = hub->config->tls_ca[0] ? hub->config->tls_ca : NULL,
+		.tls_certificate =
+			hub->config->tls_certificate[0] ? hub->config->tls_certificate : NULL,
+		.tls_key = hub->config->tls_key[0] ? hub->config->tls_key : NULL,
+		.message_max_bytes = 16u << 20,
+		.tick_every = 20 * NS_PER_MS,
+	};
+	const struct rpc_server_handlers handlers = {
+		.opened = hub_opened,
+		.message = hub_message,
+		.closed = hub_closed,
+		.query = hub_query,
+		.tick = hub_tick,
+		.drained = hub_drained,
+		.arg = hub,
+	};
+
+	if (!options.tls_ca && strncmp(listen, "unix:", 5) != 0 && !http_is_loopback(listen))
+		return diag_set(
+			d, -EACCES, listen,
+			"configure tls (ca, certificate, key), or listen on 127.0.0.1",
+			"without TLS anyone who reaches it could write the fleet's figures");
+	return rpc_server_open(&options, &handlers, &hub->rpc, d);
+}
+
+static int hub_open_parts(struct hub *hub, const struct hub_options *options, struct diag *d)
+{
+	int rc = fd_make_dirs(hub->dir, 0755, d);
+
+	if (!rc) {
+		hub->lock = dirs_lock(hub->dir, "vow-hub", d);
+		rc = hub->lock < 0 ? hub->lock : 0;
+	}
+	if (!rc)
+		rc = store_open(hub->dir, &hub->store, d);
+	if (!rc)
+		rc = hub_load(hub, d);
+	if (rc)
+		return rc;
+	hub->post = board_post_new();
+	hub->api = hub->post ? api_new(fleet_table(hub->fleet), hub->post) : NULL;
+	if (!hub->api)
+		return diag_set(d, -ENOMEM, NULL, NULL, "no memory for the HTTP API");
+	/* A first board, so that the first question has an answer. */
+	hub_second(hub, fleet_now(hub->fleet));
+	rc = hub_open_rpc(hub, options->listen, d);
+	return rc ? rc : hub_open_http(hub, options->http, d);
+}
+
+int hub_open(const struct hub_options *options, struct vow_config *config, struct hub **out,
+	     struct diag *d)
+{
+	struct hub *hub = calloc(1, sizeof(*hub));
+	int rc;
+
+	if (!hub) {
+		config_free(config);
+		return diag_set(d, -ENOMEM, NULL, NULL, "no memory to begin");
+	}
+	hub->config = config;
+	hub->lock = -1;
+	hub->started = clock_wall();
+	snprintf(hub->dir, sizeof(hub->dir), "%s", options->dir);
+	snprintf(hub->config_path, sizeof(hub->config_path), "%s",
+		 options->config ? options->config : "");
+	rc = hub_open_parts(hub, options, d);
+	if (rc) {
+		hub_close(hub);
+		return rc;
+	}
+	log_info("listening for agents on %s, dashboard on http://%s/", options->listen,
+		 options->http);
+	*out = hub;
+	return 0;
+}
+
+int hub_run(struct hub *hub)
+{
+	int rc;
+
+	series_reader_register();
+	rc = rpc_server_run(hub->rpc);
+	/* What came last is committed and the totals are saved, so that the next start is quick. */
+	hub_second(hub, fleet_now(hub->fleet));
+	hub_checkpoint(hub);
+	series_reader_unregister();
+	return rc;
+}
+
+void hub_close(struct hub *hub)
+{
+	if (!hub)
+		return;
+	http_server_close(hub->http);
+	if (hub->rpc)
+		rpc_server_close(hub->rpc);
+	api_free(hub->api);
+	if (hub->post)
+		board_post_free(hub->post);
+	hub_drop_fleet(hub);
+	store_close(hub->store);
+	config_free(hub->config);
+	fd_closep(&hub->lock);
+	free(hub);
+}
+
+void hub_stop(struct hub *hub)
+{
+	rpc_server_stop(hub->rpc);
+}
+
+void hub_ask_reload(struct hub *hub)
+{
+	hub->reload = 1;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vow-hub: the central collector. */
+#include <signal.h>
+#include <stdlib.h>
+
+#include "hub/hub.h"
+#include "lib/base/log.h"
+#include "lib/base/opts.h"
+
+static const struct opt main_table[] = {
+	OPT(struct hub_options, dir, "dir", 'd', OPT_STRING, "DIR",
+	    "keep everything here; default /var/lib/vow-hub"),
+	OPT(struct hub_options, listen, "listen", 'l', OPT_STRING, "HOST:PORT",
+	    "where agents stream to and the command line asks; default 127.0.0.1:7412"),
+	OPT(struct hub_options, http, "http", 0, OPT_STRING, "HOST:PORT",
+	    "dashboard, HTTP API and metrics; default 127.0.0.1:7413"),
+	OPT(struct hub_options, config, "config", 'c', OPT_STRING, "FILE",
+	    "configuration; default DIR/vow.yaml, and sound values without it"),
+};
+
+static const struct opts_program main_program = {
+	.name = "vow-hub",
+	.purpose = "merges what the agents of a fleet measured, judges it and shows it",
+	.usage = "[OPTION]...",
+	.about = "It stays in the foreground and logs to stderr. SIGTERM ends it with status 0, "
+		 "SIGHUP makes it read its configuration again.\n\n"
+		 "Every record of an agent counts exactly once, over crashes of any program and of "
+		 "the machine. On an address other than loopback the HTTP side asks for the token "
+		 "in DIR/token, and the agents' side for TLS.",
+	.table = main_table,
+	.count = ARRAY_LEN(main_table),
+	.section = 8,
+};
+
+/* Signal handlers have no argument of their own. */
+static struct hub *main_hub;
+
+static void main_signal(int signum)
+{
+	if (signum == SIGHUP)
+		hub_ask_reload(main_hub);
+	else
+		hub_stop(main_hub);
+}
+
+static void main_catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = main_signal, .sa_flags = SA_RESTART};
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
+/*
+ * Until the hub stands signals wait; threads that are made meanwhile inherit that, so that they
+ * always come to the main thread.
+ */
+static void main_hold_signals(int how)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(how, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+	struct hub_options options = {
+		.dir = "/var/lib/vow-hub",
+		.listen = "127.0.0.1:7412",
+		.http = "127.0.0.1:7413",
+	};
+	struct vow_config *config;
+	struct diag d = {0};
+	char buf[512];
+	int status = opts_begin(&main_program, &argc, argv, &options);
+
+	if (status >= 0)
+		return status;
+	log_init("vow-hub", LOG_LEVEL_INFO);
+	main_hold_signals(SIG_BLOCK);
+	if (config_load(config_find(options.config, options.dir, buf), &config, &d) ||
+	    hub_open(&options, config, &main_hub, &d)) {
+		log_diag(LOG_LEVEL_ERROR, &d, "vow-hub ends");
+		return EXIT_FAILURE;
+	}
+	main_catch_signals();
+	main_hold_signals(SIG_UNBLOCK);
+	status = hub_run(main_hub) ? EXIT_FAILURE : EXIT_SUCCESS;
+	hub_close(main_hub);
+	log_info("ended");
+	return status;
+}
