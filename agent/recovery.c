@@ -50,6 +50,7 @@ static int replay_action(void *arg, const struct action *action)
 	struct replay *replay = arg;
 
 	board_history_add(replay->agent->history, "", action);
+	judge_recall(replay->agent->judge, action);
 	return 0;
 }
 
@@ -74,7 +75,7 @@ static void replay_collectors(struct agent *agent, const struct journal_record *
 
 /*
  * The same inputs in the same order as when the record was made. What the judge decides again is
- * dropped: the record holds what it decided then, and has been delivered from there.
+ * dropped: it recalls what the record says it decided then, which has been delivered from there.
  */
 static void replay_record(struct replay *replay, const struct journal_record *record)
 {

@@ -76,6 +76,12 @@ bool alert_step(struct alert *alert, const struct objective *objective,
 	return alert->state != before;
 }
 
+void alert_recall(struct alert *alert, const struct objective *objective, enum alert_state state)
+{
+	alert->state = state;
+	alert->quiet_s = state == ALERT_RESOLVED ? objective->clear_after / NS_PER_S : 0;
+}
+
 /* Seconds of a breach until a window of window_s is hot. */
 static double alert_heat_s(double window_s, double needed_ratio, double bad_ratio)
 {

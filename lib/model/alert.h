@@ -40,6 +40,9 @@ struct alert_input {
 bool alert_step(struct alert *alert, const struct objective *objective,
 		const struct alert_input *input);
 
+/* Takes over a state that was told elsewhere, as if it had been entered just now. */
+void alert_recall(struct alert *alert, const struct objective *objective, enum alert_state state);
+
 /* How many times too fast the budget burns; 0 without events. */
 double alert_burn(const struct objective *objective, struct slo_counts counts);
 

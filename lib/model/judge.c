@@ -397,12 +397,21 @@ void judge_step(struct judge *judge, mono_ns now, wall_ns wall, const struct gau
 		judge_step_scaler(judge, i, &tick);
 }
 
-void judge_recall(struct judge *judge, const struct action *action)
+static void judge_recall_alert(struct judge *judge, const struct alert_action *alert, wall_ns at)
 {
-	const struct scale_action *scale = &action->scale;
+	for (unsigned i = 0; i < judge->policy.objective_count; i++) {
+		struct judge_objective *state = &judge->rules.objectives[i];
 
-	if (action->kind != ACTION_SCALE)
-		return;
+		if (strcmp(judge->policy.objectives[i].name, alert->objective) != 0)
+			continue;
+		alert_recall(&state->alert, &judge->policy.objectives[i], alert->to);
+		state->alert_changed = at;
+		state->last = *alert;
+	}
+}
+
+static void judge_recall_scale(struct judge *judge, const struct scale_action *scale, wall_ns at)
+{
 	for (unsigned i = 0; i < judge->policy.scaler_count; i++) {
 		struct judge_scaler *state = &judge->rules.scalers[i];
 
@@ -410,8 +419,16 @@ void judge_recall(struct judge *judge, const struct action *action)
 			continue;
 		scale_recall(&state->scale, judge->second, scale->from, scale->to);
 		state->last = *scale;
-		state->last_at = action->at;
+		state->last_at = at;
 	}
+}
+
+void judge_recall(struct judge *judge, const struct action *action)
+{
+	if (action->kind == ACTION_ALERT)
+		judge_recall_alert(judge, &action->alert, action->at);
+	else
+		judge_recall_scale(judge, &action->scale, action->at);
 }
 
 /* ---- views ------------------------------------------------------------------------------------ */

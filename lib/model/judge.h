@@ -52,9 +52,10 @@ void judge_step(struct judge *judge, mono_ns now, wall_ns wall, const struct gau
 		judge_action_fn fn, void *arg);
 
 /*
- * For a replay: what the judge of that time told, where the inputs of its decision are not kept.
- * Scaling decisions on gauges are taken over with their cooldowns; alerts follow from the deltas
- * themselves and are left alone. Rules not in the policy are skipped.
+ * For a replay: what the judge of that time told, before the judge_step() of the same tick. An
+ * alert takes over state and fingerprint, so that its end is told of the incident that people
+ * know; a scaler count and cooldowns, whose inputs (gauges) a replay does not have. Rules not in
+ * the policy are skipped.
  */
 void judge_recall(struct judge *judge, const struct action *action);
 

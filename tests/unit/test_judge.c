@@ -553,6 +553,39 @@ CHECK_TEST(test_replay_by_time_of_day_goes_on_with_the_live_clock)
 	world_free(w);
 }
 
+CHECK_TEST(test_recalled_alert_ends_under_its_old_fingerprint)
+{
+	struct policy policy = one_objective();
+	struct world *w = world_new(&policy);
+	struct objective_report report;
+	struct action told;
+
+	for (int i = 0; i < 3; i++)
+		world_second(w, 0, 100);
+	CHECK_EQ_U64(w->count, 1);
+	told = w->actions[0];
+	/* The same seconds again in another judge, whose clock is half a minute off. */
+	judge_free(w->judge);
+	w->judge = judge_new(&policy, "host:web-1");
+	w->wall += 27 * NS_PER_S;
+	judge_recall(w->judge, &told);
+	for (int i = 0; i < 3; i++)
+		world_second(w, 0, 100);
+	CHECK_EQ_U64(w->count, 1); /* it burns already: nothing to tell */
+	for (int i = 0; i < 6; i++)
+		world_second(w, 100, 0);
+	CHECK_EQ_U64(w->count, 2);
+	CHECK_EQ_I64(w->actions[1].alert.to, ALERT_RESOLVED);
+	CHECK_STR(w->actions[1].alert.fingerprint, told.alert.fingerprint);
+	CHECK_EQ_U64(w->actions[1].alert.since, told.alert.since);
+	judge_recall(w->judge, &w->actions[1]);
+	for (int i = 0; i < 3; i++)
+		world_second(w, 100, 0);
+	judge_objective_report(w->judge, 0, &report);
+	CHECK_EQ_I64(report.alert, ALERT_OK);
+	world_free(w);
+}
+
 CHECK_TEST(test_recalled_decision_begins_its_cooldown)
 {
 	struct policy policy = one_scaler();
@@ -711,6 +744,7 @@ CHECK_MAIN("judge", test_breach_fires_and_resolves_with_one_fingerprint,
 	   test_restart_changes_no_decision, test_downtime_is_not_coverage,
 	   test_a_clock_set_back_over_a_restart_keeps_counters,
 	   test_replay_by_time_of_day_goes_on_with_the_live_clock,
+	   test_recalled_alert_ends_under_its_old_fingerprint,
 	   test_recalled_decision_begins_its_cooldown,
 	   test_damaged_state_is_refused_and_changes_nothing,
 	   test_reload_keeps_what_has_the_same_name, test_restore_skips_rules_that_are_gone,
