@@ -57,6 +57,38 @@ class Capture:
         return counters
 
 
+class Agent:
+    """vowd, for which what serves `port` is the service `name`."""
+
+    def __init__(self, story, name, port):
+        self.story, self.name, self.run = story, name, story.dir("run")
+        story.write("run/vow.yaml", f"services:\n  - name: {name}\n    match: {{port: {port}}}\n")
+        self.program = story.start(story.program("vowd"), "--dir", self.run)
+        story.until(lambda: self.collector()["tier"] == "A", 10, "capture")
+
+    def collector(self):
+        rows = self.story.vow("status", dir=self.run)["collectors"]
+        return next(row for row in rows if row["name"] == "http")
+
+    def routes(self):
+        """Rows of the service since the agent began, as a server."""
+        return [row for row in self.story.vow("routes", "--total", dir=self.run)
+                if row["service"] == self.name and row["role"] == "server"]
+
+    def count(self):
+        return sum(row["count"] for row in self.routes())
+
+    def settled(self):
+        """Waits until two ticks in a row show the same count, and returns it."""
+        seen = []
+
+        def still():
+            seen.append((self.story.vow("status", dir=self.run)["ticks_total"], self.count()))
+            return any(tick < seen[-1][0] and count == seen[-1][1] for tick, count in seen)
+        self.story.until(still, 10, "count that stands still")
+        return seen[-1][1]
+
+
 class Raw:
     """A connection that sends bytes as it is told."""
 

@@ -29,10 +29,8 @@ def start(s):
     return server, Capture(s, server.port)
 
 
-@test
-@needs("bpf", "node")
-def blocked_server_shows_the_wait_behind_it(s):
-    server, capture = start(s)
+def block(server):
+    """One request that blocks the server for 50 ms, and eight that come meanwhile."""
     first, others = Raw(server.port), [Raw(server.port) for _ in range(8)]
     for raw in [first] + others:
         raw.send(get("/warm"))
@@ -44,6 +42,13 @@ def blocked_server_shows_the_wait_behind_it(s):
     for raw in [first] + others:
         more_until(raw, b"ok\n")
         raw.close()
+
+
+@test
+@needs("bpf", "node")
+def blocked_server_shows_the_wait_behind_it(s):
+    server, capture = start(s)
+    block(server)
     pairs = [p for p in capture.wait(18, "server") if p.path == "/behind"]
     equal(len(pairs), 8, "requests behind the blocked one")
     waits = sorted(p.queue_ns / 1e6 for p in pairs)
@@ -53,6 +58,21 @@ def blocked_server_shows_the_wait_behind_it(s):
     blocked, = [p for p in capture.pairs("server") if p.path == "/block"]
     at_least(blocked.total_ns / 1e6, 49, "the blocked request itself (ms)")
     capture.stop()
+
+
+@test
+@needs("bpf", "node", "vowd", "vow")
+def agent_shows_the_wait_behind_a_blocked_server(s):
+    server = s.node(SERVER)
+    agent = Agent(s, "booking", server.port)
+    block(server)
+    equal(agent.settled(), 18, "requests")
+    rows = {row["route"]: row for row in agent.routes()}
+    equal({route: row["count"] for route, row in rows.items()},
+          {"/warm": 9, "/block": 1, "/behind": 8}, "requests by route")
+    at_least(rows["/behind"]["queue_p99_ns"], 25e6, "p99 of the wait in the socket")
+    at_most(rows["/behind"]["p99_ns"], 40e6, "p99 of the server's own time")
+    equal(agent.program.stop(), 0, "exit status of vowd")
 
 
 @test
