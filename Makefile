@@ -150,17 +150,22 @@ tsan: ## run the unit tests under TSan
 bench: all ## measure, as ratios within one run
 	$(Q)VOW_BUILD=$(abspath $(B)) bench/run
 
-# --- installing: people's commands in bin, daemons in sbin; each program writes its own manual -----
+# --- installing: people's commands in bin, their helpers in lib/vow, daemons in sbin; each program
+# writes its own manual ----------------------------------------------------------------------------
 BIN_PROGRAMS := $(filter vow,$(PROGRAMS))
+LIB_PROGRAMS := $(filter vow-fleet,$(PROGRAMS))
 install: all $(INSTALL_TARGETS) ## into $(DESTDIR)$(PREFIX)
 	$(Q)for p in $(PROGRAMS); do \
-	  case " $(BIN_PROGRAMS) " in *" $$p "*) dir=bin section=1 ;; *) dir=sbin section=8 ;; esac; \
+	  dir=sbin section=8; \
+	  case " $(BIN_PROGRAMS) " in *" $$p "*) dir=bin section=1 ;; esac; \
+	  case " $(LIB_PROGRAMS) " in *" $$p "*) dir=lib/vow ;; esac; \
 	  install -D -m 755 $(B)/$$p $(DESTDIR)$(PREFIX)/$$dir/$$p && \
 	  $(B)/$$p --man > $(B)/$$p.$$section && \
 	  install -D -m 644 $(B)/$$p.$$section \
 	    $(DESTDIR)$(PREFIX)/share/man/man$$section/$$p.$$section || exit 1; \
 	done
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow LICENSE $(wildcard LICENSES/* README.md)
+	$(Q)install -D -m 644 deploy/vow.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vow
 
 clean: ## remove build/
 	rm -rf build

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/recovery.h"
+#include "agent/since.h"
 #include "agent/turn.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -136,6 +137,8 @@ int agent_open(struct agent *agent, struct loop *loop, struct vow_config *config
 	if (!rc)
 		rc = journal_start(agent, d);
 	if (!rc) {
+		agent->counted_since = since_load(agent->dirs.state, journal_epoch(agent->journal),
+						  agent->started);
 		sources_open(agent);
 		rc = recovery_run(agent, d);
 	}

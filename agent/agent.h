@@ -54,6 +54,7 @@ struct agent {
 	struct self_usage usage;
 	bool dir_given; /* --dir was: the configuration is looked for there first */
 	wall_ns started;
+	wall_ns counted_since; /* the first start on this journal */
 	mono_ns steady_offset;
 	wall_ns tick_wall; /* end of the previous tick */
 	mono_ns tick_mono;

@@ -54,6 +54,7 @@ static void publish_process(struct board *board, const struct agent *agent, wall
 	board_text(board->config_path, sizeof(board->config_path), agent->config->path);
 	board->pid = (uint32_t)getpid();
 	board->started = agent->started;
+	board->counted_since = agent->counted_since;
 	board->at = wall;
 	board->rss_bytes = agent->usage.rss_bytes;
 	board->cpu_ratio = agent->usage.cpu_ratio;

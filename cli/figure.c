@@ -88,7 +88,7 @@ const char *figure_gauge(char *buf, size_t size, const char *name, double value)
 		str_format_dur(buf, size, (dur_ns)value);
 	else if (figure_ends(name, "_per_s"))
 		snprintf(buf, size, "%s /s", figure_number(number, sizeof(number), value));
-	else if (value >= 0 && value < 1e9 && figure_ends(name, "_s"))
+	else if (value > 0 && value < 1e9 && figure_ends(name, "_s"))
 		str_format_dur(buf, size, (dur_ns)(value * (double)NS_PER_S));
 	else
 		figure_number(buf, size, value);

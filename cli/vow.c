@@ -51,6 +51,7 @@ static const struct opts_word vow_words[] = {
 	{"scale", "scaling policies, their decisions and reasons"},
 	{"doctor", "what is captured how; why something is not, and what to do"},
 	{"hosts", "agents that a hub hears, and what was lost of them"},
+	{"config check", "reads a configuration [FILE] and says what is wrong or odd in it"},
 	{NULL, NULL},
 };
 
@@ -178,6 +179,13 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 	const char *word = argv[1];
 	enum view_what what;
 
+	if (strcmp(word, "config") == 0) {
+		if (argc < 3 || strcmp(argv[2], "check") != 0)
+			return vow_usage(argc < 3 ? "config" : argv[2], "vow config check [FILE]");
+		if (argc > 4)
+			return vow_usage(argv[4], "vow config check [FILE]");
+		return cli_config_check(options, argc == 4 ? argv[3] : NULL);
+	}
 	if (strcmp(word, "top") != 0 && view_what_parse(word, &what))
 		return opts_unknown_word(&vow_program, word);
 	if (argc > 2)

@@ -99,7 +99,7 @@ void board_unref(struct board *board); /* NULL is allowed */
 
 /* Fills objectives and scalers from what stands in the judge. -ENOMEM. */
 int board_from_judge(struct board *board, const struct judge *judge);
-/* Copies all gauges of the table. -ENOMEM. */
+/* Copies all gauges of the table, ordered by host, service, name and label. -ENOMEM. */
 int board_from_gauges(struct board *board, const struct gauge_table *gauges);
 
 /*

@@ -2,6 +2,7 @@
 /* Filling boards: apart, so that who only reads boards links neither judge nor gauges. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "view/board.h"
 
@@ -55,6 +56,16 @@ int board_from_judge(struct board *board, const struct judge *judge)
 	return 0;
 }
 
+static int board_gauge_order(const void *left, const void *right)
+{
+	const struct gauge *a = left, *b = right;
+	int order = strcmp(a->host, b->host);
+
+	order = order ? order : strcmp(a->service, b->service);
+	order = order ? order : strcmp(a->name, b->name);
+	return order ? order : strcmp(a->label, b->label);
+}
+
 int board_from_gauges(struct board *board, const struct gauge_table *gauges)
 {
 	size_t count = gauge_count(gauges);
@@ -64,6 +75,8 @@ int board_from_gauges(struct board *board, const struct gauge_table *gauges)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		copy[i] = *gauge_at(gauges, i);
+	/* The table has no stable order; what people and scripts see has. */
+	qsort(copy, count, sizeof(*copy), board_gauge_order);
 	free(board->gauges);
 	board->gauges = copy;
 	board->gauge_count = count;

@@ -113,7 +113,7 @@ enum view_grade { VIEW_GOOD, VIEW_REMARK, VIEW_BAD };
 const char *view_grade_name(enum view_grade grade); /* "ok", "remark", "bad" */
 
 struct view_check { /* what a look at a host or a configuration found */
-	char name[64]; /* "kernel", "vow.yaml:12" */
+	char name[160]; /* "kernel", "vow.yaml:12" */
 	enum view_grade grade;
 	char what[400], fix[240]; /* fix "" when there is nothing to do */
 };

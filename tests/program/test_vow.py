@@ -167,6 +167,35 @@ def a_port_that_is_no_hub_is_named_as_such(s):
     check("no hub" in done.stderr, f"said {done.stderr!r}")
 
 
+@test
+def config_check_names_place_mistake_and_fix(s):
+    bad = s.write("bad.yaml", "objektives: []\n")
+    done = s.run(VOW, "config", "check", bad, status=1)
+    check(f"{bad}:1" in done.stdout and "objectives" in done.stdout, f"said {done.stdout!r}")
+    good = s.write("good.yaml", "host: web-7\n")
+    checks = json.loads(s.run(VOW, "config", "check", good, "-o", "json").stdout)["checks"]
+    equal(checks[0]["grade"], "ok", "grade of a valid file")
+    s.run(VOW, "config", "check", s.path("none.yaml"), status=1)
+    s.run(VOW, "config", "chek", status=2)
+
+
+@test
+def a_real_agent_is_asked_about_itself(s):
+    folder = s.dir("real")
+    agent = s.start(s.program("vowd"), "--dir", folder)
+    status = s.until(lambda: s.vow("status", dir=folder), 10, "first board")
+    equal(status["pid"], agent.pid, "pid")
+    near(status["rss_bytes"], agent.rss_bytes(), 4 << 20, "resident memory")
+    equal({c["name"] for c in status["collectors"]}, {"http", "lanes", "host"}, "collectors")
+    since = status["counted_since_unix_ns"]
+    check(since <= status["at_unix_ns"], "totals began in the future")
+    agent.stop()
+    s.start(s.program("vowd"), "--dir", folder)
+    again = s.until(lambda: s.vow("status", dir=folder), 10, "board after the restart")
+    equal(again["counted_since_unix_ns"], since, "beginning of totals after a restart")
+    check(again["started_unix_ns"] > since, "start of the process")
+
+
 class Terminal:
     """vow on a terminal of its own, with what it wrote so far."""
 
