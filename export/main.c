@@ -111,8 +111,12 @@ static void on_reload(void *arg, int signum)
 }
 
 /* Plain text is for loopback: latencies, routes and host names are not for strangers. */
-static int encryption_check(const struct export *export, struct diag *d)
+static int hub_check(const struct export *export, struct diag *d)
 {
+	int rc = rpc_address_check(export->options.hub, d);
+
+	if (rc)
+		return rc;
 	if (export->config->tls_certificate[0] || rpc_address_is_local(export->options.hub))
 		return 0;
 	return diag_set(d, -EINVAL, export->options.hub,
@@ -141,7 +145,7 @@ static int state_open(struct export *export, struct diag *d)
 	if (!rc)
 		rc = config_read(export, &export->config, d);
 	if (!rc)
-		rc = encryption_check(export, d);
+		rc = hub_check(export, d);
 	if (rc)
 		return rc;
 	export->lock = dirs_lock(export->dirs.state, "export", d);

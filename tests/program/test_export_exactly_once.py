@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# limit: 150 s
+"""What the journal holds arrives at the hub once, whoever is killed on the way."""
+from story import *
+
+SERIES, EVENTS = 10, 20
+
+
+def hub(s, listen, http, name="hub"):
+    program = s.start(s.program("vow-hub"), "--dir", s.dir(name), "--listen", f"127.0.0.1:{listen}",
+                      "--http", f"127.0.0.1:{http}")
+    s.listening(listen, program)
+    return program
+
+
+def export(s, listen, run="run"):
+    return s.start(s.program("vow-export"), "--dir", s.dir(run), "--hub", f"127.0.0.1:{listen}")
+
+
+def feed(s, records, rate, run="run", **more):
+    """Starts to append records; fed() reads what it said at its end."""
+    return s.start(s.program("tests/journal_feed"), s.dir(run), records, rate, SERIES, EVENTS, **more)
+
+
+def fed(feeder, seconds=60):
+    """(records, events) of a feeder that comes to its end."""
+    equal(feeder.wait(seconds), 0, "status of the feeder")
+    words = feeder.log().split()
+    return int(words[1]), int(words[2])
+
+
+def totals(s, listen):
+    """Events that the hub counts, by route."""
+    rows = s.vow("routes", "--total", hub=f"127.0.0.1:{listen}")
+    return {row["route"]: row["count"] for row in rows if row["service"] == "feed"}
+
+
+def arrives(s, listen, events, seconds=30):
+    """Waits until the hub counts `events`, and then a little for what would be too much."""
+    s.until(lambda: sum(totals(s, listen).values()) >= events, seconds, f"{events} events")
+    time.sleep(0.5)
+    counted = totals(s, listen)
+    equal(sum(counted.values()), events, "events at the hub")
+    equal(len(counted), SERIES, "routes at the hub")
+    equal(set(counted.values()), {events // SERIES}, "events of each route")
+
+
+def sleep_a_little(n):
+    """Another time for each kill, so that they meet different moments of a batch."""
+    time.sleep(0.15 + 0.07 * (n * 5 % 7))
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
+def exporter_killed_five_times_under_load_loses_and_repeats_nothing(s):
+    listen, http = s.port(), s.port()
+    hub(s, listen, http)
+    feeder = feed(s, 4000, 500)
+    for n in range(5):
+        exporter = export(s, listen)
+        s.until(lambda: "connected" in exporter.log(), 10, "connection")
+        sleep_a_little(n)
+        exporter.kill()
+    export(s, listen)
+    records, events = fed(feeder)
+    equal(records, 4000, "records")
+    arrives(s, listen, events)
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
+def hub_killed_five_times_under_load_loses_and_repeats_nothing(s):
+    listen, http = s.port(), s.port()
+    exporter = export(s, listen)
+    feeder = feed(s, 4000, 500)
+    for n in range(5):
+        central = hub(s, listen, http)
+        count = exporter.log().count("connected")
+        s.until(lambda: exporter.log().count("connected") > count, 10, "connection")
+        sleep_a_little(n)
+        central.kill()
+    hub(s, listen, http)
+    _, events = fed(feeder)
+    arrives(s, listen, events)
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
+def a_backlog_is_caught_up_and_then_freed(s):
+    listen, http = s.port(), s.port()
+    exporter = export(s, listen)
+    s.until(lambda: "waiting for a journal" in exporter.log(), 5, "word that there is no journal")
+    _, events = fed(feed(s, 20000, 0))
+    hub(s, listen, http)
+    arrives(s, listen, events)
+
+    def position():
+        with open(s.path("run", "journal", "hub.position"), encoding="ascii") as text:
+            return int(text.read().split()[2])
+    s.until(lambda: position() == 20000, 10, "position at the last record")
+    equal(exporter.stop(), 0, "status of vow-export")
+    _, more = fed(feed(s, 100, 0))
+    left = len([f for f in os.listdir(s.path("run", "journal")) if f.endswith(".vowj")])
+    at_most(left, 3, "segments of a journal whose records were taken")
+    export(s, listen)
+    arrives(s, listen, events + more)
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
+def hub_of_another_version_is_named_once_and_nothing_is_lost(s):
+    listen, http = s.port(), s.port()
+    text = "this hub speaks protocol 2: update vow-export"
+    other = s.start(s.program("tests/other_hub"), f"127.0.0.1:{listen}", text)
+    s.listening(listen, other)
+    exporter = export(s, listen)
+    _, events = fed(feed(s, 100, 0))
+    s.until(lambda: text in exporter.log(), 10, "the hub's text")
+    other.stop()
+    hub(s, listen, http)
+    arrives(s, listen, events, seconds=40)
+    equal(exporter.log().count(text), 1, "lines with the hub's text")
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
+def a_new_journal_is_another_life_and_adds_to_the_old_one(s):
+    listen, http = s.port(), s.port()
+    hub(s, listen, http)
+    exporter = export(s, listen)
+    _, first = fed(feed(s, 50, 0))
+    arrives(s, listen, first)
+    os.rename(s.path("run", "journal"), s.path("run", "journal.before"))
+    _, second = fed(feed(s, 30, 0))
+    s.until(lambda: "the journal is a new one" in exporter.log(), 15, "word of the new journal")
+    arrives(s, listen, first + second)
+
+
+@test
+@needs("vow-export")
+def second_exporter_of_a_folder_is_refused(s):
+    listen = s.port()
+    first = export(s, listen)
+    s.until(lambda: "waiting for a journal" in first.log(), 5, "the first at work")
+    second = export(s, listen)
+    equal(second.wait(), 1, "status of the second")
+    check(str(first.pid) in second.log(), f"the first is named: {second.log()!r}")
+    equal(first.stop(), 0, "status of the first")
+
+
+@test
+@needs("vow-export")
+def plain_text_to_another_host_is_refused(s):
+    done = s.run(s.program("vow-export"), "--dir", s.dir("run"), "--hub", "192.0.2.1:7412", status=1)
+    check("TLS" in done.stderr, f"reason: {done.stderr!r}")
+    done = s.run(s.program("vow-export"), "--dir", s.dir("run"), "--hub", "nonsense", status=1)
+    check("HOST:PORT" in done.stderr, f"reason: {done.stderr!r}")
+
+
+main("export")
