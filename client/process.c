@@ -283,18 +283,11 @@ static int process_pages(struct process **process)
 /* Two threads that open at once: one of them does, the other gets -EALREADY. */
 static pthread_mutex_t process_opening = PTHREAD_MUTEX_INITIALIZER;
 
-static int process_open_first(const struct vow_options *options)
+static int process_open_first(void)
 {
 	struct process *process = NULL;
-	int rc;
+	int rc = process_pages(&process);
 
-	if (process_saved.open)
-		return -EALREADY;
-	rc = process_options_save(options);
-	if (rc == 0)
-		rc = writer_key_make();
-	if (rc == 0)
-		rc = process_pages(&process);
 	if (rc < 0)
 		return rc;
 	ticks_calibrate(&process_saved.ticks);
@@ -310,12 +303,27 @@ static int process_open_first(const struct vow_options *options)
 	return 0;
 }
 
+static int process_open_options(const struct vow_options *options)
+{
+	if (process_shm())
+		return -EALREADY;
+	int rc = process_options_save(options);
+	if (rc == 0)
+		rc = writer_key_make();
+	if (rc < 0)
+		return rc;
+	if (!process_saved.open)
+		return process_open_first();
+	/* A child after fork() that says who it is: pages and clock are there, names are kept. */
+	return process_segment() ? 0 : -ENOMEM;
+}
+
 int vow_open_options(const struct vow_options *options)
 {
 	int saved_errno = errno;
 
 	pthread_mutex_lock(&process_opening);
-	int rc = process_open_first(options);
+	int rc = process_open_options(options);
 	pthread_mutex_unlock(&process_opening);
 	errno = saved_errno;
 	return rc;

@@ -51,8 +51,9 @@ struct vow_options {
 /*
  * Makes the segment and offers it to the agent. 0; -EINVAL for a service name that is missing or
  * too long, -EALREADY when it is open, or the errno of the kernel (memory, descriptors, a kernel
- * older than 4.14). An agent that is not there is not an error. Takes about a millisecond, in
- * which the clock is calibrated.
+ * older than 4.14). A child after fork() may open again, under another name; it keeps the ids. An
+ * agent that is not there is not an error. Takes about a millisecond, in which the clock is
+ * calibrated.
  */
 VOW_API int vow_open(const char *service);
 VOW_API int vow_open_options(const struct vow_options *options);

@@ -17,7 +17,8 @@
 
 extern const struct collector_ops lanes_collector;
 
-#define LANES_AGENT_SERIES 64
+#define LANES_AGENT_SERIES  64
+#define LANES_AGENT_RECORDS 6 /* then the next one is a checkpoint */
 
 struct lanes_agent_total {
 	struct series_key key;
@@ -37,8 +38,11 @@ struct lanes_agent {
 	/* What the journal holds. */
 	struct lanes_agent_total totals[LANES_AGENT_SERIES];
 	unsigned total_count;
-	uint8_t *record; /* local part of the last record */
-	size_t record_size;
+	struct lanes_agent_record {
+		uint8_t *bytes; /* local part */
+		size_t size;
+	} records[LANES_AGENT_RECORDS]; /* since the last checkpoint, that one first */
+	unsigned record_count;
 
 	/* The tick that is not in the journal yet. */
 	struct lanes_agent_total staged[LANES_AGENT_SERIES];
@@ -71,9 +75,10 @@ static void lanes_agent_start(struct lanes_agent *agent)
 					    .dir = agent->dir};
 	if (lanes_collector.open(&context, &agent->collector, &d) < 0)
 		CHECK_FAIL("lanes: %s %s", d.where, d.what);
-	if (agent->record_size)
-		CHECK_OK(lanes_collector.restore(agent->collector, agent->record,
-						 agent->record_size));
+	for (unsigned i = 0; i < agent->record_count; i++)
+		if (agent->records[i].size)
+			CHECK_OK(lanes_collector.restore(agent->collector, agent->records[i].bytes,
+							 agent->records[i].size));
 }
 
 static struct lanes_agent *lanes_agent_new(void)
@@ -82,7 +87,8 @@ static struct lanes_agent *lanes_agent_new(void)
 
 	snprintf(agent->dir, sizeof(agent->dir), "%s", check_dir());
 	agent->now = clock_mono();
-	agent->record = malloc(COLLECTOR_LOCAL_MAX);
+	for (unsigned i = 0; i < LANES_AGENT_RECORDS; i++)
+		agent->records[i].bytes = malloc(COLLECTOR_LOCAL_MAX);
 	return agent;
 }
 
@@ -100,7 +106,8 @@ static void lanes_agent_free(struct lanes_agent *agent)
 {
 	if (agent->collector)
 		lanes_agent_stop(agent);
-	free(agent->record);
+	for (unsigned i = 0; i < LANES_AGENT_RECORDS; i++)
+		free(agent->records[i].bytes);
 	free(agent);
 }
 
@@ -165,9 +172,16 @@ static void lanes_agent_stage(struct lanes_agent *agent)
 
 static void lanes_agent_append(struct lanes_agent *agent)
 {
-	size_t size = lanes_collector.prepare(agent->collector, agent->record, COLLECTOR_LOCAL_MAX);
+	bool checkpoint = agent->record_count == LANES_AGENT_RECORDS;
 
-	agent->record_size = size;
+	if (checkpoint)
+		agent->record_count = 0;
+	struct lanes_agent_record *record = &agent->records[agent->record_count++];
+	record->size =
+		lanes_collector.prepare(agent->collector, record->bytes, COLLECTOR_LOCAL_MAX);
+	if (checkpoint)
+		record->size = lanes_collector.checkpoint(agent->collector, record->bytes,
+							  COLLECTOR_LOCAL_MAX);
 	for (unsigned i = 0; i < agent->staged_count; i++) {
 		struct lanes_agent_total *from = &agent->staged[i];
 		struct lanes_agent_total *to =

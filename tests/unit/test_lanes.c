@@ -311,7 +311,323 @@ CHECK_TEST(test_agent_that_dies_and_comes_back_loses_and_doubles_nothing)
 	lanes_agent_free(agent);
 }
 
+/* ---- processes that die, fork, and have too many threads ---------------------------------------- */
+
+struct killed {
+	uint64_t observed; /* counted after each call returned */
+};
+
+static void killed_application(void *arg)
+{
+	struct killed *killed = arg;
+	vow_id route = vow_route("doomed");
+
+	for (uint64_t i = 0;; i++) {
+		vow_observe(route, 1 + i % 1000000, 200);
+		__atomic_store_n(&killed->observed, i + 1, __ATOMIC_RELEASE);
+	}
+}
+
+CHECK_TEST(test_killed_processes_are_counted_to_the_call_in_flight)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	struct killed *killed = shared_new(sizeof(*killed));
+	uint64_t least = 0, kills = 50;
+
+	lanes_agent_start(agent);
+	for (unsigned k = 0; k < kills; k++) {
+		killed->observed = 0;
+		pid_t app = application(agent->dir, killed_application, killed);
+		/* Some die while all fits into the lane, some deep in overflow. */
+		while (__atomic_load_n(&killed->observed, __ATOMIC_ACQUIRE) < 500 * k)
+			lanes_agent_poll(agent);
+		while (!strstr(lanes_agent_status(agent).detail, "1 applications"))
+			lanes_agent_poll(agent);
+		kill(app, SIGKILL);
+		waitpid(app, NULL, 0);
+		least += killed->observed;
+		while (strstr(lanes_agent_status(agent).detail, "1 applications"))
+			lanes_agent_tick(agent);
+	}
+	CHECK_GE_U64(lanes_agent_count(agent), least);
+	CHECK_LE_U64(lanes_agent_count(agent), least + kills);
+	CHECK_EQ_U64(lanes_agent_status(agent).drops[0].total, 0);
+	lanes_agent_free(agent);
+}
+
+CHECK_TEST(test_a_fork_gets_a_segment_of_its_own)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	vow_id route = vow_route("both");
+	vow_observe(route, 100, 200);
+	pid_t child = fork();
+	if (child == 0) {
+		/* Without a word to vow: the first call opens, ids are the parent's. */
+		for (unsigned i = 0; i < 5000; i++)
+			vow_observe(route, 200, 200);
+		vow_observe(vow_route("child only"), 300, 200);
+		_exit(0);
+	}
+	vow_observe(route, 100, 200);
+	int status;
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	child = fork();
+	if (child == 0) {
+		struct vow_options options = {.service = "worker", .dir = agent->dir};
+
+		if (vow_open_options(&options) != 0)
+			_exit(1);
+		vow_observe(route, 400, 500);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	/* The child's hello is in the socket, its segment with it. */
+	lanes_agent_tick(agent);
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_find(agent, SERIES_APP, "", "both", CLASS_2XX)->counts.count,
+		     5002);
+	CHECK_EQ_U64(lanes_agent_find(agent, SERIES_APP, "", "child only", CLASS_2XX)->counts.count,
+		     1);
+	CHECK_STR(lanes_agent_find(agent, SERIES_APP, "", "both", CLASS_5XX)->key.service,
+		  "worker");
+	CHECK_STR(lanes_agent_status(agent).problem, "");
+	vow_close();
+	lanes_agent_free(agent);
+}
+
+static void *churn_thread(void *arg)
+{
+	pthread_barrier_t *together = arg;
+	vow_id route = vow_route("churn");
+
+	if (together)
+		pthread_barrier_wait(together);
+	for (unsigned i = 0; i < 100; i++)
+		vow_observe(route, 1000, 200);
+	if (together)
+		pthread_barrier_wait(together);
+	return NULL;
+}
+
+#define CHURN_TOGETHER 100 /* more than there are lanes */
+#define CHURN_LATER    300
+
+CHECK_TEST(test_threads_come_and_go_and_may_be_more_than_lanes)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	pthread_t threads[CHURN_TOGETHER];
+	pthread_barrier_t together;
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	pthread_barrier_init(&together, NULL, CHURN_TOGETHER);
+	for (unsigned i = 0; i < CHURN_TOGETHER; i++)
+		CHECK_OK(pthread_create(&threads[i], NULL, churn_thread, &together));
+	for (unsigned i = 0; i < CHURN_TOGETHER; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < CHURN_LATER; i++) {
+		CHECK_OK(pthread_create(&threads[0], NULL, churn_thread, NULL));
+		pthread_join(threads[0], NULL);
+	}
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_count(agent), 100 * (CHURN_TOGETHER + CHURN_LATER));
+	/* Lanes went from hand to hand: no more than there are. */
+	CHECK_STR_HAS(lanes_agent_status(agent).detail, "1 applications with 64 lanes");
+	vow_close();
+	pthread_barrier_destroy(&together);
+	lanes_agent_free(agent);
+}
+
+CHECK_TEST(test_an_agent_that_comes_later_finds_what_was_observed)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+
+	open_here(agent);
+	vow_id route = vow_route("early");
+	for (unsigned i = 0; i < 10000; i++)
+		vow_observe(route, 5000, 200);
+	lanes_agent_start(agent);
+	while (!strstr(lanes_agent_status(agent).detail, "1 applications"))
+		lanes_agent_poll(agent);
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_count(agent), 10000);
+	vow_close();
+	lanes_agent_free(agent);
+}
+
+CHECK_TEST(test_what_was_described_is_given_back_once_whatever_the_order_of_death)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	vow_id route = vow_route("careful");
+	for (unsigned round = 0; round < 8; round++) {
+		for (unsigned i = 0; i < 3000; i++)
+			vow_observe(route, 5000 + i, 200);
+		lanes_agent_crash(agent, round & 1 ? AFTER_JOURNAL : BEFORE_JOURNAL);
+		if (round & 2)
+			lanes_agent_crash(agent, AFTER_JOURNAL); /* before it found anything */
+		while (!strstr(lanes_agent_status(agent).detail, "1 applications"))
+			lanes_agent_poll(agent);
+	}
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_count(agent), 8 * 3000);
+	vow_close();
+	lanes_agent_free(agent);
+}
+
+/* ---- thresholds, deliveries, values ------------------------------------------------------------- */
+
+CHECK_TEST(test_thresholds_are_counted_exactly_in_overflow_through_a_change)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+
+	agent->threshold = 100000;
+	lanes_agent_start(agent);
+	open_here(agent);
+	vow_id route = vow_route("judged");
+	/* Fills the lane and makes the block, all far below the threshold. */
+	for (unsigned i = 0; i < 2000; i++)
+		vow_observe(route, 10, 200);
+	lanes_agent_stage(agent);
+	lanes_agent_append(agent); /* no commit: the lane stays full */
+	/* 100000 and its neighbours lie in one bucket. */
+	for (unsigned i = 0; i < 1000; i++)
+		vow_observe(route, 99951 + i % 100, 200);
+	lanes_agent_stage(agent);
+	lanes_agent_append(agent);
+	const struct lanes_agent_total *total =
+		lanes_agent_find(agent, SERIES_APP, "", "judged", CLASS_2XX);
+	CHECK_EQ_U64(total->counts.count, 3000);
+	CHECK_EQ_U64(total->counts.bad[0], 500);
+
+	agent->threshold = 99960;
+	series_thresholds_reload(agent->series);
+	lanes_agent_stage(agent);
+	lanes_agent_append(agent);
+	for (unsigned i = 0; i < 1000; i++)
+		vow_observe(route, 99951 + i % 100, 200);
+	lanes_agent_stage(agent);
+	lanes_agent_append(agent);
+	CHECK_EQ_U64(total->counts.count, 4000);
+	CHECK_EQ_U64(total->counts.bad[0], 500 + 900);
+	vow_close();
+	lanes_agent_free(agent);
+}
+
+CHECK_TEST(test_deliveries_are_measured_from_enqueue_to_outcome)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	struct vow_delivery delivery;
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	vow_id event = vow_event("invoice.paid");
+	vow_id endpoint = vow_endpoint("https://hooks.example/in?token=secret");
+	for (unsigned i = 0; i < 3000; i++) { /* more than a lane holds */
+		vow_delivery_enqueued(&delivery, event, endpoint, 1, i);
+		vow_attempt_begin(&delivery);
+		vow_attempt_end(&delivery, i % 3 ? 200 : 503);
+		if (i % 3)
+			vow_delivery_delivered(&delivery);
+		else
+			vow_delivery_dead_lettered(&delivery);
+	}
+	struct timespec wall;
+	clock_gettime(CLOCK_REALTIME, &wall);
+	vow_delivery_adopted(&delivery, event, endpoint, 1, 77,
+			     (uint64_t)(wall.tv_sec - 100) * NS_PER_S);
+	vow_attempt_begin(&delivery);
+	vow_attempt_end(&delivery, 410);
+	vow_delivery_failed(&delivery);
+	vow_delivery_enqueued(&delivery, event, endpoint, 1, 78);
+	lanes_agent_tick(agent);
+	lanes_agent_tick(agent);
+
+	const struct lanes_agent_total *delivered =
+		lanes_agent_find(agent, SERIES_DELIVERY, "delivered", "invoice.paid", CLASS_2XX);
+	const struct lanes_agent_total *failed =
+		lanes_agent_find(agent, SERIES_DELIVERY, "failed", "invoice.paid", CLASS_ERROR);
+	CHECK(delivered != NULL && failed != NULL);
+	CHECK_STR(delivered->key.peer, "https://hooks.example/in");
+	CHECK_EQ_U64(delivered->key.role, SERIES_CLIENT);
+	CHECK_EQ_U64(delivered->counts.count, 2000);
+	CHECK_EQ_U64(delivered->queue.count, 2000);
+	CHECK_EQ_U64(lanes_agent_find(agent, SERIES_DELIVERY, "dead_lettered", "invoice.paid",
+				      CLASS_ERROR)
+			     ->counts.errors,
+		     1000);
+	CHECK_EQ_U64(failed->counts.count, 1);
+	CHECK_GE_U64(failed->latency.max_ns, 99 * NS_PER_S);
+	CHECK_LE_U64(failed->latency.max_ns, 130 * NS_PER_S);
+	CHECK_EQ_U64(lanes_agent_find(agent, SERIES_ATTEMPT, "", "invoice.paid", CLASS_2XX)
+			     ->counts.count,
+		     2000);
+	CHECK_EQ_U64(lanes_agent_find(agent, SERIES_ATTEMPT, "", "invoice.paid", CLASS_5XX)
+			     ->counts.count,
+		     1000);
+	CHECK_NEAR(gauge_find(agent->gauges, "shop", "deliveries_pending", "")->value, 1, 0);
+	CHECK_NEAR(gauge_find(agent->gauges, "shop", "attempts_in_flight", "")->value, 0, 0);
+	vow_close();
+	lanes_agent_free(agent);
+}
+
+static void values_application(void *arg)
+{
+	struct exact *exact = arg;
+
+	vow_gauge_set(vow_gauge("pool_in_use"), 2.5);
+	vow_queue_set(vow_queue("hooks"), 7, 3 * NS_PER_S);
+	__atomic_store_n(&exact->done, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&exact->leave, __ATOMIC_ACQUIRE))
+		usleep(1000);
+}
+
+CHECK_TEST(test_values_of_processes_add_up_and_the_oldest_age_is_the_oldest)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	struct exact *exact = shared_new(sizeof(*exact));
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	vow_id job = vow_job("nightly");
+	vow_job_total(job, 1000);
+	vow_job_progress(job, 40, 2);
+	vow_job_progress(job, 10, 0);
+	vow_gauge_set(vow_gauge("pool_in_use"), 4);
+	vow_queue_set(vow_queue("hooks"), 3, 9 * NS_PER_S);
+	vow_gauge_set(0, 1);
+	pid_t app = application(agent->dir, values_application, exact);
+	while (!__atomic_load_n(&exact->done, __ATOMIC_ACQUIRE) ||
+	       !strstr(lanes_agent_status(agent).detail, "2 applications"))
+		lanes_agent_poll(agent);
+	lanes_agent_tick(agent);
+	lanes_agent_tick(agent);
+	CHECK_NEAR(gauge_find(agent->gauges, "shop", "pool_in_use", "")->value, 6.5, 0);
+	CHECK_NEAR(gauge_find(agent->gauges, "shop", "queue_depth", "hooks")->value, 10, 0);
+	CHECK_NEAR(gauge_find(agent->gauges, "shop", "queue_oldest_age_s", "hooks")->value, 9, 0);
+	CHECK_NEAR(gauge_find(agent->gauges, "shop", "job_total", "nightly")->value, 1000, 0);
+	CHECK_NEAR(gauge_find(agent->gauges, "shop", "job_done", "nightly")->value, 50, 0);
+	CHECK_NEAR(gauge_find(agent->gauges, "shop", "job_failed", "nightly")->value, 2, 0);
+	__atomic_store_n(&exact->leave, 1, __ATOMIC_RELEASE);
+	application_wait(app);
+	vow_close();
+	lanes_agent_free(agent);
+}
+
 CHECK_MAIN("lanes", test_calls_before_opening_do_nothing, test_observations_reach_their_series,
 	   test_span_measures_the_time_between,
 	   test_two_processes_of_four_threads_are_counted_exactly,
-	   test_agent_that_dies_and_comes_back_loses_and_doubles_nothing)
+	   test_agent_that_dies_and_comes_back_loses_and_doubles_nothing,
+	   test_killed_processes_are_counted_to_the_call_in_flight,
+	   test_a_fork_gets_a_segment_of_its_own,
+	   test_threads_come_and_go_and_may_be_more_than_lanes,
+	   test_an_agent_that_comes_later_finds_what_was_observed,
+	   test_what_was_described_is_given_back_once_whatever_the_order_of_death,
+	   test_thresholds_are_counted_exactly_in_overflow_through_a_change,
+	   test_deliveries_are_measured_from_enqueue_to_outcome,
+	   test_values_of_processes_add_up_and_the_oldest_age_is_the_oldest)
