@@ -135,7 +135,9 @@ static void doctor_collector(struct doctor *doctor, const struct board_collector
 		drops += row->drops[i].total;
 	snprintf(name, sizeof(name), "%s%s%s", row->host, row->host[0] ? " " : "", row->name);
 	check = doctor_add(doctor, grade, name, row->problem);
-	doctor_say(check, "tier %s, %s events%s%s", row->tier,
+	/* A hub knows totals, not tiers. */
+	doctor_say(check, "%s%s%s%s events%s%s", row->tier[0] ? "tier " : "", row->tier,
+		   row->tier[0] ? ", " : "",
 		   str_format_count(total, sizeof(total), row->events_total),
 		   row->detail[0] ? ": " : "", row->detail);
 	if (drops) {

@@ -159,10 +159,10 @@ void show_routes(const struct show *show, const struct view *view, size_t rows)
 {
 	static const struct table_column columns[] = {
 		{"HOST", TABLE_LEFT, 6, 4},   {"SERVICE", TABLE_LEFT, 7, 0},
-		{"KIND", TABLE_LEFT, 0, 3},   {"ROLE", TABLE_LEFT, 0, 6},
+		{"KIND", TABLE_LEFT, 0, 3},   {"ROLE", TABLE_LEFT, 0, 10},
 		{"ROUTE", TABLE_LEFT, 18, 0}, {"PEER", TABLE_LEFT, 9, 5},
-		{"CODE", TABLE_LEFT, 0, 10},  {"COUNT", TABLE_RIGHT, 0, 1},
-		{"RATE", TABLE_RIGHT, 0, 0},  {"ERRORS", TABLE_RIGHT, 0, 11},
+		{"CODE", TABLE_LEFT, 0, 12},  {"COUNT", TABLE_RIGHT, 0, 1},
+		{"RATE", TABLE_RIGHT, 0, 0},  {"ERRORS", TABLE_RIGHT, 0, 13},
 		{"P50", TABLE_RIGHT, 0, 9},   {"P90", TABLE_RIGHT, 0, 2},
 		{"P95", TABLE_RIGHT, 0, 0},   {"P99", TABLE_RIGHT, 0, 0},
 		{"MAX", TABLE_RIGHT, 0, 7},   {"QUEUE99", TABLE_RIGHT, 0, 8},

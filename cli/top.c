@@ -231,7 +231,7 @@ static void top_summary(const struct top *top, const struct show *show)
 				table_style_begin(TABLE_WARN, show->colour),
 				(unsigned long long)drops,
 				table_style_end(TABLE_WARN, show->colour));
-		fprintf(show->to, "  %s%s itself: %s, %.1f %% cpu%s",
+		fprintf(show->to, "  %s%s %s, %.1f %% cpu%s",
 			table_style_begin(TABLE_DIM, show->colour), board->program,
 			str_format_bytes(rss, sizeof(rss), board->rss_bytes),
 			board->cpu_ratio * 100, table_style_end(TABLE_DIM, show->colour));

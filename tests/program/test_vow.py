@@ -196,6 +196,16 @@ def a_real_agent_is_asked_about_itself(s):
     check(again["started_unix_ns"] > since, "start of the process")
 
 
+@test
+def a_hub_answers_at_both_of_its_ports(s):
+    grpc, http = (f"127.0.0.1:{s.port()}" for _ in range(2))
+    s.start(s.program("vow-hub"), "--dir", s.dir("hub"), "--listen", grpc, "--http", http)
+    for address in (grpc, http):
+        status = s.until(lambda: s.vow("status", hub=address), 10, f"answer at {address}")
+        equal(status["program"], "vow-hub", "who answered")
+        equal(s.vow("routes", "--all-hosts", hub=address), [], "routes of no agent")
+
+
 class Terminal:
     """vow on a terminal of its own, with what it wrote so far."""
 
