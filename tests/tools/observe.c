@@ -7,10 +7,12 @@
  *
  * COUNT and RATE_PER_S are for each thread; RATE_PER_S 0 is as fast as it goes. The latencies of a
  * thread spread evenly over [x, 2x) around FAST_NS; SIGUSR1 changes to SLOW_NS, SIGUSR2 back.
- * Prints "ready", then "observed N" when done, and stays until its standard input ends.
+ * Prints "ready", then "truth P50 P90 P95 P99 MAX" in ns, the exact percentiles of what it observed
+ * at FAST_NS, and "observed N" when done; it stays until its standard input ends.
  */
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@ struct work {
 	vow_id route;
 	uint64_t count, rate_per_s, latency_ns[2];
 	unsigned seed;
+	uint32_t *seen; /* how often each latency FAST_NS + i was observed */
 };
 
 static void on_signal(int signum)
@@ -49,17 +52,52 @@ static void *work_main(void *arg)
 {
 	const struct work *work = arg;
 	uint64_t state = work->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	uint64_t paused_until = 0;
 	struct timespec start;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (uint64_t i = 0; i < work->count; i++) {
-		uint64_t base = work->latency_ns[slow];
+		bool was_slow = slow;
+		uint64_t base = work->latency_ns[was_slow];
 		state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-		vow_observe(work->route, base + (state >> 33) % base, 200);
-		if (work->rate_per_s)
-			pause_until(&start, i * UINT64_C(1000000000) / work->rate_per_s);
+		uint64_t more = (state >> 33) % base;
+		vow_observe(work->route, base + more, 200);
+		if (!was_slow)
+			work->seen[more]++;
+		if (work->rate_per_s) { /* a pause costs 50 us, so none for less than 1 ms */
+			uint64_t due = i * UINT64_C(1000000000) / work->rate_per_s;
+			if (due - paused_until >= 1000000)
+				pause_until(&start, paused_until = due);
+		}
 	}
 	return NULL;
+}
+
+/* The smallest latency that at least the share q of all fast observations do not exceed. */
+static uint64_t percentile(const struct work *work, unsigned threads, uint64_t total, double q)
+{
+	uint64_t rank = (uint64_t)(q * (double)total + 0.999999), below = 0, i = 0;
+
+	for (;; i++) {
+		for (unsigned t = 0; t < threads; t++)
+			below += work[t].seen[i];
+		if (below >= rank || i + 1 == work[0].latency_ns[0])
+			return work[0].latency_ns[0] + i;
+	}
+}
+
+static void print_truth(const struct work *work, unsigned threads)
+{
+	static const double shares[] = {0.5, 0.9, 0.95, 0.99, 1};
+	uint64_t total = 0;
+
+	for (unsigned t = 0; t < threads; t++)
+		for (uint64_t i = 0; i < work[t].latency_ns[0]; i++)
+			total += work[t].seen[i];
+	printf("truth");
+	for (unsigned i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+		printf(" %llu", (unsigned long long)percentile(work, threads, total, shares[i]));
+	printf("\n");
 }
 
 int main(int argc, char **argv)
@@ -88,11 +126,15 @@ int main(int argc, char **argv)
 			.rate_per_s = strtoull(argv[5], NULL, 10),
 			.latency_ns = {strtoull(argv[6], NULL, 10), strtoull(argv[7], NULL, 10)},
 			.seed = i + 1};
+		work[i].seen = calloc(work[i].latency_ns[0], sizeof(*work[i].seen));
+		if (!work[i].seen)
+			return 1;
 		if (pthread_create(&threads[i], NULL, work_main, &work[i]))
 			return 1;
 	}
 	for (unsigned i = 0; i < thread_count; i++)
 		pthread_join(threads[i], NULL);
+	print_truth(work, thread_count);
 	printf("observed %llu\n", (unsigned long long)thread_count * work[0].count);
 	fflush(stdout);
 	char byte;

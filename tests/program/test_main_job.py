@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# limit: 240 s
+"""The main job, end to end: real servers and applications, through the agent, to the fleet."""
+import http.client
+import random
+import socket
+import threading
+
+from story import *
+
+RELATIVE_ERROR = 0.00271
+
+
+def start_agent(s, capture="http: true, host: false"):
+    s.write("run/vow.yaml", f"capture: {{{capture}}}\n")
+    vowd = s.start(s.program("vowd"), "--dir", s.dir("run"))
+    s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
+    return vowd
+
+
+def observe(s, service, threads, count, rate):
+    return s.start(s.program("tests/observe"), service, "/pay", str(threads), str(count),
+                   str(rate), "1000000", "1000000", env={"VOW_DIR": s.dir("run")}, name=service)
+
+
+def http_rows(s, service, role="server", window="--total"):
+    return [r for r in s.vow("routes", window, dir=s.dir("run"))
+            if r["service"] == service and r["role"] == role and r["kind"] == "http"]
+
+
+def drops(s):
+    status = s.vow("status", dir=s.dir("run"))
+    return next(sum(c["drops_total"].values()) for c in status["collectors"] if c["name"] == "http")
+
+
+def slow_download(port, path):
+    """Reads a large body slowly enough that the server must wait for the socket."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        while client.recv(1 << 18):
+            time.sleep(0.002)
+
+
+@test
+@needs("bpf", "nginx", "wrk", "vowd", "vow")
+def every_line_of_nginx_access_log_is_counted(s):
+    start_agent(s)
+    server = s.nginx("location / { } location = /tiny { return 200 tiny; }",
+                     http="keepalive_timeout 65;")
+    with open(f"{server.www}/big", "wb") as big:
+        big.truncate(30_000_000)
+    readers = [threading.Thread(target=slow_download, args=(server.port, "/big"))
+               for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    s.wrk(server.url("/tiny?secret=no"), connections=32, seconds=10)
+    s.wrk(server.url("/missing/page"), connections=4, seconds=1)
+    for reader in readers:
+        reader.join()
+    server.stop()
+    with open(server.access_log, encoding="ascii") as log:
+        lines = sum(1 for _ in log)
+    at_least(lines, 10_000, "lines of the access log")
+
+    def all_accounted():
+        counted = sum(r["count"] for r in http_rows(s, "nginx"))
+        return lines - drops(s) <= counted <= lines and counted
+    counted = s.until(all_accounted, 5, f"account of {lines} requests")
+    if not drops(s):
+        equal(counted, lines, "requests counted")
+    classes = {r["status_class"] for r in http_rows(s, "nginx")}
+    check({"2xx", "4xx"} <= classes, f"both outcomes are told apart: {classes}")
+    routes = json.dumps(s.vow("routes", "--total", dir=s.dir("run")))
+    check("secret" not in routes, "no query string is shown")
+
+
+BLOCKED = """
+const http = require('http');
+http.createServer((q, r) => {
+    if (q.url === '/block') { const end = Date.now() + 50; while (Date.now() < end); }
+    r.end('ok');
+}).listen(process.env.PORT, '127.0.0.1');
+"""
+
+
+@test
+@needs("bpf", "node", "vowd", "vow")
+def a_blocked_server_shows_the_wait_of_those_behind_it(s):
+    start_agent(s)
+    server = s.node(BLOCKED)
+
+    def behind():
+        client = http.client.HTTPConnection("127.0.0.1", server.port)
+        client.request("GET", "/behind")
+        client.getresponse().read()
+
+    for _ in range(3):
+        blocker = http.client.HTTPConnection("127.0.0.1", server.port)
+        blocker.connect()
+        blocker.request("GET", "/block")
+        others = [threading.Thread(target=behind) for _ in range(10)]
+        time.sleep(0.004)
+        for other in others:
+            other.start()
+        for other in others:
+            other.join()
+        blocker.getresponse().read()
+    row = s.until(lambda: [r for r in http_rows(s, "node") if r["route"] == "/behind"
+                           and r["count"] == 30], 5, "thirty requests behind")[0]
+    at_least(row["queue_p99_ns"], 30_000_000, "p99 of the wait in the socket, in ns")
+    at_most(row["p50_ns"], 20_000_000, "p50 of what the server itself believes, in ns")
+
+
+@test
+@needs("vowd", "vow")
+def fifty_million_observations_are_exact_even_when_the_agent_is_stopped(s):
+    vowd = start_agent(s, "http: false, host: false")
+    apps = {name: observe(s, name, 4, 6_250_000, 450_000) for name in ("shop", "stock")}
+    time.sleep(2)
+    vowd.signal(19)  # SIGSTOP
+    time.sleep(10)
+    vowd.signal(18)  # SIGCONT
+    for name, app in apps.items():
+        equal(app.wait(90), 0, f"status of {name}")
+    row = {}
+
+    def complete():
+        for r in s.vow("routes", "--total", dir=s.dir("run")):
+            row[r["service"]] = r
+        return all(row[name]["count"] == 25_000_000 for name in apps)
+    s.until(complete, 10, "25 million observations of each application")
+    for name, app in apps.items():
+        truth = [int(t) for t in app.log().split("truth ")[1].split("\n")[0].split()]
+        for field, exact in zip(("p50_ns", "p90_ns", "p95_ns", "p99_ns"), truth):
+            near(row[name][field], exact, exact * RELATIVE_ERROR, f"{field} of {name}")
+        equal(row[name]["max_ns"], truth[4], f"maximum of {name}")
+
+
+class Fleet:
+    """An agent with its exporter and a hub, each of which can be killed and started again."""
+
+    def __init__(self, s):
+        self.s, self.port, self.http = s, s.port(), s.port()
+        start_agent(s, "http: false, host: false")
+        self.hub, self.exporter = self.start_hub(), self.start_exporter()
+
+    def start_hub(self):
+        hub = self.s.start(self.s.program("vow-hub"), "--dir", self.s.dir("hub"), "--listen",
+                           f"127.0.0.1:{self.port}", "--http", f"127.0.0.1:{self.http}")
+        self.s.listening(self.http, hub)
+        return hub
+
+    def start_exporter(self):
+        return self.s.start(self.s.program("vow-export"), "--dir", self.s.dir("run"), "--hub",
+                            f"127.0.0.1:{self.port}")
+
+    def totals(self, **where):
+        return {(r["service"], r["route"], r["status_class"]):
+                (r["count"], r["errors"], r["p50_ns"], r["p99_ns"], r["max_ns"])
+                for r in self.s.vow("routes", "--total", **where)}
+
+    def agree(self):
+        local = self.totals(dir=self.s.dir("run"))
+        return local and self.totals(hub=f"127.0.0.1:{self.port}") == local
+
+
+@test
+@needs("vowd", "vow", "vow-export", "vow-hub")
+def five_kills_of_exporter_and_hub_leave_the_fleet_totals_exact(s):
+    fleet = Fleet(s)
+    apps = [observe(s, name, 2, 150_000, 15_000) for name in ("shop", "stock")]
+    chance = random.Random(5)
+    for _ in range(5):
+        time.sleep(chance.uniform(0.3, 1.0))
+        fleet.exporter.kill()
+        fleet.exporter = fleet.start_exporter()
+        time.sleep(chance.uniform(0.1, 0.6))
+        fleet.hub.kill()
+        fleet.hub = fleet.start_hub()
+    for app in apps:
+        equal(app.wait(60), 0, f"status of {app.name}")
+    s.until(lambda: sum(c[0] for c in fleet.totals(dir=s.dir("run")).values()) == 600_000, 10,
+            "600,000 observations at the agent")
+    s.until(fleet.agree, 20, "the agent's totals at the hub")
+    time.sleep(1.5)
+    check(fleet.agree(), "totals still agree a tick later")
+
+
+@test
+@needs("vowd", "vow", "vow-export", "vow-hub")
+def both_addresses_of_a_hub_answer_the_command_line(s):
+    fleet = Fleet(s)
+    observe(s, "shop", 1, 500, 0)
+    for port in (fleet.port, fleet.http):
+        row = s.until(lambda: s.vow("routes", "--total", hub=f"127.0.0.1:{port}"), 10, "rows")[0]
+        equal((row["service"], row["count"]), ("shop", 500), f"row asked at port {port}")
+        equal(row["host"], socket.gethostname(), "host")
+
+
+main("main_job")
