@@ -12,8 +12,11 @@ from story import *
 RELATIVE_ERROR = 0.00271
 
 
-def start_agent(s, capture="http: true, host: false"):
-    s.write("run/vow.yaml", f"capture: {{{capture}}}\n")
+def start_agent(s, capture="http: true, host: false", port=None):
+    """With port, the service that listens there is called "tested": others on this machine may run
+    programs of the same name meanwhile."""
+    services = f"services: [{{name: tested, match: {{port: {port}}}}}]\n" if port else ""
+    s.write("run/vow.yaml", f"capture: {{{capture}}}\n{services}")
     vowd = s.start(s.program("vowd"), "--dir", s.dir("run"))
     s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
     return vowd
@@ -46,9 +49,8 @@ def slow_download(port, path):
 @test
 @needs("bpf", "nginx", "wrk", "vowd", "vow")
 def every_line_of_nginx_access_log_is_counted(s):
-    start_agent(s)
-    server = s.nginx("location / { } location = /tiny { return 200 tiny; }",
-                     http="keepalive_timeout 65;")
+    server = s.nginx("location / { } location = /tiny { return 200 tiny; }")
+    start_agent(s, port=server.port)
     with open(f"{server.www}/big", "wb") as big:
         big.truncate(30_000_000)
     readers = [threading.Thread(target=slow_download, args=(server.port, "/big"))
@@ -65,12 +67,12 @@ def every_line_of_nginx_access_log_is_counted(s):
     at_least(lines, 10_000, "lines of the access log")
 
     def all_accounted():
-        counted = sum(r["count"] for r in http_rows(s, "nginx"))
+        counted = sum(r["count"] for r in http_rows(s, "tested"))
         return lines - drops(s) <= counted <= lines and counted
     counted = s.until(all_accounted, 5, f"account of {lines} requests")
     if not drops(s):
         equal(counted, lines, "requests counted")
-    classes = {r["status_class"] for r in http_rows(s, "nginx")}
+    classes = {r["status_class"] for r in http_rows(s, "tested")}
     check({"2xx", "4xx"} <= classes, f"both outcomes are told apart: {classes}")
     routes = json.dumps(s.vow("routes", "--total", dir=s.dir("run")))
     check("secret" not in routes, "no query string is shown")
@@ -88,8 +90,8 @@ http.createServer((q, r) => {
 @test
 @needs("bpf", "node", "vowd", "vow")
 def a_blocked_server_shows_the_wait_of_those_behind_it(s):
-    start_agent(s)
     server = s.node(BLOCKED)
+    start_agent(s, port=server.port)
 
     def behind():
         client = http.client.HTTPConnection("127.0.0.1", server.port)
@@ -107,7 +109,7 @@ def a_blocked_server_shows_the_wait_of_those_behind_it(s):
         for other in others:
             other.join()
         blocker.getresponse().read()
-    row = s.until(lambda: [r for r in http_rows(s, "node") if r["route"] == "/behind"
+    row = s.until(lambda: [r for r in http_rows(s, "tested") if r["route"] == "/behind"
                            and r["count"] == 30], 5, "thirty requests behind")[0]
     at_least(row["queue_p99_ns"], 30_000_000, "p99 of the wait in the socket, in ns")
     at_most(row["p50_ns"], 20_000_000, "p50 of what the server itself believes, in ns")
