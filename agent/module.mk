@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # vowd, the agent of a host: it links no network library.
 PROGRAMS  += vowd
 MAINS     += agent/vowd.c

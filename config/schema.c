@@ -302,7 +302,8 @@ struct schema_complaint {
 	char text[200];
 };
 
-static void schema_log(cyaml_log_t level, void *arg, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void schema_log(cyaml_log_t level, void *arg,
+							     const char *format, va_list args)
 {
 	struct schema_complaint *complaint = arg;
 

@@ -219,8 +219,10 @@ int stream_envelope_unpack(const uint8_t *bytes, size_t size, uint8_t **inner, s
 	int rc = message_unpack(&vow__v1__control__descriptor, "query", bytes, size, &arena,
 				&message, d);
 
-	if (rc)
+	if (rc) {
+		arena_release(&arena);
 		return rc;
+	}
 	control = (const Vow__V1__Control *)message;
 	copy = malloc(control->message.len ? control->message.len : 1);
 	if (copy && control->message.len)
