@@ -51,10 +51,13 @@ struct hist {
 	uint64_t slots[HIST_SLOTS];
 };
 
+/* Known to be in the same program or library, so that no load of their address precedes theirs. */
+#define HIST_LOCAL __attribute__((visibility("hidden")))
+
 /* Constants of hist_table.c: bucket bounds in [1, 2) as mantissas with bit 63 set, rounded down. */
-extern const uint64_t hist_bounds[HIST_OCTAVE_SLOTS];
+extern const uint64_t hist_bounds[HIST_OCTAVE_SLOTS] HIST_LOCAL;
 /* For each 1/256 of an octave the one bound that may fall into it, low byte: bounds below it. */
-extern const uint64_t hist_cells[256];
+extern const uint64_t hist_cells[256] HIST_LOCAL;
 
 /*
  * Slot of a value in [0, UINT64_MAX] ns, exact at every bucket bound; about 2 ns.
@@ -65,12 +68,13 @@ extern const uint64_t hist_cells[256];
  */
 static inline uint32_t hist_slot(uint64_t ns)
 {
-	uint64_t value = ns < HIST_MAX_NS ? ns | (ns == 0) : HIST_MAX_NS;
-	unsigned zeros = (unsigned)__builtin_clzll(value);
-	uint64_t mantissa = value << zeros;
+	uint64_t value = ns < HIST_MAX_NS ? ns : HIST_MAX_NS;
+	/* 0 is given the octave of 1; its mantissa is then 0, which no bound is below. */
+	unsigned octave = 63 ^ (unsigned)__builtin_clzll(value | 1);
+	uint64_t mantissa = value << (63 - octave);
 	uint64_t cell = hist_cells[(mantissa >> 55) & 0xff];
 
-	return (63 - zeros) * HIST_OCTAVE_SLOTS + (uint8_t)cell + (mantissa > cell);
+	return octave * HIST_OCTAVE_SLOTS + (uint8_t)cell + (mantissa > cell);
 }
 
 /* Bounds of a slot < HIST_SLOTS: it holds lower < value <= upper, in ns (slot 0 from 0). */

@@ -35,6 +35,7 @@ struct series {
 	bool is_error; /* every event of this status class spends error budget */
 	bool is_other; /* stands in for keys beyond the cap */
 	uint8_t limit_count; /* of limits and bad */
+	dur_ns bad_from; /* from here on a latency may be bad; 0 where every event is an error */
 	dur_ns limits[SERIES_THRESHOLDS];
 	uint64_t errors;
 	uint64_t bad[SERIES_THRESHOLDS];
@@ -229,6 +230,10 @@ static void series_watch(struct series *s, const struct window_thresholds *set)
 	memcpy(s->bad, bad, sizeof(bad));
 	memcpy(s->limits, set->ns, sizeof(s->limits));
 	s->limit_count = (uint8_t)set->count;
+	s->bad_from = s->is_error ? 0 : UINT64_MAX;
+	for (unsigned i = 0; i < set->count; i++)
+		if (set->ns[i] < s->bad_from)
+			s->bad_from = set->ns[i] + 1;
 	rcu_publish(s->thresholds, set);
 }
 
@@ -314,26 +319,44 @@ static void series_touch(struct series *s, uint64_t count)
 	bit_set(s->table->dirty, s->id);
 }
 
+/* Counts what is bad about an event: too slow for a threshold, or an error by its class. */
+static __attribute__((noinline)) void bad_record(struct series *s, dur_ns latency_ns)
+{
+	s->errors += s->is_error;
+	for (unsigned i = 0; i < s->limit_count; i++)
+		s->bad[i] += (latency_ns > s->limits[i]) | s->is_error;
+}
+
+/* A place in the pool for both parts was not to be had: neither is recorded. */
+static __attribute__((noinline)) void record_refused(struct series *s)
+{
+	counter_add(&s->table->unrecorded_total, 1);
+}
+
 void series_record(struct series *s, dur_ns latency_ns, dur_ns queue_ns)
 {
 	struct sparse_pool *pool = &s->table->pool;
 	uint32_t *place = sparse_place(pool, &s->latency, hist_slot(latency_ns));
-	uint32_t *queue_place = place;
 
-	if (queue_ns != SERIES_NO_QUEUE)
-		queue_place = sparse_place(pool, &s->queue, hist_slot(queue_ns));
-	if (unlikely(!place || !queue_place)) {
-		counter_add(&s->table->unrecorded_total, 1);
+	if (unlikely(!place)) {
+		record_refused(s);
 		return;
+	}
+	if (queue_ns != SERIES_NO_QUEUE) {
+		uint32_t *queue_place = sparse_place(pool, &s->queue, hist_slot(queue_ns));
+
+		if (unlikely(!queue_place)) {
+			record_refused(s);
+			return;
+		}
+		sparse_record(&s->queue, queue_place, queue_ns);
 	}
 	if (unlikely(!s->latency.count || s->is_other))
 		series_touch(s, 1);
 	sparse_record(&s->latency, place, latency_ns);
-	if (queue_ns != SERIES_NO_QUEUE)
-		sparse_record(&s->queue, queue_place, queue_ns);
-	s->errors += s->is_error;
-	for (unsigned i = 0; i < s->limit_count; i++)
-		s->bad[i] += (latency_ns > s->limits[i]) | s->is_error;
+	/* Most events are good: one comparison stands for all thresholds. */
+	if (latency_ns >= s->bad_from)
+		bad_record(s, latency_ns);
 }
 
 /* Counts from outside must be possible ones: nothing can be bad more often than it happened. */

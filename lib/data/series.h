@@ -191,7 +191,7 @@ series_id series_id_of(const struct series *s);
  * (may be NULL; bad[] in the order of series_thresholds_of(), a threshold counting from when it
  * was first watched). A window ends with the newest tick. Where it begins it counts whole grains:
  * 1 s for 10 s, 5 s for 1 min, 30 s for 5 min, 5 min for 1 h, so that it is up to a grain longer
- * than its name; series_window_span() is what rates are to be divided by. 1 to 30 us.
+ * than its name; series_window_span() is what rates are to be divided by. 1 to 60 us.
  *
  * A reader that is stopped for longer than a second inside this call may miss the oldest grain.
  */

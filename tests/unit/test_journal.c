@@ -606,6 +606,77 @@ CHECK_TEST(test_full_disk_leaves_the_journal_whole)
 	journal_close(journal);
 }
 
+/* tests/golden/make_journal.py wrote the file from the document of the format. */
+#define GOLDEN "tests/golden/0000000000000029.vowj"
+
+static const uint8_t *golden_wire(void)
+{
+	static uint8_t bytes[256];
+
+	for (int i = 0; i < 256; i++)
+		bytes[i] = (uint8_t)i;
+	return bytes;
+}
+
+CHECK_TEST(test_written_bytes_are_the_golden_ones)
+{
+	const struct journal_record records[] = {
+		{.seq = 0x29,
+		 .wall = 1795315200000000001,
+		 .wire = (const uint8_t *)"what the hub gets",
+		 .wire_size = 17,
+		 .local = (const uint8_t *)"what stays",
+		 .local_size = 10},
+		{.seq = 0x2a, .wall = 1795315201000000002},
+		{.seq = 0x2b, .wall = 1795315202000000003, .wire = golden_wire(), .wire_size = 256},
+	};
+	struct journal_header header = {
+		.epoch = 0x0123456789abcdef, .first_seq = 0x29, .begun_at = 1795315200000000000};
+	uint8_t bytes[1024], *p = bytes + JOURNAL_HEADER_BYTES;
+	char *golden;
+	size_t size = file_get(GOLDEN, &golden);
+
+	for (int i = 0; i < 16; i++)
+		header.boot_id[i] = (uint8_t)i;
+	journal_header_encode(&header, bytes);
+	for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+		journal_head_encode(p, &records[i]);
+		p += JOURNAL_HEAD_BYTES;
+		if (records[i].wire_size)
+			memcpy(p, records[i].wire, records[i].wire_size);
+		p += records[i].wire_size;
+		if (records[i].local_size)
+			memcpy(p, records[i].local, records[i].local_size);
+		p += records[i].local_size;
+	}
+	CHECK_EQ_U64((uint64_t)(p - bytes), size);
+	CHECK_MEM(bytes, golden, size);
+	free(golden);
+}
+
+CHECK_TEST(test_golden_journal_is_read)
+{
+	struct journal_reader *reader = NULL;
+	struct journal_record record;
+
+	CHECK_OK(journal_reader_open("tests/golden", NULL, 0, &reader, &d));
+	CHECK_EQ_U64(journal_reader_epoch(reader), 0x0123456789abcdef);
+	CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+	CHECK_EQ_U64(record.seq, 0x29);
+	CHECK_EQ_U64(record.wall, 1795315200000000001);
+	CHECK_EQ_U64(record.wire_size, 17);
+	CHECK_MEM(record.wire, "what the hub gets", 17);
+	CHECK_EQ_U64(record.local_size, 10);
+	CHECK_MEM(record.local, "what stays", 10);
+	CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+	CHECK(record.seq == 0x2a && !record.wire_size && !record.local_size);
+	CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+	CHECK_EQ_U64(record.wire_size, 256);
+	CHECK_MEM(record.wire, golden_wire(), 256);
+	CHECK_RC(journal_reader_next(reader, &record, &d), 0);
+	journal_reader_close(reader);
+}
+
 CHECK_TEST(test_record_too_large_is_refused)
 {
 	struct journal *journal;
@@ -691,5 +762,6 @@ CHECK_MAIN("journal", test_what_was_appended_is_read_over_many_segments,
 	   test_broken_position_counts_as_nothing_read,
 	   test_without_readers_the_budget_is_kept_as_memory,
 	   test_budget_drops_the_oldest_and_counts_what_was_unread,
-	   test_full_disk_leaves_the_journal_whole, test_record_too_large_is_refused,
+	   test_full_disk_leaves_the_journal_whole, test_written_bytes_are_the_golden_ones,
+	   test_golden_journal_is_read, test_record_too_large_is_refused,
 	   test_reader_notices_another_journal, test_failed_allocations_leave_the_journal_whole)

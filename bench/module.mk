@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# Benchmarks: one program per bench/bench_*.c, built but never installed; `make bench` runs them all
+# through bench/run. One that links more than libc says so here as bench_NAME_LIBS.
+
+BENCH := $(patsubst bench/%.c,%,$(wildcard bench/bench_*.c))
+EXAMPLES += $(BENCH)
+MAINS    += $(BENCH:%=bench/%.c)
+$(foreach b,$(BENCH),$(eval $(b)_MAIN := bench/$(b).c)$(eval $(b)_PARTS := lib/base lib/data client))
+
+bench_hist_LIBS   := -lm
+bench_series_LIBS := -lurcu-memb -lm
