@@ -211,6 +211,8 @@ static int reader_move(struct journal_reader *reader)
 
 	if (segment_replaced(reader)) {
 		rc = reader_enter(reader, reader->first_seq);
+		if (rc == -EPROTO || rc == -ENOENT)
+			return 0; /* being replaced right now */
 		return rc < 0 ? rc : 1;
 	}
 	rc = segment_is_sealed(reader);
