@@ -251,16 +251,17 @@ CHECK_TEST(test_broken_state_is_refused)
 {
 	struct history h;
 	struct slo *slo = played(&h, 5000, 0, 1), *again = slo_new();
-	size_t size, refused = 0;
+	size_t size, tried = 0, refused = 0;
 	uint8_t *bytes = saved(slo, &size);
 
-	for (size_t cut = 0; cut < size; cut++)
+	for (size_t cut = 0; cut < size; cut += 1 + cut / 64)
 		CHECK_RC(restored(again, FIRST + 5000, bytes, cut), -EPROTO);
 	CHECK_RC(restored(again, FIRST + 4998, bytes, size), -EPROTO); /* from the future */
 	/* Any byte changed: refused, or another well-formed state, whose windows add up. */
-	for (size_t i = 0; i < size; i++) {
+	for (size_t i = 0; i < size; i += 1 + i / 64) {
 		struct bytes_reader r = {.at = bytes, .end = bytes + size};
 
+		tried++;
 		bytes[i] ^= 0x55;
 		if (slo_restore(again, FIRST + 5000, &r) < 0)
 			refused++;
@@ -268,7 +269,7 @@ CHECK_TEST(test_broken_state_is_refused)
 			CHECK_LE_U64(slo_window(again, 60).bad, slo_window(again, 86400).bad);
 		bytes[i] ^= 0x55;
 	}
-	CHECK_GE_U64(refused, size / 2);
+	CHECK_GE_U64(refused, tried / 2);
 	free(bytes);
 	free(h.each);
 	slo_free(slo);
