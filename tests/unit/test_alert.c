@@ -112,6 +112,19 @@ CHECK_TEST(test_no_data_resolves_nothing)
 	CHECK_EQ_I64(alert.state, ALERT_RESOLVED);
 }
 
+CHECK_TEST(test_no_data_keeps_pending_pending)
+{
+	struct objective objective = alert_objective();
+	struct alert alert = {0};
+
+	STEP(100, 100, 3, 0, 3);
+	CHECK_EQ_I64(alert.state, ALERT_PENDING);
+	CHECK(!STEP(101, 100, 3, 0, 0));
+	CHECK_EQ_I64(alert.state, ALERT_PENDING);
+	CHECK(STEP(102, 100, 3, 5, 0));
+	CHECK_EQ_I64(alert.state, ALERT_OK);
+}
+
 CHECK_TEST(test_a_gap_between_steps_is_not_quiet_time)
 {
 	struct objective objective = alert_objective();
@@ -277,8 +290,9 @@ CHECK_TEST(test_confidence_goes_on_beyond_a_million)
 CHECK_MAIN("alert", test_fires_when_both_windows_burn, test_long_window_alone_does_not_fire,
 	   test_two_bad_events_are_not_enough, test_resolves_after_clear_after_of_good_traffic,
 	   test_a_bad_second_starts_the_wait_anew, test_no_data_resolves_nothing,
-	   test_a_gap_between_steps_is_not_quiet_time, test_resolved_fires_again,
-	   test_burn_is_share_over_budget, test_time_to_fire_is_what_the_machine_does,
+	   test_no_data_keeps_pending_pending, test_a_gap_between_steps_is_not_quiet_time,
+	   test_resolved_fires_again, test_burn_is_share_over_budget,
+	   test_time_to_fire_is_what_the_machine_does,
 	   test_defaults_fire_within_seconds_when_all_is_bad, test_fingerprint_names_one_incident,
 	   test_reasons_are_sentences, test_reason_is_cut_to_its_room,
 	   test_confidence_is_the_binomial_tail, test_confidence_goes_on_beyond_a_million)

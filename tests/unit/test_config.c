@@ -456,7 +456,7 @@ CHECK_TEST(test_hidden_routes_are_remarked)
 		loaded("objectives: []\n"
 		       "services:\n"
 		       "  - name: a\n"
-		       "    routes: ['/x/{id}', '/x/new', '/y/*']\n"
+		       "    routes: ['/x/{id}', '/x/new', '/y/*', '/y/']\n"
 		       "  - name: b\n"
 		       "    routes: ['/x/new', '/y/{a}/{b}']\n"
 		       "routes: ['/x/new', '/y/z', '/{a}/z', '/{b}/z', '/*', '/k']\n");

@@ -277,31 +277,67 @@ CHECK_TEST(test_errors_alone_are_exact_without_a_threshold)
 	world_free(w);
 }
 
-CHECK_TEST(test_evidence_names_the_worst_series_first)
+/* Forty series, of which the one numbered n has worst_of(n) bad events a tick: 0 .. 39. */
+static unsigned worst_of(unsigned n, bool rising)
+{
+	return rising ? n : 39 - n;
+}
+
+static void expect_worst(bool rising)
 {
 	struct policy policy = one_objective();
 	struct world *w = world_new(&policy);
 	const struct alert_action *alert = &w->actions[0].alert;
 
-	for (int s = 0; s < 3; s++) {
-		for (series_id id = 0; id < 40; id++) {
-			char route[16];
+	for (series_id id = 0; id < 40; id++) {
+		char route[16];
 
-			snprintf(route, sizeof(route), "/r%u", id);
-			world_events(w, id, route, 5, id, 200 * NS_PER_MS);
-		}
-		world_tick(w);
+		snprintf(route, sizeof(route), "/r%u", id);
+		world_events(w, id, route, 5, worst_of(id, rising), 200 * NS_PER_MS);
 	}
+	world_tick(w);
 	CHECK_EQ_U64(w->count, 1);
 	CHECK_EQ_U64(alert->evidence_count, ACTION_EVIDENCE);
 	for (unsigned i = 0; i < ACTION_EVIDENCE; i++) {
 		char route[16];
 
-		snprintf(route, sizeof(route), "/r%u", 39 - i);
+		snprintf(route, sizeof(route), "/r%u", worst_of(39 - i, rising));
 		CHECK_STR(alert->evidence[i].key.route, route);
 		CHECK_EQ_U64(alert->evidence[i].bad, 39 - i);
 		CHECK_EQ_U64(alert->evidence[i].count, 39 - i + 5);
 	}
+	world_free(w);
+}
+
+CHECK_TEST(test_evidence_names_the_worst_series_first)
+{
+	expect_worst(true);
+	expect_worst(false);
+}
+
+CHECK_TEST(test_evidence_forgets_what_left_the_window)
+{
+	struct policy policy = one_objective();
+	struct world *w = world_new(&policy);
+	const struct alert_action *alert;
+
+	for (int s = 0; s < 3; s++) {
+		world_events(w, 1, "/old", 0, 90, 200 * NS_PER_MS);
+		world_tick(w);
+	}
+	for (int s = 0; s < 30; s++) {
+		world_events(w, 2, "/good", 100, 0, 200 * NS_PER_MS);
+		world_tick(w);
+	}
+	for (int s = 0; s < 3; s++) {
+		world_events(w, 3, "/new", 0, 100, 200 * NS_PER_MS);
+		world_tick(w);
+	}
+	CHECK_EQ_U64(w->count, 3);
+	alert = &w->actions[2].alert;
+	CHECK_EQ_U64(alert->evidence_count, 1);
+	CHECK_STR(alert->evidence[0].key.route, "/new");
+	CHECK_EQ_U64(alert->evidence[0].bad, alert->bad);
 	world_free(w);
 }
 
@@ -738,11 +774,11 @@ CHECK_MAIN("judge", test_breach_fires_and_resolves_with_one_fingerprint,
 	   test_a_set_clock_moves_no_window, test_report_counts_the_period,
 	   test_unwatched_threshold_is_decided_by_buckets_and_says_so,
 	   test_errors_alone_are_exact_without_a_threshold,
-	   test_evidence_names_the_worst_series_first, test_selector_keeps_other_series_out,
-	   test_scaler_acts_on_a_gauge_and_says_why, test_running_replicas_are_believed,
-	   test_scaler_on_rate_and_on_latency, test_replay_gives_the_same_actions,
-	   test_restart_changes_no_decision, test_downtime_is_not_coverage,
-	   test_a_clock_set_back_over_a_restart_keeps_counters,
+	   test_evidence_names_the_worst_series_first, test_evidence_forgets_what_left_the_window,
+	   test_selector_keeps_other_series_out, test_scaler_acts_on_a_gauge_and_says_why,
+	   test_running_replicas_are_believed, test_scaler_on_rate_and_on_latency,
+	   test_replay_gives_the_same_actions, test_restart_changes_no_decision,
+	   test_downtime_is_not_coverage, test_a_clock_set_back_over_a_restart_keeps_counters,
 	   test_replay_by_time_of_day_goes_on_with_the_live_clock,
 	   test_recalled_alert_ends_under_its_old_fingerprint,
 	   test_recalled_decision_begins_its_cooldown,

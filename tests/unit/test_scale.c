@@ -201,6 +201,33 @@ CHECK_TEST(test_one_second_without_signal_starts_the_wait_anew)
 	CHECK_EQ_U64(b.scale.replicas, 2);
 }
 
+CHECK_TEST(test_time_that_nobody_watched_is_not_quiet)
+{
+	struct bench b = bench_of(queue());
+
+	step(&b, 800);
+	b.second += 700;
+	step(&b, 100);
+	CHECK_EQ_U64(b.scale.replicas, 8);
+	steps(&b, 100, 600);
+	CHECK_EQ_U64(b.scale.replicas, 2);
+}
+
+CHECK_TEST(test_a_wish_to_shrink_never_grows)
+{
+	struct bench b = bench_of(queue());
+
+	for (int i = 0; i < 400; i++)
+		step_input(&b, true, 800, 8);
+	/* Somebody stopped five while the load fell: the 8 of before are no reason to start any. */
+	for (int i = 0; i < 400; i++)
+		step_input(&b, true, 200, 3);
+	CHECK_EQ_U64(b.scale.replicas, 3);
+	for (int i = 0; i < 240; i++)
+		step_input(&b, true, 200, 3);
+	CHECK_EQ_U64(b.scale.replicas, 2);
+}
+
 CHECK_TEST(test_a_restart_takes_nothing_away)
 {
 	struct bench b = bench_of(queue());
@@ -299,6 +326,7 @@ CHECK_MAIN("scale", test_sums_ask_for_what_carries_them, test_means_grow_in_prop
 	   test_cooldown_blocks_second_scale_up, test_maximum_and_minimum_hold,
 	   test_down_only_after_ten_quiet_minutes, test_a_peak_within_the_wait_keeps_what_it_needed,
 	   test_null_is_never_zero, test_one_second_without_signal_starts_the_wait_anew,
+	   test_time_that_nobody_watched_is_not_quiet, test_a_wish_to_shrink_never_grows,
 	   test_a_restart_takes_nothing_away, test_running_replicas_count_once_boot_time_is_over,
 	   test_flapping_between_limits_is_told_once_a_minute_at_most,
 	   test_limit_met_again_later_is_told_again, test_reasons_name_figures_and_limits)
