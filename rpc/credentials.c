@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "lib/base/fd.h"
 #include "rpc/runtime.h"
 
 #define PEM_MAX_BYTES (1 << 20) /* a bundle of all public CAs has 220 KiB */
@@ -29,42 +28,11 @@ static void pem_free(struct pem *pem)
 	free(pem->key);
 }
 
-static int read_all(int fd, char *text, size_t size)
-{
-	size_t have = 0;
-
-	while (have < size) {
-		ssize_t n = read(fd, text + have, size - have);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		have += (size_t)n;
-	}
-	text[have] = '\0';
-	return 0;
-}
-
 static int pem_read(const char *path, char **text, struct diag *d)
 {
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+	size_t size;
 
-	if (fd < 0)
-		return diag_errno(d, -errno, path, "see tls in the configuration", "cannot open");
-	if (fstat(fd, &st) < 0)
-		rc = diag_errno(d, -errno, path, NULL, "cannot read");
-	else if (st.st_size > PEM_MAX_BYTES)
-		rc = diag_set(d, -EFBIG, path, "name a PEM file", "too large for certificates");
-	else if (!(*text = malloc((size_t)st.st_size + 1)))
-		rc = diag_errno(d, -ENOMEM, path, NULL, "cannot read");
-	else if ((rc = read_all(fd, *text, (size_t)st.st_size)))
-		diag_errno(d, rc, path, NULL, "cannot read");
-	close(fd);
-	return rc;
+	return fd_read_file(path, PEM_MAX_BYTES, text, &size, d);
 }
 
 static int pem_load(const char *const paths[3], struct pem *pem, struct diag *d)
