@@ -75,9 +75,9 @@ def hub_killed_five_times_under_load_loses_and_repeats_nothing(s):
     exporter = export(s, listen)
     feeder = feed(s, 4000, 500)
     for n in range(5):
-        central = hub(s, listen, http)
         count = exporter.log().count("connected")
-        s.until(lambda: exporter.log().count("connected") > count, 10, "connection")
+        central = hub(s, listen, http)
+        s.until(lambda: exporter.log().count("connected") > count, 15, "connection")
         sleep_a_little(n)
         central.kill()
     hub(s, listen, http)
