@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent takes from a host: resident memory and processor time, idle and with work.
+
+Memory is that of vowd (and of vow-export beside it) after a while; idle is a host on which nobody
+asks anything but us; work is an application that observes from four threads at a fixed rate."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+                                "tests", "program"))
+from story import Story, lacking, time  # noqa: E402
+
+MIB = 1 << 20
+IDLE_S, WORK_S = 20, 10
+RATE_PER_THREAD, THREADS = 250_000, 4
+
+
+def row(what, ours, unit, limit_text, limit):
+    """One line of the table: ours against its limit."""
+    print(f"{what}\t{ours:.2f}\t{unit}\tlimit {limit_text}\t{limit:g}\t{ours / limit:.2f}\t1.00",
+          flush=True)
+
+
+def cpu_percent(program, seconds):
+    before, began = program.cpu_seconds(), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (program.cpu_seconds() - before) / (time.monotonic() - began)
+
+
+def bench(s):
+    run = s.dir("run")
+    vowd = s.start(s.program("vowd"), "--dir", run)
+    s.until(lambda: s.vow("status", dir=run), 10, "answer of vowd")
+    export = s.start(s.program("vow-export"), "--dir", run, "--hub", f"127.0.0.1:{s.port()}")
+    time.sleep(3)
+    how = "all collectors" if not lacking("bpf") else "without BPF: not root"
+    row(f"vowd idle ({how})", cpu_percent(vowd, IDLE_S), "% cpu", "of a core", 0.5)
+    row("vowd resident, idle", vowd.rss_bytes() / MIB, "MiB", "", 12)
+    s.start(s.program("tests/observe"), "shop", "/pay", str(THREADS),
+            str(RATE_PER_THREAD * (WORK_S + 5)), str(RATE_PER_THREAD), "1000000", "1000000",
+            env={"VOW_DIR": run})
+    time.sleep(2)
+    row("vowd at 1 M observations/s", cpu_percent(vowd, WORK_S), "% cpu", "of a core", 4)
+    row("vowd resident, at work", vowd.rss_bytes() / MIB, "MiB", "", 12)
+    row("vowd and vow-export resident", (vowd.rss_bytes() + export.rss_bytes()) / MIB, "MiB", "",
+        32)
+
+
+story = Story("bench_agent")
+try:
+    bench(story)
+finally:
+    story.end()
