@@ -127,13 +127,15 @@ static __always_inline bool head_path_copy(__u64 to[HTTP_PATH_MAX / 8], const ch
 
 #pragma unroll
 	for (int i = 0; i < HTTP_PATH_MAX / 8; i++) {
-		__u64 word = *(const __u64 *)(from + 8 * i);
-		__u64 hit =
-			bytes_equal(word, ' ') | bytes_equal(word, '?') | bytes_equal(word, '\r');
+		__u64 word, hit;
 
-		if (ended)
-			word = 0;
-		else if (hit) {
+		if (ended) {
+			to[i] = 0;
+			continue;
+		}
+		word = *(const __u64 *)(from + 8 * i);
+		hit = bytes_equal(word, ' ') | bytes_equal(word, '?') | bytes_equal(word, '\r');
+		if (hit) {
 			word &= ((hit & -hit) >> 7) - 1;
 			ended = true;
 		}
@@ -210,6 +212,42 @@ static __always_inline bool head_length(const struct head_text *t, __u64 *value)
 	}
 	*value = n;
 	return any;
+}
+
+/* Whether the two bytes that end at `end` and the two before them are a blank line. */
+static __always_inline bool head_ends_at(const struct head_text *t, __u64 end)
+{
+	return end >= 20 && end <= t->length &&
+	       (__u32)head_word(t, end - 4) == WORD4('\r', '\n', '\r', '\n');
+}
+
+/*
+ * Finds Content-Length where the last response of the connection had it, and the end of the head
+ * where it must be if the call moved the head alone or the whole response: most do, and none of
+ * them needs a search. moved: bytes of the whole call. False: search.
+ */
+static __always_inline bool head_hint(struct head_text *t, __u32 at, __u32 moved, __u64 *body)
+{
+	__u64 name, rest;
+
+	if (at < 32 || at >= t->length)
+		return false;
+	name = head_word(t, at - 15) | BYTES(0x20);
+	rest = head_word(t, at - 7) | BYTES(0x20);
+	if ((head_word(t, at - 16) & 0xff) != '\n' ||
+	    name != WORD('c', 'o', 'n', 't', 'e', 'n', 't', '-') ||
+	    (rest & 0x00ffffffffffffffULL) != WORD('l', 'e', 'n', 'g', 't', 'h', ':', 0))
+		return false;
+	t->length_at = at;
+	if (!head_length(t, body))
+		return false;
+	if (head_ends_at(t, t->length))
+		t->end = t->length;
+	else if (*body < moved && head_ends_at(t, moved - *body))
+		t->end = moved - *body;
+	else
+		return false;
+	return true;
 }
 
 #endif

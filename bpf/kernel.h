@@ -14,6 +14,7 @@
 #include <linux/types.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
 /* clang-format on */
 
 #define AF_UNIX	 1
@@ -21,6 +22,10 @@
 #define AF_INET6 10
 
 #define SOCK_STREAM 1
+#define IPPROTO_TCP 6
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
 
 #define TCP_ESTABLISHED 1
 #define TCP_FIN_WAIT1	4
@@ -66,6 +71,7 @@ struct sock {
 	struct sk_buff_head sk_receive_queue;
 	__u8 sk_shutdown;
 	__u16 sk_type;
+	__u16 sk_protocol;
 	int sk_err;
 };
 
@@ -97,6 +103,9 @@ struct bpf_iter__bpf_sk_storage_map {
 };
 
 #pragma clang attribute pop
+
+/* Since kernel 6.2; the verifier turns it into a plain move. */
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
 
 struct task_struct; /* only handed from helper to helper */
 

@@ -145,6 +145,11 @@ int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options,
 	return 0;
 }
 
+void http_bpf_stop(struct http_bpf *bpf)
+{
+	__atomic_store_n(&bpf->skel->bss->capturing, 0, __ATOMIC_RELEASE);
+}
+
 void http_bpf_close(struct http_bpf *bpf)
 {
 	if (!bpf)

@@ -26,6 +26,12 @@ struct http_bpf_options {
 int http_bpf_open(struct http_bpf **bpf, const struct http_bpf_options *options, struct diag *d);
 void http_bpf_close(struct http_bpf *bpf); /* NULL is allowed */
 
+/*
+ * Sees nothing more from now on (but for what is in a program at this instant); what was seen can
+ * still be swept and drained, and then adds up with the counters.
+ */
+void http_bpf_stop(struct http_bpf *bpf);
+
 typedef void (*http_bpf_fn)(void *arg, const struct http_record *record);
 
 /* Hands over at most `max` records, oldest first; returns how many. The record is fn's to read. */

@@ -3,6 +3,7 @@
 # limit: 120 s
 """Requests of a real nginx as the BPF programs see them, against nginx's own access log."""
 import collections
+import shutil
 
 from capture import *
 
@@ -222,6 +223,16 @@ def stopped_consumer_loses_counted_pairs_and_no_latency(s):
     pairs = len(capture.pairs("server"))
     at_most(pairs, lines, "pairs")
     at_least(pairs + counters["ring_full"], lines, "pairs and losses, both sides")
+
+
+@test
+@needs("root", "setpriv")
+def without_rights_it_says_which_ones_lack(s):
+    dump = shutil.copy(s.program("tests/capture_dump"), s.path("capture_dump"))
+    text = s.run("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", dump,
+                 status=1).stderr
+    for word in ("tier A", "no rights", "CAP_BPF and CAP_PERFMON"):
+        check(word in text, f"no {word!r} in {text!r}")
 
 
 @test

@@ -108,7 +108,8 @@ int main(int argc, char **argv)
 		if (!dump.quiet)
 			fflush(stdout);
 	}
-	/* What has been silent for less than 100 ms is taken by the second sweep. */
+	http_bpf_stop(bpf);
+	/* What has been silent for less than 100 ms is taken by the last sweep. */
 	nanosleep(&(struct timespec){.tv_nsec = 110 * NS_PER_MS}, NULL);
 	http_bpf_sweep(bpf, &sweep);
 	while (http_bpf_drain(bpf, 4096, print_record, &dump))
