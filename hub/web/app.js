@@ -3,16 +3,19 @@
 // documented API, docs/http-api.md.
 import { ago, bytes, clock, count, rate, share, span } from './format.js';
 import { Charts } from './charts.js';
-import { el, keyed, setClass, setText, Table } from './tables.js';
+import { el, keyed, segments, setClass, setText, Table } from './tables.js';
 
 const $ = (id) => document.getElementById(id);
 const WINDOWS = [['10s', '10 s'], ['1m', '1 min'], ['5m', '5 min'], ['1h', '1 h'], ['total', 'total']];
+const ROLES = [['server', 'served', 'requests that this fleet answered'],
+  ['client', 'called', 'requests that this fleet sent to others']];
 const STALE_MS = 3500;
 const EVENT_ROWS = 200; // rows of a table in one tick
 
 const page = {
   token: new URLSearchParams(location.search).get('token'),
   window: '1m',
+  role: 'server',
   filter: '',
   tick: null, // the newest
   tickedAt: 0, // by this browser's clock
@@ -30,7 +33,6 @@ function api(path, parameters = {}) {
 
 const routeKey = (r) => [r.service, r.kind, r.role, r.method, r.route].join('\u0001');
 const rowKey = (r) => [routeKey(r), r.peer, r.status_class].join('\u0001');
-const errorRatio = (r) => (r.count ? r.errors / r.count : 0);
 
 function toneOfClass(r) {
   if (r.status_class === '5xx' || r.status_class === 'error') return 'bad';
@@ -62,7 +64,8 @@ const routes = new Table($('routes-table'), {
     { title: 'Rate', hint: 'events a second over the window', num: true,
       value: (r) => r.count / (r.window_s || 1), text: (r) => rate(r.window_s ? r.count / r.window_s : null) },
     { title: 'Count', num: true, value: (r) => r.count, text: (r) => count(r.count) },
-    { title: 'Errors', num: true, value: errorRatio, text: (r) => (r.errors ? share(errorRatio(r)) : '0'),
+    { title: 'Errors', hint: '5xx and broken ones; of requests called, 4xx as well', num: true,
+      value: (r) => r.errors, text: (r) => count(r.errors),
       tone: (r) => (r.errors ? 'bad' : 'quiet') },
     latency('p50', 'p50_ns'), latency('p90', 'p90_ns'), latency('p95', 'p95_ns'),
     latency('p99', 'p99_ns'), latency('Max', 'max_ns'),
@@ -311,7 +314,8 @@ function matches(row) {
 }
 
 function showRoutes(tick) {
-  const shown = tick.routes.filter((r) => (r.kind === 'http' || r.kind === 'app' || r.kind === 'job') && matches(r));
+  const shown = tick.routes.filter((r) => r.kind !== 'delivery' && r.kind !== 'attempt'
+    && r.role === page.role && matches(r));
   routes.show(shown);
   setText($('routes-title'), tick.routes.length >= EVENT_ROWS ? `Routes (busiest ${EVENT_ROWS})` : 'Routes');
   deliveries.show(tick.deliveries.filter(matches));
@@ -366,15 +370,14 @@ async function askToken() {
   setText($('notice'), 'This hub asks for a token. Open the page with ?token=… ; the token is in the file "token" of the hub\'s folder.');
 }
 
-keyed($('windows'), WINDOWS, ([name]) => name, ([name, text]) => {
-  const button = el('button', { type: 'button', 'aria-pressed': name === page.window }, text);
-  button.addEventListener('click', () => {
-    page.window = name;
-    for (const other of $('windows').children) other.setAttribute('aria-pressed', other === button);
-    connect();
-  });
-  return button;
-}, () => {});
+segments($('windows'), WINDOWS, page.window, (name) => {
+  page.window = name;
+  connect();
+});
+segments($('roles'), ROLES, page.role, (name) => {
+  page.role = name;
+  if (page.tick) showRoutes(page.tick);
+});
 $('filter').addEventListener('input', (event) => {
   page.filter = event.target.value.trim().toLowerCase();
   if (page.tick) showRoutes(page.tick);

@@ -3,17 +3,23 @@
 import { span, rate } from './format.js';
 
 const POINTS = 300;
+const HEIGHT = 190; // of a chart without its legend, in pixels
 const FIELDS = ['rate', 'error_ratio', 'p50_ns', 'p95_ns', 'p99_ns'];
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+function time(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+}
+
 function axes(values) {
   const line = { stroke: colour('--chart-grid'), width: 1 };
   const font = '11px ' + getComputedStyle(document.body).fontFamily;
   return [
-    { stroke: colour('--muted'), font, grid: { show: false }, ticks: { show: false }, size: 24 },
+    { stroke: colour('--muted'), font, grid: { show: false }, ticks: { show: false }, size: 24, space: 90,
+      values: (u, splits) => splits.map(time) },
     { stroke: colour('--muted'), font, grid: line, ticks: { show: false }, size: 64, values, space: 36 },
   ];
 }
@@ -21,13 +27,13 @@ function axes(values) {
 function options(node, lines, values) {
   return {
     width: node.clientWidth || 600,
-    height: node.clientHeight || 180,
+    height: HEIGHT,
     cursor: { sync: { key: 'vow' }, points: { size: 6 }, y: false },
     legend: { live: true },
     scales: { x: { time: true }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.12 : 1] } },
     axes: axes((u, splits) => splits.map(values)),
     series: [
-      { value: (u, at) => (at === null ? '–' : new Date(at * 1000).toLocaleTimeString([], { hour12: false })) },
+      { value: (u, at) => (at === null ? '–' : time(at)) },
       ...lines.map(({ label, stroke, fill }) => ({
         label, stroke: colour(stroke), fill: fill && colour(fill), width: 1.75, spanGaps: false,
         points: { show: false }, value: (u, v) => (v === null ? '–' : values(v)),
@@ -70,7 +76,7 @@ export class Charts {
 
   resize() {
     this.plots.forEach((plot, i) => plot.setSize({
-      width: this.nodes[i].clientWidth, height: this.nodes[i].clientHeight,
+      width: this.nodes[i].clientWidth, height: HEIGHT,
     }));
   }
 
@@ -101,8 +107,12 @@ export class Charts {
     const errors = all.map((value, i) => value * ratio[i]);
     this.plots[0].setData([this.at, all, errors]);
     this.plots[1].setData([this.at, p50, p95, p99]);
-    if (now) this.plots.forEach((plot) => plot.setScale('x', { min: now - POINTS, max: now }));
+    // Soon after the start the charts show what there is, a minute at least.
+    const from = Math.max(now - POINTS, Math.min(this.at[0], now - 60));
+    if (now) this.plots.forEach((plot) => plot.setScale('x', { min: from, max: now }));
     const last = all.length - 1;
+    // Without a pointer in the chart the legend shows the newest figures.
+    if (last >= 0) this.plots.forEach((plot) => plot.cursor.left < 0 && plot.setLegend({ idx: last }, false));
     this.nodes[0].setAttribute('aria-label', last < 0 ? 'no figures yet'
       : `now ${rate(all[last])}, of which ${rate(errors[last])} errors`);
     this.nodes[1].setAttribute('aria-label', last < 0 ? 'no figures yet'

@@ -13,6 +13,7 @@ function digits(value) {
 /** A latency or another span in nanoseconds. */
 export function span(ns) {
   if (ns === null || ns === undefined) return NONE;
+  if (ns === 0) return '0';
   if (ns < 999.5) return digits(ns) + SPACE + 'ns';
   if (ns < 999.5e3) return digits(ns / 1e3) + SPACE + 'µs';
   if (ns < 999.5e6) return digits(ns / 1e6) + SPACE + 'ms';
@@ -56,11 +57,11 @@ export function bytes(n) {
 export function share(ratio) {
   if (ratio === null || ratio === undefined) return NONE;
   const percent = ratio * 100;
-  if (percent === 0 || percent === 100) return percent + SPACE + '%';
   // 99.96 % must not become 100 %, and 0.004 % must not become 0 %.
   if (percent > 99.9 && percent < 100) return Math.floor(percent * 1000) / 1000 + SPACE + '%';
-  if (percent > 0 && percent < 0.01) return '<' + 0.01 + SPACE + '%';
-  return (Math.abs(percent) >= 99.95 ? Math.round(percent) : percent.toFixed(Math.abs(percent) < 10 ? 2 : 1)) + SPACE + '%';
+  if (percent > 0 && percent < 0.01) return '<0.01' + SPACE + '%';
+  const places = Math.abs(percent) >= 99.95 ? 0 : Math.abs(percent) < 10 ? 2 : 1;
+  return Number(percent.toFixed(places)) + SPACE + '%';
 }
 
 /** "12 s ago" of a time of day in ns, as the hub's clock tells it. */

@@ -46,6 +46,22 @@ export function keyed(parent, items, keyOf, make, update) {
   }
 }
 
+/** Rows that a table shows before it is asked for all of them. */
+const SHORT = 20;
+
+/** A group of buttons of which one is pressed; change(name) is called when another one is. */
+export function segments(parent, choices, chosen, change) {
+  const buttons = choices.map(([name, text, title]) => {
+    const button = el('button', { type: 'button', title, 'aria-pressed': String(name === chosen) }, text);
+    button.addEventListener('click', () => {
+      for (const other of buttons) other.setAttribute('aria-pressed', String(other === button));
+      change(name);
+    });
+    return button;
+  });
+  parent.append(...buttons);
+}
+
 /**
  * A sortable table. columns: {title, hint, num, value(row) for sorting, text(row), tone(row),
  * node(row) for a cell that is more than text, made once}.
@@ -61,7 +77,13 @@ export class Table {
     this.empty = el('p', { class: 'empty' }, empty);
     table.append(el('caption', { class: 'hidden' }, caption),
       el('thead', {}, el('tr', {}, ...this.heads)), this.body);
-    table.after(this.empty);
+    this.all = false;
+    this.more = el('button', { type: 'button', class: 'more' });
+    this.more.addEventListener('click', () => {
+      this.all = !this.all;
+      this.show(this.rows);
+    });
+    table.after(this.empty, this.more);
     this.table = table;
     this.showSort();
   }
@@ -119,7 +141,10 @@ export class Table {
     this.rows = rows;
     this.empty.hidden = rows.length > 0;
     this.table.hidden = rows.length === 0;
-    keyed(this.body, this.sorted(rows), this.key, (row) => this.make(row),
+    this.more.hidden = rows.length <= SHORT;
+    setText(this.more, this.all ? `show the first ${SHORT}` : `show all ${rows.length}`);
+    const shown = this.sorted(rows).slice(0, this.all ? rows.length : SHORT);
+    keyed(this.body, shown, this.key, (row) => this.make(row),
       (node, row) => this.update(node, row));
   }
 }
