@@ -305,21 +305,20 @@ static int merge_source_add(struct merge *merge, const struct stream_hello *hell
 	return *source ? 0 : diag_set(d, -ENOMEM, NULL, NULL, "no memory for one more agent");
 }
 
-static void merge_source_take(struct source *source, const struct stream_hello *hello,
-			      struct merge_peer *peer)
+/* Any older stream of the agent ends: it is half open, and its end would come late. */
+static void merge_source_leave(struct source *source)
 {
-	struct merge_peer *before = source->owner;
-
-	if (before)
-		merge_peer_finish(before, RPC_UNAVAILABLE,
+	if (source->owner)
+		merge_peer_finish(source->owner, RPC_UNAVAILABLE,
 				  "the same agent opened another stream; this one ends");
+}
+
+static void merge_source_renew(struct source *source, const struct stream_hello *hello)
+{
 	memcpy(source->next_row.host, hello->host, sizeof(source->next_row.host));
 	memcpy(source->next_row.version, hello->version, sizeof(source->next_row.version));
 	source->next_row.last_seen = clock_wall();
 	source->touched = true;
-	source->owner = peer;
-	peer->source = source;
-	sources_prefer(peer->merge->sources, source);
 }
 
 static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello, struct diag *d)
@@ -354,12 +353,19 @@ static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello
 		merge_peer_finish(peer, RPC_UNAVAILABLE, d->what);
 		return rc;
 	}
-	merge_source_take(source, hello, peer);
-	/* After the commit, so that the answer counts no record that is only on its way. */
+	merge_source_leave(source);
+	merge_source_renew(source, hello);
+	/* The answer comes after the commit, so that it counts no record that is only on its way. */
 	rc = merge_commit(merge, d);
-	if (!rc)
-		merge_peer_answer(peer, source->row.committed, source->names_lost);
-	return rc;
+	if (rc) {
+		merge_peer_finish(peer, RPC_UNAVAILABLE, d->what);
+		return rc;
+	}
+	source->owner = peer;
+	peer->source = source;
+	sources_prefer(merge->sources, source);
+	merge_peer_answer(peer, source->row.committed, source->names_lost);
+	return 0;
 }
 
 /* ---- records ----------------------------------------------------------------------------------- */

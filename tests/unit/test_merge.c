@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exactly-once merge over a real store, and what a restart makes of it. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "hub/checkpoint.h"
+#include "hub/merge.h"
+#include "lib/base/clock.h"
+#include "proto/stream.h"
+#include "proto/tick.h"
+#include "tests/unit/check.h"
+
+#define SECOND(n) (UINT64_C(1700000000) * NS_PER_S + (n)*NS_PER_S)
+
+/* The other end of a stream: what the agent was told. */
+struct ear {
+	unsigned answers, ends;
+	struct stream_from_hub last;
+	enum rpc_status status;
+	char text[512];
+};
+
+static void ear_hear(void *link, const uint8_t *bytes, size_t size)
+{
+	struct ear *ear = link;
+
+	ear->answers++;
+	CHECK_OK(stream_from_hub_decode(bytes, size, &ear->last, NULL));
+}
+
+static void ear_end(void *link, enum rpc_status status, const char *text)
+{
+	struct ear *ear = link;
+
+	ear->ends++;
+	ear->status = status;
+	snprintf(ear->text, sizeof(ear->text), "%s", text);
+}
+
+struct scene {
+	struct vow_config config;
+	struct store *store;
+	struct fleet *fleet;
+	struct merge *merge;
+	struct tick_writer *writer;
+	wall_ns wall; /* the fake clock */
+	struct ear ears[2]; /* of scene_live() */
+};
+
+static void scene_clock(struct scene *s, wall_ns wall)
+{
+	s->wall = wall;
+	clock_fake(wall - SECOND(0) + NS_PER_H, wall);
+}
+
+static void scene_make(struct scene *s)
+{
+	static const struct merge_link link = {ear_hear, ear_end};
+
+	s->fleet = fleet_new(&s->config);
+	s->merge = merge_new(s->fleet, s->store, &link);
+	CHECK(s->fleet && s->merge);
+}
+
+static void scene_begin(struct scene *s)
+{
+	struct diag d;
+
+	s->config.series_max = 64;
+	policy_defaults(&s->config.policy);
+	if (!s->writer)
+		s->writer = tick_writer_new();
+	CHECK_OK(store_open(check_dir(), &s->store, &d));
+	scene_make(s);
+	CHECK_OK(checkpoint_load(s->fleet, s->merge, s->store, true, &d));
+}
+
+/* As SIGKILL would: nothing is saved, an open transaction is lost. */
+static void scene_kill(struct scene *s)
+{
+	merge_free(s->merge);
+	fleet_free(s->fleet);
+	store_close(s->store);
+}
+
+static void scene_end(struct scene *s)
+{
+	scene_kill(s);
+	tick_writer_free(s->writer);
+	clock_fake_end();
+}
+
+/* Ends a second, as the hub does. */
+static void scene_no_action(void *arg, const struct action *action)
+{
+	(void)arg;
+	(void)action;
+}
+
+static void scene_second(struct scene *s)
+{
+	scene_clock(s, s->wall + NS_PER_S);
+	CHECK_OK(merge_commit(s->merge, NULL));
+	fleet_step(s->fleet, fleet_now(s->fleet), s->wall, scene_no_action, NULL);
+}
+
+static void scene_start(struct scene *s)
+{
+	*s = (struct scene){0};
+	scene_clock(s, SECOND(0));
+	scene_begin(s);
+	scene_second(s);
+}
+
+static struct merge_peer *scene_hello(struct scene *s, struct ear *ear, const char *host,
+				      uint64_t epoch, uint64_t first_seq)
+{
+	struct stream_hello hello = {
+		.protocol = STREAM_PROTOCOL, .epoch = epoch, .first_seq = first_seq};
+	struct merge_peer *peer = merge_peer_new(s->merge, ear, "test");
+	uint8_t *bytes;
+	size_t size;
+
+	snprintf(hello.host, sizeof(hello.host), "%s", host);
+	snprintf((char *)hello.agent_id, sizeof(hello.agent_id), "%s", host);
+	CHECK_OK(stream_hello_encode(&hello, &bytes, &size));
+	CHECK_OK(merge_message(peer, bytes, size, NULL));
+	free(bytes);
+	return peer;
+}
+
+/* A tick of one route with `count` events of 5 ms; named says whether it gives the route's name. */
+static void scene_tick(struct scene *s, wall_ns wall, uint64_t count, bool named,
+		       struct stream_record *record)
+{
+	static struct hist hist;
+	static uint8_t packed[HIST_PACKED_MAX];
+	const struct series_key key = {
+		.service = "shop", .method = "GET", .route = "/pay", .status_class = CLASS_2XX};
+	struct series_delta delta = {.id = 3, .hist = packed, .counts.count = count};
+
+	hist_clear(&hist);
+	hist_record(&hist, 5 * NS_PER_MS, count);
+	delta.hist_size = (size_t)hist_pack(&hist, packed, sizeof(packed));
+	tick_begin(s->writer, wall, NS_PER_S);
+	if (named)
+		CHECK_OK(tick_add_series(s->writer, 3, &key));
+	CHECK_OK(tick_add_delta(s->writer, &delta));
+	CHECK_OK(tick_end(s->writer, &record->tick, &record->tick_size));
+}
+
+static int scene_batch(struct merge_peer *peer, const struct stream_record *record,
+		       uint64_t gone_before, wall_ns sent)
+{
+	const struct stream_batch batch = {record, record ? 1 : 0, gone_before, sent};
+	uint8_t *bytes;
+	size_t size;
+	int rc;
+
+	CHECK_OK(stream_batch_encode(&batch, &bytes, &size));
+	rc = merge_message(peer, bytes, size, &(struct diag){0});
+	free(bytes);
+	return rc;
+}
+
+static int scene_send(struct scene *s, struct merge_peer *peer, uint64_t seq, uint64_t count)
+{
+	struct stream_record record = {.seq = seq};
+
+	scene_tick(s, s->wall - NS_PER_S, count, true, &record);
+	return scene_batch(peer, &record, 0, s->wall);
+}
+
+/* Events of all series in a window, after the second was ended. */
+static uint64_t scene_count(struct scene *s, enum series_window window)
+{
+	const struct series_table *table = fleet_table(s->fleet);
+	struct series_counts counts = {0};
+
+	series_reader_register();
+	series_read_lock();
+	for (series_id id = 0; id < series_count(table); id++)
+		series_window_add(table, series_at(table, id), window, NULL, NULL, &counts);
+	series_read_unlock();
+	series_reader_unregister();
+	return counts.count;
+}
+
+CHECK_TEST(test_record_is_acknowledged_only_after_the_commit)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_EQ_U64(ear.answers, 1);
+	CHECK_EQ_U64(ear.last.committed_seq, 0);
+	CHECK(ear.last.from_segment_start);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(scene_send(&s, peer, 2, 20));
+	CHECK_EQ_U64(ear.answers, 1);
+	CHECK_OK(merge_commit(s.merge, NULL));
+	CHECK_EQ_U64(ear.answers, 2);
+	CHECK_EQ_U64(ear.last.committed_seq, 2);
+	scene_second(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 30);
+	CHECK_EQ_U64(scene_count(&s, WINDOW_10S), 30);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_record_sent_again_counts_once_and_is_acknowledged_again)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(merge_commit(s.merge, NULL));
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(merge_commit(s.merge, NULL));
+	CHECK_EQ_U64(ear.answers, 3);
+	CHECK_EQ_U64(ear.last.committed_seq, 1);
+	CHECK_EQ_U64(merge_counters(s.merge).duplicates_total, 2);
+	scene_second(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_jump_without_proof_ends_the_stream_and_counts_nothing)
+{
+	struct scene s;
+	struct ear ear = {0}, again = {0};
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(scene_send(&s, peer, 3, 100));
+	CHECK_EQ_U64(ear.ends, 1);
+	CHECK_EQ_U64(ear.status, RPC_UNAVAILABLE);
+	CHECK_STR_HAS(ear.text, "record 2 is missing");
+	scene_hello(&s, &again, "web-1", 1, 1);
+	CHECK_EQ_U64(again.last.committed_seq, 1);
+	scene_second(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
+	CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 0);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_proven_loss_is_jumped_over_and_counted)
+{
+	struct scene s;
+	struct ear ear = {0}, again = {0};
+	struct merge_peer *peer;
+	struct board *board = board_new();
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(scene_batch(peer, NULL, 5, 0));
+	CHECK_OK(scene_send(&s, peer, 5, 10));
+	/* The journal's oldest record, said at the next hello, proves it as well. */
+	peer = scene_hello(&s, &again, "web-1", 1, 9);
+	CHECK_EQ_U64(again.last.committed_seq, 8);
+	CHECK_OK(scene_send(&s, peer, 9, 10));
+	scene_second(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 30);
+	CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 3 + 3);
+	CHECK_OK(merge_board(s.merge, board));
+	CHECK_EQ_U64(board->host_count, 1);
+	CHECK_EQ_U64(board->hosts[0].gap_records_total, 6);
+	CHECK_EQ_U64(board->hosts[0].last_seq, 9);
+	board_unref(board);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_new_journal_of_an_agent_adds_to_the_old_one)
+{
+	struct scene s;
+	struct ear ear = {0}, other = {0};
+	struct merge_peer *peer;
+	struct board *board = board_new();
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	peer = scene_hello(&s, &other, "web-1", 2, 1);
+	CHECK_EQ_U64(other.last.committed_seq, 0);
+	CHECK_OK(scene_send(&s, peer, 1, 7));
+	scene_second(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 17);
+	CHECK_OK(merge_board(s.merge, board));
+	CHECK_EQ_U64(board->host_count, 1);
+	board_unref(board);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_second_stream_of_an_agent_ends_the_first)
+{
+	struct scene s;
+	struct ear first = {0}, second = {0};
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &first, "web-1", 1, 1);
+	scene_hello(&s, &second, "web-1", 1, 1);
+	CHECK_EQ_U64(first.ends, 1);
+	CHECK_EQ_U64(second.ends, 0);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_EQ_U64(merge_connected(s.merge), 1);
+	scene_second(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 0);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_other_protocol_version_is_refused_by_naming_both)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct stream_hello hello = {.protocol = 9, .host = "web-1", .version = "3.0"};
+	struct diag d = {0};
+	struct merge_peer *peer;
+	uint8_t *bytes;
+	size_t size;
+
+	scene_start(&s);
+	peer = merge_peer_new(s.merge, &ear, "test");
+	CHECK_OK(stream_hello_encode(&hello, &bytes, &size));
+	CHECK_RC(merge_message(peer, bytes, size, &d), -ENOTSUP);
+	free(bytes);
+	CHECK_EQ_U64(ear.status, RPC_FAILED_PRECONDITION);
+	CHECK_STR_HAS(ear.text, "version 1");
+	CHECK_STR_HAS(ear.text, "speaks 9");
+	CHECK_STR_HAS(ear.text, "update the older");
+	CHECK_EQ_U64(merge_connected(s.merge), 0);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_broken_record_is_refused_and_the_others_stay)
+{
+	struct scene s;
+	struct ear good = {0}, bad = {0};
+	struct merge_peer *peer, *liar;
+	struct stream_record record = {.seq = 2};
+	uint8_t *copy;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &good, "web-1", 1, 1);
+	liar = scene_hello(&s, &bad, "web-2", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(scene_send(&s, liar, 1, 10));
+	/* Bytes cut off the end. */
+	scene_tick(&s, s.wall, 1000, true, &record);
+	record.tick_size -= 3;
+	CHECK_RC(scene_batch(liar, &record, 0, s.wall), -EPROTO);
+	CHECK_EQ_U64(bad.status, RPC_INVALID_ARGUMENT);
+	/* A histogram whose count is another than the one beside it. */
+	liar = scene_hello(&s, &bad, "web-2", 1, 1);
+	scene_tick(&s, s.wall, 1000, true, &record);
+	copy = malloc(record.tick_size);
+	memcpy(copy, record.tick, record.tick_size);
+	for (size_t i = 0; i + 1 < record.tick_size; i++)
+		if (copy[i] == 0x20 && copy[i + 1] == 0xe8) /* field 4, varint 1000 */
+			copy[i + 1] = 0xe9;
+	record.tick = copy;
+	CHECK_RC(scene_batch(liar, &record, 0, s.wall), -EPROTO);
+	CHECK_STR_HAS(bad.text, "another number of events");
+	free(copy);
+	CHECK_EQ_U64(good.ends, 0);
+	CHECK_OK(scene_send(&s, peer, 2, 10));
+	scene_second(&s);
+	CHECK_EQ_U64(good.last.committed_seq, 2);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 30);
+	CHECK_EQ_U64(merge_counters(s.merge).refused_total, 2);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_series_that_was_never_named_is_asked_for)
+{
+	struct scene s;
+	struct ear ear = {0}, again = {0};
+	struct merge_peer *peer;
+	struct stream_record record = {.seq = 8};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 7);
+	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 7}, 0, s.wall));
+	CHECK_OK(merge_commit(s.merge, NULL));
+	scene_tick(&s, s.wall, 10, false, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	CHECK_EQ_U64(ear.status, RPC_UNAVAILABLE);
+	peer = scene_hello(&s, &again, "web-1", 1, 7);
+	CHECK(again.last.from_segment_start);
+	CHECK_EQ_U64(again.last.committed_seq, 7);
+	/* It sends the segment again: 7 counted already, but its names are taken. */
+	scene_tick(&s, s.wall, 999, true, &record);
+	record.seq = 7;
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_tick(&s, s.wall, 10, false, &record);
+	record.seq = 8;
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_second(&s);
+	CHECK_EQ_U64(again.ends, 0);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_record_that_comes_late_counts_in_totals_and_in_no_window)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+	struct stream_record record = {.seq = 1};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	scene_tick(&s, s.wall - 60 * NS_PER_S, 10, true, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	/* A clock an hour behind is no lateness: it was sent as soon as it was measured. */
+	scene_tick(&s, s.wall - NS_PER_H, 7, true, &record);
+	record.seq = 2;
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall - NS_PER_H + NS_PER_S));
+	scene_second(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 17);
+	CHECK_EQ_U64(scene_count(&s, WINDOW_1H), 7);
+	CHECK_EQ_U64(merge_counters(s.merge).late_total, 1);
+	scene_end(&s);
+}
+
+/* A hundred seconds of two agents; then the process dies with a record that is not committed. */
+static void scene_live(struct scene *s, unsigned checkpoint_at)
+{
+	struct merge_peer *peers[2];
+
+	peers[0] = scene_hello(s, &s->ears[0], "web-1", 1, 1);
+	peers[1] = scene_hello(s, &s->ears[1], "web-2", 1, 1);
+	for (unsigned second = 1; second <= 100; second++) {
+		CHECK_OK(scene_send(s, peers[0], second, 10));
+		CHECK_OK(scene_send(s, peers[1], second, 3));
+		scene_second(s);
+		if (second == checkpoint_at)
+			CHECK_OK(checkpoint_save(s->fleet, s->merge, s->store, NULL));
+	}
+	CHECK_OK(scene_send(s, peers[0], 101, 1000));
+}
+
+static void restart_gives_the_same(unsigned checkpoint_at)
+{
+	struct scene s;
+	struct ear ear = {0};
+	uint64_t window;
+
+	scene_start(&s);
+	scene_live(&s, checkpoint_at);
+	window = scene_count(&s, WINDOW_1M);
+	scene_kill(&s);
+	scene_begin(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 1300);
+	CHECK_EQ_U64(scene_count(&s, WINDOW_1H), 1300);
+	CHECK_NEAR((double)scene_count(&s, WINDOW_1M), (double)window, 13 * 5);
+	scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_EQ_U64(ear.last.committed_seq, 100);
+	CHECK(!ear.last.from_segment_start);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_restart_without_any_checkpoint_gives_the_same_fleet)
+{
+	restart_gives_the_same(0);
+}
+
+CHECK_TEST(test_restart_behind_a_checkpoint_gives_the_same_fleet)
+{
+	restart_gives_the_same(40);
+}
+
+CHECK_TEST(test_restart_right_at_a_checkpoint_gives_the_same_fleet)
+{
+	restart_gives_the_same(100);
+}
+
+CHECK_TEST(test_totals_outlive_their_raw_ticks)
+{
+	struct scene s;
+	struct ear ear = {0};
+
+	scene_start(&s);
+	scene_live(&s, 100);
+	CHECK_OK(merge_commit(s.merge, NULL));
+	CHECK_OK(store_begin(s.store, NULL));
+	CHECK_OK(store_record_trim(s.store, merge_saved(s.merge), s.wall + NS_PER_S, UINT64_MAX,
+				   100000, NULL));
+	CHECK_OK(store_commit(s.store, NULL));
+	scene_kill(&s);
+	scene_begin(&s);
+	/* What the checkpoint holds, and the one tick behind it, which may not be trimmed. */
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 1300 + 1000);
+	CHECK_EQ_U64(scene_count(&s, WINDOW_1H), 1000);
+	scene_hello(&s, &ear, "web-2", 1, 1);
+	CHECK_EQ_U64(ear.last.committed_seq, 100);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_restart_with_a_smaller_cap_keeps_the_sum)
+{
+	struct scene s;
+
+	scene_start(&s);
+	scene_live(&s, 100);
+	scene_kill(&s);
+	s.config.series_max = 0; /* times the factor: the table's least, far more than two */
+	scene_begin(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 1300);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_full_disk_acknowledges_nothing_and_is_over_by_itself)
+{
+	struct scene s;
+	struct ear ear = {0}, again = {0};
+	struct merge_peer *peer;
+	struct rlimit before, none;
+	struct diag d = {0};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(merge_commit(s.merge, NULL));
+	signal(SIGXFSZ, SIG_IGN);
+	CHECK_OK(getrlimit(RLIMIT_FSIZE, &before));
+	none = (struct rlimit){.rlim_cur = 4096, .rlim_max = before.rlim_max};
+	CHECK_OK(setrlimit(RLIMIT_FSIZE, &none));
+	CHECK_OK(scene_send(&s, peer, 2, 10));
+	CHECK(merge_commit(s.merge, &d) < 0);
+	CHECK_STR_HAS(d.where, "hub.db");
+	CHECK_EQ_U64(ear.last.committed_seq, 1);
+	CHECK_EQ_U64(ear.ends, 1);
+	CHECK_EQ_U64(ear.status, RPC_UNAVAILABLE);
+	CHECK_OK(setrlimit(RLIMIT_FSIZE, &before));
+	peer = scene_hello(&s, &again, "web-1", 1, 1);
+	CHECK_EQ_U64(again.last.committed_seq, 1);
+	CHECK_OK(scene_send(&s, peer, 2, 10));
+	scene_second(&s);
+	CHECK_EQ_U64(again.last.committed_seq, 2);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 20);
+	CHECK_EQ_U64(merge_counters(s.merge).commit_failures_total, 1);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_second_process_is_kept_out_of_the_store)
+{
+	struct store *first, *second;
+	struct diag d = {0};
+
+	CHECK_OK(store_open(check_dir(), &first, &d));
+	CHECK_RC(store_open(check_dir(), &second, &d), -EBUSY);
+	CHECK_STR_HAS(d.fix, "other process");
+	store_close(first);
+}
+
+CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
+	   test_record_sent_again_counts_once_and_is_acknowledged_again,
+	   test_jump_without_proof_ends_the_stream_and_counts_nothing,
+	   test_proven_loss_is_jumped_over_and_counted,
+	   test_new_journal_of_an_agent_adds_to_the_old_one,
+	   test_second_stream_of_an_agent_ends_the_first,
+	   test_other_protocol_version_is_refused_by_naming_both,
+	   test_broken_record_is_refused_and_the_others_stay,
+	   test_series_that_was_never_named_is_asked_for,
+	   test_record_that_comes_late_counts_in_totals_and_in_no_window,
+	   test_restart_without_any_checkpoint_gives_the_same_fleet,
+	   test_restart_behind_a_checkpoint_gives_the_same_fleet,
+	   test_restart_right_at_a_checkpoint_gives_the_same_fleet,
+	   test_totals_outlive_their_raw_ticks, test_restart_with_a_smaller_cap_keeps_the_sum,
+	   test_full_disk_acknowledges_nothing_and_is_over_by_itself,
+	   test_second_process_is_kept_out_of_the_store)
