@@ -9,3 +9,5 @@ $(foreach b,$(BENCH),$(eval $(b)_MAIN := bench/$(b).c)$(eval $(b)_PARTS := lib/b
 
 bench_hist_LIBS   := -lm
 bench_series_LIBS := -lurcu-memb -lm
+bench_lane_LIBS   := -lurcu-memb -lm
+bench_lane_PARTS  += collectors

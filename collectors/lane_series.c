@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANE_SERIES_ROOM 64u /* at first; a power of two */
+#define LANE_SERIES_ROOM 256u /* at first; a power of two */
 
 int lane_series_init(struct lane_series *map, struct series_table *table,
 		     const struct segment *segment)
@@ -29,7 +29,7 @@ void lane_series_deinit(struct lane_series *map)
 static void lane_series_put(struct lane_series_entry *entries, unsigned room, uint64_t key,
 			    struct series *series)
 {
-	unsigned i = VOW_SHM_HASH(key) & (room - 1);
+	unsigned i = lane_series_place(key, room);
 
 	while (entries[i].key)
 		i = (i + 1) & (room - 1);
@@ -107,12 +107,33 @@ static struct series *lane_series_other(struct lane_series *map, uint64_t key)
 	return *other;
 }
 
-struct series *lane_series_make(struct lane_series *map, uint64_t key)
+/* Remembers under which number a series was asked for, while there is room. */
+static void lane_series_remember(struct lane_series *map, uint64_t key, struct series *series)
+{
+	if (map->used >= LANE_SERIES_ENTRIES_MAX)
+		return;
+	if (4 * (map->used + 1) > map->room && lane_series_grow(map) < 0)
+		return;
+	lane_series_put(map->entries, map->room, key, series);
+	map->used++;
+}
+
+static struct series *lane_series_find(const struct lane_series *map, uint64_t key)
+{
+	unsigned mask = map->room - 1;
+
+	for (unsigned i = lane_series_place(key, map->room); map->entries[i].key;
+	     i = (i + 1) & mask)
+		if (map->entries[i].key == key)
+			return map->entries[i].series;
+	return NULL;
+}
+
+static struct series *lane_series_make(struct lane_series *map, uint64_t key)
 {
 	struct series_key to;
 
-	if (map->count >= LANE_SERIES_MAX ||
-	    (2 * (map->count + 1) > map->room && lane_series_grow(map) < 0))
+	if (map->count >= LANE_SERIES_MAX)
 		return lane_series_other(map, key);
 	lane_series_begin(map, key, &to);
 	enum vow_shm_name_kind named =
@@ -123,8 +144,30 @@ struct series *lane_series_make(struct lane_series *map, uint64_t key)
 		lane_series_name(map, VOW_SHM_KEY_PEER(key), to.peer, sizeof(to.peer));
 	struct series *series = series_get(map->table, &to);
 	if (series) {
-		lane_series_put(map->entries, map->room, key, series);
+		lane_series_remember(map, key, series);
 		map->count++;
 	}
+	return series;
+}
+
+struct series *lane_series_get(struct lane_series *map, uint64_t key)
+{
+	struct series *series = lane_series_find(map, key);
+
+	return series ? series : lane_series_make(map, key);
+}
+
+struct series *lane_series_learn(struct lane_series *map, uint64_t what)
+{
+	unsigned kind = VOW_SHM_WHAT_KIND(what);
+	struct series *series = what ? lane_series_find(map, what) : NULL;
+
+	if (series || kind == VOW_SHM_NOTHING || kind >= VOW_SHM_RECORD_KINDS)
+		return series;
+	unsigned status_class = series_class_of((uint16_t)VOW_SHM_WHAT_STATUS(what));
+	series = lane_series_get(map, VOW_SHM_KEY(kind, status_class, 0, VOW_SHM_WHAT_NAME(what),
+						  VOW_SHM_WHAT_PEER(what)));
+	if (series)
+		lane_series_remember(map, what, series);
 	return series;
 }

@@ -333,7 +333,9 @@ static __attribute__((noinline)) void record_refused(struct series *s)
 	counter_add(&s->table->unrecorded_total, 1);
 }
 
-void series_record(struct series *s, dur_ns latency_ns, dur_ns queue_ns)
+/* Whatever is not the common case of series_record(), and that one as well. */
+static __attribute__((noinline)) void record_any(struct series *s, dur_ns latency_ns,
+						 dur_ns queue_ns)
 {
 	struct sparse_pool *pool = &s->table->pool;
 	uint32_t *place = sparse_place(pool, &s->latency, hist_slot(latency_ns));
@@ -357,6 +359,44 @@ void series_record(struct series *s, dur_ns latency_ns, dur_ns queue_ns)
 	/* Most events are good: one comparison stands for all thresholds. */
 	if (latency_ns >= s->bad_from)
 		bad_record(s, latency_ns);
+}
+
+void series_record(struct series *s, dur_ns latency_ns, dur_ns queue_ns)
+{
+	uint32_t slot = hist_slot(latency_ns);
+	size_t block = s->latency.blocks[slot / HIST_OCTAVE_SLOTS];
+
+	/*
+	 * Not the first of the tick or of its octave, nothing waited, nothing bad: no call is needed,
+	 * hence no register saved, which is a third of the time.
+	 */
+	if (unlikely(!block || !s->latency.count || s->is_other || queue_ns != SERIES_NO_QUEUE ||
+		     latency_ns >= s->bad_from)) {
+		record_any(s, latency_ns, queue_ns);
+		return;
+	}
+	sparse_record(&s->latency,
+		      &s->table->pool.blocks[block * HIST_OCTAVE_SLOTS + slot % HIST_OCTAVE_SLOTS],
+		      latency_ns);
+}
+
+void series_prefetch(const struct series *s)
+{
+	const char *bytes = (const char *)s;
+
+	/* The writer's words, up to and with the head of `latency`. */
+	for (size_t at = 0; at < 128; at += 64)
+		__builtin_prefetch(bytes + at, 1);
+}
+
+void series_prefetch_slot(const struct series *s, dur_ns latency_ns)
+{
+	uint32_t slot = hist_slot(latency_ns);
+	size_t block = s->latency.blocks[slot / HIST_OCTAVE_SLOTS];
+
+	/* Of a block not taken yet this is a word of block 0, which nobody uses: no harm. */
+	__builtin_prefetch(
+		&s->table->pool.blocks[block * HIST_OCTAVE_SLOTS + slot % HIST_OCTAVE_SLOTS], 1);
 }
 
 /* Counts from outside must be possible ones: nothing can be bad more often than it happened. */

@@ -121,6 +121,13 @@ struct series *series_get(struct series_table *table, const struct series_key *k
 void series_record(struct series *s, dur_ns latency_ns, dur_ns queue_ns);
 
 /*
+ * For callers that have many observations of many series at hand: series_prefetch() a little ahead
+ * brings the series into the cache, series_prefetch_slot() after that the place of a latency.
+ */
+void series_prefetch(const struct series *s);
+void series_prefetch_slot(const struct series *s, dur_ns latency_ns);
+
+/*
  * Adds what came already summed: packed histograms (queue may be NULL, 0) and exact counts, bad[]
  * in the order of series_thresholds_of(). 0, or with nothing added: what hist_packed_open() says;
  * -EPROTO when counts->count is not the histogram's, or errors, bad or the queue's count is above
