@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# limit: 150 s
+"""The dashboard page in headless chromium, with a hub that is fed: figures appear and move."""
+from story import *
+
+WEB = f"{ROOT}/tests/web"
+
+
+def browse(s, hub, name):
+    """Starts the browser's side of a test; its promise is the test's name there."""
+    if not os.path.isdir(f"{WEB}/node_modules/playwright-core"):
+        # By the lock file, from npm's own cache when it has been there before.
+        s.run("npm", "ci", "--prefix", WEB, "--no-audit", "--no-fund", "--prefer-offline", seconds=90)
+    return s.start("/usr/bin/env", "node", f"{WEB}/test_dashboard.mjs", hub.url(), name, cwd=WEB,
+                   name="browser")
+
+
+def promise(s, hub, name):
+    browser = browse(s, hub, name)
+    status = browser.wait(40)
+    check(status == 0, f"{name}: {browser.log()[-400:]}")
+
+
+def start_hub(s, listen, http):
+    hub = s.start(s.program("vow-hub"), "--dir", s.dir("hub"), "--listen", f"127.0.0.1:{listen}",
+                  "--http", f"127.0.0.1:{http}")
+    s.listening(http, hub)
+    hub.url = lambda: f"http://127.0.0.1:{http}/"
+    return hub
+
+
+def scene(s):
+    """A hub that gets ten records a second of ten routes; returns it and its ports."""
+    listen, http = s.port(), s.port()
+    hub = start_hub(s, listen, http)
+    s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub", f"127.0.0.1:{listen}")
+    s.start(s.program("tests/journal_feed"), s.dir("run"), 1000, 10, 10, 20)
+    return hub, listen, http
+
+
+@test
+@needs("vow-hub", "vow-export", "node", "npm", "chromium")
+def figures_appear_and_move(s):
+    promise(s, scene(s)[0], "figures_appear_and_move")
+
+
+@test
+@needs("vow-hub", "vow-export", "node", "npm", "chromium")
+def the_table_shows_what_the_api_says(s):
+    promise(s, scene(s)[0], "the_table_shows_what_the_api_says")
+
+
+@test
+@needs("vow-hub", "vow-export", "node", "npm", "chromium")
+def charts_follow_the_chosen_route_and_the_filter_works(s):
+    hub = scene(s)[0]
+    promise(s, hub, "the_charts_follow_the_chosen_route")
+    promise(s, hub, "the_filter_leaves_what_matches")
+    promise(s, hub, "dark_and_narrow_screens_fit")
+
+
+@test
+@needs("vow-hub", "vow-export", "node", "npm", "chromium")
+def a_hub_that_goes_away_is_seen_and_found_again(s):
+    hub, listen, http = scene(s)
+    browser = browse(s, hub, "a_hub_that_goes_away_is_seen_and_found_again")
+    s.until(lambda: "shown" in browser.log(), 20, "the page")
+    hub.kill()
+    s.until(lambda: "stale" in browser.log(), 20, "word that figures are old")
+    start_hub(s, listen, http)
+    check(browser.wait(40) == 0, browser.log()[-400:])
+
+
+main("dashboard")
