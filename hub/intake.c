@@ -100,7 +100,7 @@ static int intake_begin(void *arg, wall_ns wall, dur_ns duration)
 {
 	struct intake_reader *reader = arg;
 
-	if (duration > NS_PER_H)
+	if (duration > TICK_DURATION_MAX)
 		return diag_set(reader->d, -EPROTO, "tick", NULL, "it covers more than an hour");
 	reader->intake->wall = wall;
 	reader->intake->duration = duration;

@@ -260,7 +260,7 @@ static int merge_refuse(struct merge_peer *peer, enum rpc_status status, const s
 	return d->err;
 }
 
-/* Records [accepted + 1, first) will never come: the agent proved it. */
+/* Records [accepted + 1, first) will never count: the agent proved it, or they cannot be read. */
 static int merge_gap(struct merge *merge, struct source *source, uint64_t first, struct diag *d)
 {
 	uint64_t expected = source->next_row.committed + 1;
@@ -276,7 +276,6 @@ static int merge_gap(struct merge *merge, struct source *source, uint64_t first,
 	source->touched = true;
 	source->next_row.gap_records_total += first - expected;
 	source->next_row.committed = first - 1;
-	merge->counters.gap_records_total += first - expected;
 	return 0;
 }
 
@@ -444,13 +443,15 @@ static struct intake_context merge_context(struct merge *merge, struct source *s
 	};
 }
 
-/* An agent whose names are not known is asked, by the answer to its next hello, for all of them. */
-static int merge_names_missing(struct merge_peer *peer, struct diag *d)
+/*
+ * An agent whose names are not known is asked, by the answer to its next hello, for all of them. One
+ * that told all it has lost the record with the name: what speaks of it can never be read, and
+ * would stop all that follows if it were waited for.
+ */
+static int merge_names_missing(struct merge_peer *peer, uint64_t seq, struct diag *d)
 {
-	if (peer->source->names_lost) {
-		d->err = -EPROTO;
-		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
-	}
+	if (peer->source->names_lost)
+		return merge_gap(peer->merge, peer->source, seq + 1, d);
 	peer->source->names_lost = true;
 	merge_peer_finish(peer, RPC_UNAVAILABLE, "the hub lacks names of series: connect again");
 	return 0;
@@ -480,13 +481,15 @@ static int merge_record(struct merge_peer *peer, const struct stream_record *rec
 		merge_peer_finish(peer, RPC_UNAVAILABLE, text);
 		return 0;
 	}
+	if (!record->tick_size) /* a number whose record the agent's disk lost */
+		return merge_gap(merge, source, record->seq + 1, d);
 	waiting = merge_group_next(merge);
 	if (!waiting)
 		return diag_set(d, -ENOMEM, NULL, NULL, "no memory for one more record");
 	*waiting = (struct merge_waiting){.source = source};
 	rc = intake_read(&context, record->tick, record->tick_size, &waiting->intake, d);
 	if (rc == -ENOKEY)
-		return merge_names_missing(peer, d);
+		return merge_names_missing(peer, record->seq, d);
 	if (rc)
 		return rc;
 	source->names_lost = false;
@@ -539,7 +542,11 @@ int merge_message(struct merge_peer *peer, const uint8_t *bytes, size_t size, st
 
 struct merge_counters merge_counters(const struct merge *merge)
 {
-	return merge->counters;
+	struct merge_counters counters = merge->counters;
+
+	for (const struct source *s = sources_first(merge->sources); s; s = s->next)
+		counters.gap_records_total += s->row.gap_records_total;
+	return counters;
 }
 
 int64_t merge_applied(const struct merge *merge)
@@ -574,7 +581,6 @@ int merge_restore_agent(struct merge *merge, const struct store_agent *agent)
 
 	if (!source)
 		return -ENOMEM;
-	merge->counters.gap_records_total += agent->gap_records_total;
 	sources_prefer(merge->sources, source);
 	return 0;
 }

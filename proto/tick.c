@@ -43,6 +43,10 @@ void tick_begin(struct tick_writer *writer, wall_ns wall, dur_ns duration)
 {
 	Vow__V1__Tick tick = VOW__V1__TICK__INIT;
 
+	if (duration > TICK_DURATION_MAX) {
+		wall += duration - TICK_DURATION_MAX;
+		duration = TICK_DURATION_MAX;
+	}
 	tick.start_unix_ns = wall;
 	tick.duration_ns = duration;
 	writer->buffer.size = 0;

@@ -16,7 +16,16 @@ struct tick_writer; /* keeps its buffers from tick to tick */
 struct tick_writer *tick_writer_new(void);
 void tick_writer_free(struct tick_writer *writer);
 
-/* [wall, wall + duration) is what the tick covers. Everything added is copied. -ENOMEM. */
+/*
+ * Longer ones are refused by a hub: they are no ticks. An agent that stood still for longer (a
+ * stopped process, a frozen container) says that all of it came in the last hour.
+ */
+#define TICK_DURATION_MAX NS_PER_H
+
+/*
+ * [wall, wall + duration) is what the tick covers, cut at its beginning to TICK_DURATION_MAX.
+ * Everything added is copied. -ENOMEM.
+ */
 void tick_begin(struct tick_writer *writer, wall_ns wall, dur_ns duration);
 int tick_add_series(struct tick_writer *writer, series_id id, const struct series_key *key);
 int tick_add_delta(struct tick_writer *writer, const struct series_delta *delta);

@@ -50,6 +50,7 @@ enum store_query {
 	STORE_AGENT_ADD,
 	STORE_AGENT_PUT,
 	STORE_GAP_ADD,
+	STORE_GAP_GROW,
 	STORE_RECORD_ADD,
 	STORE_RECORD_TRIM,
 	STORE_RECORD_OLDEST,
@@ -78,6 +79,7 @@ static const char *const store_sql[STORE_QUERIES] = {
 	[STORE_AGENT_PUT] = "UPDATE agent SET host=?, version=?, committed=?, last_seen=?,"
 			    " gap_records=? WHERE no=?",
 	[STORE_GAP_ADD] = "INSERT INTO gap VALUES(?,?,?,?)",
+	[STORE_GAP_GROW] = "UPDATE gap SET end=?3 WHERE agent=?1 AND end=?2",
 	[STORE_RECORD_ADD] = "INSERT INTO record(agent, seq, arrived, late, tick)"
 			     " VALUES(?,?,?,?,?)",
 	[STORE_RECORD_TRIM] = "DELETE FROM record WHERE no IN (SELECT no FROM record WHERE no<=?1"
@@ -392,8 +394,16 @@ int store_agent_put(struct store *store, const struct store_agent *agent, struct
 int store_gap_add(struct store *store, int64_t agent, uint64_t first, uint64_t end, wall_ns at,
 		  struct diag *d)
 {
-	sqlite3_stmt *query = store_query(store, STORE_GAP_ADD);
+	sqlite3_stmt *query = store_query(store, STORE_GAP_GROW);
+	int rc;
 
+	sqlite3_bind_int64(query, 1, agent);
+	store_bind_int(query, 2, first);
+	store_bind_int(query, 3, end);
+	rc = store_run(store, STORE_GAP_GROW, d);
+	if (rc || sqlite3_changes(store->db))
+		return rc;
+	query = store_query(store, STORE_GAP_ADD);
 	sqlite3_bind_int64(query, 1, agent);
 	store_bind_int(query, 2, first);
 	store_bind_int(query, 3, end);

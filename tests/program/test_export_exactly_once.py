@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # limit: 150 s
 """What the journal holds arrives at the hub once, whoever is killed on the way."""
+import contextlib
+import sqlite3
+
 from story import *
 
 SERIES, EVENTS = 10, 20
@@ -135,6 +138,71 @@ def a_new_journal_is_another_life_and_adds_to_the_old_one(s):
     _, second = fed(feed(s, 30, 0))
     s.until(lambda: "the journal is a new one" in exporter.log(), 15, "word of the new journal")
     arrives(s, listen, first + second)
+
+
+def spoil(s, number):
+    """Breaks the record of this number in the journal's first segment, as a bad disk does."""
+    folder = s.path("run", "journal")
+    path = f"{folder}/{min(name for name in os.listdir(folder) if name.endswith('.vowj'))}"
+    with open(path, "r+b") as segment:
+        at = 64
+        for _ in range(number - 1):
+            segment.seek(at)
+            at += 8 + int.from_bytes(segment.read(4), "little")
+        segment.seek(at + 40)
+        byte = segment.read(1)
+        segment.seek(at + 40)
+        segment.write(bytes([byte[0] ^ 0xFF]))
+
+
+def gap(s, listen):
+    return s.vow("hosts", hub=f"127.0.0.1:{listen}")[0]["gap_records_total"]
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
+def a_record_that_the_disk_lost_is_a_gap_and_no_tick(s):
+    listen, http = s.port(), s.port()
+    fed(feed(s, 50, 0))
+    spoil(s, 20)
+    fed(feed(s, 10, 0))
+    central = hub(s, listen, http)
+    export(s, listen)
+    arrives(s, listen, 59 * SERIES * EVENTS)
+    equal(gap(s, listen), 1, "records known to be lost")
+    central.stop()
+    hub(s, listen, http)
+    equal(gap(s, listen), 1, "records known to be lost, after a restart")
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
+def records_whose_names_were_lost_stop_nothing_behind_them(s):
+    listen, http = s.port(), s.port()
+    fed(feed(s, 50, 0))
+    spoil(s, 1)  # the first of a segment names the series of all that follow in it
+    fed(feed(s, 10, 0))
+    hub(s, listen, http)
+    export(s, listen)
+    arrives(s, listen, 10 * SERIES * EVENTS)
+    equal(gap(s, listen), 50, "records known to be lost")
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
+def a_hub_that_lost_the_names_is_told_them_again(s):
+    listen, http = s.port(), s.port()
+    central = hub(s, listen, http)
+    export(s, listen)
+    feeder = feed(s, 600, 200)
+    s.until(lambda: totals(s, listen), 10, "the first events")
+    central.stop()
+    with contextlib.closing(sqlite3.connect(s.path("hub", "hub.db"))) as store:
+        store.executescript("DELETE FROM name; DELETE FROM record;")
+    hub(s, listen, http)
+    _, events = fed(feeder)
+    arrives(s, listen, events)
+    equal(gap(s, listen), 0, "records known to be lost")
 
 
 @test

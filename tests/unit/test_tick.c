@@ -472,6 +472,33 @@ CHECK_TEST(test_text_from_outside_is_cleaned)
 	CHECK_STR(seen.key.service, "a?[2J");
 }
 
+static int see_span(void *arg, wall_ns wall, dur_ns duration)
+{
+	uint64_t *span = arg;
+
+	span[0] = wall;
+	span[1] = duration;
+	return 0;
+}
+
+/* Else the hub would refuse the record of an agent that was stopped, and with it all that follow. */
+CHECK_TEST(test_a_tick_after_a_long_standstill_ends_when_it_did)
+{
+	static const struct tick_visitor visitor = {.begin = see_span};
+	struct tick_writer *writer = tick_writer_new();
+	const wall_ns start = 1700000000 * NS_PER_S;
+	uint64_t span[2] = {0};
+	const uint8_t *bytes;
+	size_t size;
+
+	tick_begin(writer, start, 30 * NS_PER_H);
+	CHECK_OK(tick_end(writer, &bytes, &size));
+	CHECK_OK(tick_read(bytes, size, &visitor, span, NULL));
+	CHECK(span[1] == TICK_DURATION_MAX);
+	CHECK(span[0] + span[1] == start + 30 * NS_PER_H);
+	tick_writer_free(writer);
+}
+
 CHECK_TEST(test_lack_of_memory_is_told)
 {
 	CHECK_ALLOC_LOOP(n)
@@ -501,4 +528,4 @@ CHECK_MAIN("tick", test_everything_comes_back_in_the_promised_order,
 	   test_garbage_is_refused_or_read_but_never_harms, test_values_out_of_range_are_refused,
 	   test_million_empty_parts_are_refused_before_they_cost_memory,
 	   test_the_densest_honest_tick_is_read, test_text_from_outside_is_cleaned,
-	   test_lack_of_memory_is_told)
+	   test_a_tick_after_a_long_standstill_ends_when_it_did, test_lack_of_memory_is_told)
