@@ -43,7 +43,7 @@ struct hub {
 	struct rpc_server *rpc;
 	struct http_server *http;
 	struct self_usage usage;
-	wall_ns started;
+	wall_ns started, counted_since;
 	uint64_t ticks_total;
 	mono_ns next_tick, next_checkpoint, next_trim; /* by the fleet's clock */
 	char trouble[240];
@@ -108,6 +108,7 @@ static void hub_publish(struct hub *hub, wall_ns wall)
 	snprintf(board->trouble, sizeof(board->trouble), "%s", hub->trouble);
 	board->pid = (uint32_t)getpid();
 	board->started = hub->started;
+	board->counted_since = hub->counted_since;
 	board->at = wall;
 	board->rss_bytes = hub->usage.rss_bytes;
 	board->cpu_ratio = hub->usage.cpu_ratio;
@@ -344,6 +345,27 @@ static int hub_load(struct hub *hub, struct diag *d)
 	return rc ? rc : checkpoint_load(hub->fleet, hub->merge, hub->store, false, d);
 }
 
+/* When totals began: the first start on this store, which it remembers. */
+static int hub_load_since(struct hub *hub, struct diag *d)
+{
+	uint8_t *bytes;
+	size_t size;
+	int rc = store_value_get(hub->store, "since", &bytes, &size, d);
+
+	hub->counted_since = hub->started;
+	if (rc == 1) {
+		if (size == sizeof(hub->counted_since))
+			memcpy(&hub->counted_since, bytes, size);
+		free(bytes);
+		return 0;
+	}
+	if (!rc)
+		rc = store_begin(hub->store, d);
+	if (!rc)
+		rc = store_value_put(hub->store, "since", &hub->started, sizeof(hub->started), d);
+	return rc ? rc : store_commit(hub->store, d);
+}
+
 /* The token in the hub's folder, made once. */
 static int hub_token(const char *dir, char token[2 * HUB_TOKEN_BYTES + 2], struct diag *d)
 {
@@ -434,6 +456,8 @@ static int hub_open_parts(struct hub *hub, const struct hub_options *options, st
 		rc = store_open(hub->dir, &hub->store, d);
 	if (!rc)
 		rc = hub_load(hub, d);
+	if (!rc)
+		rc = hub_load_since(hub, d);
 	if (rc)
 		return rc;
 	hub->post = board_post_new();

@@ -25,20 +25,18 @@ struct query {
 	struct hist *latency, *queue; /* scratch, empty between rows */
 };
 
-static double query_window_s(const struct board *board, enum series_window window)
+/* What rates are divided by: the time that the table's windows really cover, which after a restart
+ * may be more than this process has lived; for totals the time since they began. */
+static double query_window_s(const struct series_table *table, const struct board *board,
+			     enum series_window window)
 {
-	dur_ns length = series_window_length(window);
 	wall_ns from;
 
-	if (!board)
-		return (double)length / (double)NS_PER_S;
-	from = window == SERIES_TOTAL && board->counted_since ? board->counted_since
-							      : board->started;
-	if (board->at < from)
-		return 0; /* the clock was set back */
-	if (window == SERIES_TOTAL || board->at - from < length)
-		length = board->at - from;
-	return (double)length / (double)NS_PER_S;
+	if (window != SERIES_TOTAL || !board)
+		return (double)series_window_span(table, window) / (double)NS_PER_S;
+	from = board->counted_since ? board->counted_since : board->started;
+	return board->at < from ? 0 /* the clock was set back */
+				: (double)(board->at - from) / (double)NS_PER_S;
 }
 
 static bool query_wants(const struct view_query *ask, const struct series_key *key)
@@ -319,7 +317,7 @@ int view_query(const struct series_table *table, struct board *board, const char
 	made->at = now;
 	made->board = board ? board_ref(board) : NULL;
 	if (query->what == VIEW_ROUTES || query->what == VIEW_DELIVERIES) {
-		q.window_s = query_window_s(board, query->window);
+		q.window_s = query_window_s(table, board, query->window);
 		rc = query_series(&q, made);
 	}
 	free(q.choices);

@@ -70,6 +70,8 @@ def totals_and_windows_are_there_again_after_a_restart(s):
     hub.start()
     equal(hub.events(), events, "events in total after the crash")
     equal(hub.events("5m"), events, "events of the last 5 minutes after the crash")
+    check(all(row["window_s"] > 1 for row in hub.json("/api/v1/routes?window=5m")),
+          "rates are not taken over the new process's life alone")
 
 
 @test
