@@ -97,4 +97,51 @@ CHECK_TEST(test_reader_and_writers_at_once_lose_nothing)
 	vow_close();
 }
 
-CHECK_MAIN("lane", test_reader_and_writers_at_once_lose_nothing)
+/* The bytes that docs/shm-format.md promises to other languages (little endian). */
+CHECK_TEST(test_layout_is_what_the_page_says)
+{
+	static const uint8_t magic[] = {'V', 'O', 'W', '-', 'S', 'H', 'M', '1',
+					1,   0,	  0,   0,   144, 0,   0,   0};
+	static const uint8_t delivered[] = {
+		0x01, 0,    0x02, 0,
+		0xc8, 0,    0x03, 0x21, /* name 1, peer 2, status 200, kind 3, 1 | 1 << 5 */
+		0x88, 0x77, 0x66, 0x55,
+		0x44, 0x33, 0x22, 0x11};
+	struct vow_options options = {.service = "golden", .dir = check_dir()};
+	struct vow_delivery delivery;
+
+	CHECK_OK(vow_open_options(&options));
+	const uint8_t *base = (const uint8_t *)process_mine->shm;
+	CHECK_MEM(base, magic, sizeof(magic));
+	CHECK_STR((const char *)base + 80, "golden");
+	CHECK_MEM(base + 0x13000, "\1\0\x09\0\0\0\0\0{unnamed}", 17);
+	vow_id event = vow_event("paid"), endpoint = vow_endpoint("host/in?key");
+	CHECK_MEM(base + 0x13000 + 128, "\5\0\4\0\0\0\0\0paid", 12);
+	CHECK_MEM(base + 0x13000 + 256, "\6\0\7\0\0\0\0\0host/in", 15);
+	vow_delivery_enqueued(&delivery, event, endpoint, 1, 0x1122334455667788);
+	vow_attempt_begin(&delivery);
+	vow_delivery_delivered(&delivery);
+	CHECK_EQ_U64(*(const uint64_t *)(base + 0x3b000), 1); /* tail */
+	CHECK_MEM(base + 0x3b000 + 4096 + 16, delivered, sizeof(delivered));
+	vow_job_progress(vow_job("j"), 3, 4);
+	CHECK_EQ_U64(*(const uint64_t *)(base + 0x3000 + 3 * 64), 1);
+	CHECK_EQ_U64(*(const uint64_t *)(base + 0x3000 + 3 * 64 + 16), 3);
+	CHECK_EQ_U64(*(const uint64_t *)(base + 0x3000 + 3 * 64 + 24), 4);
+
+	vow_id route = vow_route("r");
+	for (unsigned i = 0; i < 1024; i++)
+		vow_observe(route, 1000, 500); /* the last one spills, from lane 0 */
+	uint64_t key = UINT64_C(1) << 63 | UINT64_C(1) << 40 | UINT64_C(5) << 36 | 4 << 16;
+	unsigned place = (unsigned)(key * UINT64_C(0x9e3779b97f4a7c15) >> 52);
+	CHECK_EQ_U64(*(const uint64_t *)(base + 0x33000 + 8 * place), key);
+	const uint64_t *block = (const uint64_t *)(base + 0x87b000 + 90112ul * place);
+	unsigned slot = hist_slot(1000);
+	CHECK_EQ_U64(block[0], UINT64_C(1) << slot / 128);
+	CHECK_EQ_U64(block[1], 1000);
+	CHECK_EQ_U64(block[2], 1000);
+	CHECK_EQ_U64(block[3], 1);
+	CHECK_EQ_U64(block[128 + 256 * (slot / 128) + slot % 128], 1);
+	vow_close();
+}
+
+CHECK_MAIN("lane", test_layout_is_what_the_page_says, test_reader_and_writers_at_once_lose_nothing)
