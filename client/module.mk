@@ -3,9 +3,10 @@
 # folder and the two files of lib/data that it shares with the agent; only vow_* is visible.
 
 VOW_SO      := libvow.so.0
-VOW_OBJ     := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c)) $(B)/lib/data/hist_table.o $(B)/lib/data/rendezvous.o
+VOW_OBJ     := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c)) \
+               $(B)/lib/data/hist_table.o $(B)/lib/data/rendezvous.o
 
-EXTRA_TARGETS   += $(B)/libvow.so $(B)/libvow.a $(B)/vow.pc
+EXTRA_TARGETS   += $(B)/libvow.so $(B)/libvow.a
 INSTALL_TARGETS += install-libvow
 
 $(B)/$(VOW_SO): $(VOW_OBJ) client/libvow.map
@@ -23,14 +24,12 @@ $(B)/libvow.a: $(VOW_OBJ)
 	$(Q)ld -r -o $(B)/libvow.o $(VOW_OBJ) && objcopy --localize-hidden $(B)/libvow.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/libvow.o
 
-$(B)/vow.pc: client/vow.pc.in client/module.mk $(B)/.flags
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VOW_VERSION)|' $< > $@
-
 .PHONY: install-libvow
-install-libvow: $(B)/libvow.so $(B)/libvow.a $(B)/vow.pc ## install libvow only, into DESTDIR and PREFIX
+install-libvow: $(B)/libvow.so $(B)/libvow.a ## install libvow only, into DESTDIR and PREFIX
 	$(Q)install -d $(DESTDIR)$(PREFIX)/include/vow $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	$(Q)install -m 644 include/vow/vow.h include/vow/shm.h $(DESTDIR)$(PREFIX)/include/vow/
 	$(Q)install -m 644 $(B)/libvow.a $(DESTDIR)$(PREFIX)/lib/
 	$(Q)install -m 755 $(B)/$(VOW_SO) $(DESTDIR)$(PREFIX)/lib/
 	$(Q)ln -sf $(VOW_SO) $(DESTDIR)$(PREFIX)/lib/libvow.so
-	$(Q)install -m 644 $(B)/vow.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VOW_VERSION)|' client/vow.pc.in \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/vow.pc

@@ -10,7 +10,10 @@
 
 #include <vow/shm.h>
 
-/* A record's words; its tag is lost. shard 0..VOW_SHM_SHARDS-1 spreads threads over blocks of the same key. */
+/*
+ * Adds a record's words; its tag is lost. shard (0..VOW_SHM_SHARDS-1) spreads threads over blocks
+ * of the same key.
+ */
 void spill_record(struct vow_shm *shm, unsigned shard, uint64_t extra, uint64_t latency_ns,
 		  uint64_t what);
 

@@ -6,8 +6,9 @@
  * The life of a tick: poll() is called often and records into the series table; at the tick the
  * agent calls prepare() of every collector (what it took from outside since the last commit is
  * described as bytes), appends one journal record, and only then calls commit(), which lets the
- * source forget. When the agent dies between the two, restore() gets the bytes of the journal's
- * records at the next start, and nothing is counted twice.
+ * source forget; no poll() comes between prepare() and commit(). When the agent dies between the
+ * two, restore() gets the bytes of the journal's records at the next start, and nothing is counted
+ * twice.
  */
 #ifndef VOW_COLLECTORS_COLLECTOR_H
 #define VOW_COLLECTORS_COLLECTOR_H

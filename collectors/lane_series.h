@@ -23,7 +23,8 @@ struct lane_series_entry {
 struct lane_series {
 	struct series_table *table;
 	const struct segment *segment;
-	struct lane_series_entry *entries; /* room of them, open addressing, at most a quarter full */
+	struct lane_series_entry
+		*entries; /* room of them, open addressing, at most a quarter full */
 	unsigned room, used; /* room: a power of two */
 	unsigned count; /* series */
 	struct series *other[VOW_SHM_RECORD_KINDS][CLASS_COUNT];

@@ -185,9 +185,6 @@ struct vow_shm_lane {
 #define VOW_SHM_KEY_NAME(key)  ((unsigned)((key) >> 16) & 0xffff)
 #define VOW_SHM_KEY_PEER(key)  ((unsigned)(key)&0xffff)
 #define VOW_SHM_SHARDS	       4u /* threads share a block only with every fourth lane */
-/* The spare block of a kind and class. */
-#define VOW_SHM_SPARE_BLOCK(kind, status_class) \
-	(VOW_SHM_DIRECTORY + (kind)*VOW_SHM_CLASSES + (status_class))
 
 /* Classes of status: 0 fine, 1..5 HTTP by hundreds, 6 error. */
 #define VOW_SHM_CLASS_ERROR 6u

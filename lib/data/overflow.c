@@ -386,11 +386,6 @@ bool overflow_take(struct overflow *o, unsigned i, uint64_t limit, bool thorough
 
 /* ---- thresholds -------------------------------------------------------------------------------- */
 
-const uint64_t *overflow_bank(const struct overflow *o, unsigned i, unsigned bank)
-{
-	return o->blocks[i]->bank[bank];
-}
-
 struct overflow_policy {
 	struct vow_shm_block *shared;
 	const struct overflow_block *block;

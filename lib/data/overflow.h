@@ -67,8 +67,6 @@ bool overflow_take(struct overflow *o, unsigned i, uint64_t limit, bool thorough
 
 /* Makes these the thresholds by which the application judges from now on in block i. */
 void overflow_judge(struct overflow *o, unsigned i, const dur_ns *thresholds, unsigned count);
-/* Thresholds of one bank of block i (0..VOW_SHM_POLICIES-1). */
-const uint64_t *overflow_bank(const struct overflow *o, unsigned i, unsigned bank);
 
 /*
  * How many of a delta's observations were slower than threshold: counted exactly by the application

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# limit: 120 s
+"""libvow as others meet it: installed, linked both ways, in an application that sends webhooks."""
+from story import *
+
+APPLICATION = """
+#include <stdio.h>
+#include <vow/vow.h>
+#include <vow/shm.h>
+int main(void)
+{
+	if (vow_open("installed") < 0)
+		return 1;
+	vow_id route = vow_route("GET /");
+	for (int i = 0; i < 5000; i++)
+		vow_observe(route, 1000, 200);
+	vow_span_end(vow_span_begin(route), 404);
+	vow_close();
+	puts("fine");
+	return 0;
+}
+"""
+
+
+def install(s):
+    prefix = s.dir("prefix")
+    s.run("make", "-s", "-C", ROOT, "install-libvow", f"MODE={os.path.basename(BUILD)}",
+          f"PREFIX={prefix}", seconds=60)
+    return prefix
+
+
+def flags(s, prefix, *what):
+    return s.run("pkg-config", *what, "vow",
+                 env={"PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig"}).stdout.split()
+
+
+@test
+@needs("pkg-config", "gcc", "g++")
+def installed_library_links_in_c_and_in_cpp_shared_and_static(s):
+    if os.path.basename(BUILD) != "release":
+        skip("a library built for a sanitizer does not link into a plain program")
+    prefix = install(s)
+    source = s.write("application.c", APPLICATION)
+    env = {"VOW_DIR": s.dir("nobody-there")}
+    shared = [*flags(s, prefix, "--cflags"), source, *flags(s, prefix, "--libs"),
+              f"-Wl,-rpath,{prefix}/lib"]
+    static = [*flags(s, prefix, "--cflags"), source, f"{prefix}/lib/libvow.a", "-pthread"]
+    for name, compiler in (("c99", ["gcc", "-std=c99", "-pedantic", "-Werror"]),
+                           ("cpp17", ["g++", "-x", "c++", "-std=c++17", "-pedantic", "-Werror"])):
+        for kind, arguments in (("shared", shared), ("static", static)):
+            program = s.path(f"{name}-{kind}")
+            # With -x c++ the archive would be read as source, too.
+            at = arguments.index(source) + 1
+            plain = ["-x", "none"] if "-x" in compiler else []
+            s.run(*compiler, *arguments[:at], *plain, *arguments[at:], "-o", program)
+            equal(s.run(program, env=env).stdout.strip(), "fine", f"{name}, {kind}")
+
+
+@test
+@needs("nm")
+def only_names_of_vow_are_visible(s):
+    shared = s.run("nm", "-D", "--defined-only", f"{BUILD}/libvow.so").stdout.split("\n")
+    names = [line.split()[-1].split("@")[0] for line in shared if " T " in line]
+    check("vow_observe" in names, "vow_observe is visible")
+    equal([n for n in names if not n.startswith("vow_")], [], "foreign names in libvow.so")
+    if os.path.basename(BUILD) == "release":
+        static = s.run("nm", "-g", "--defined-only", f"{BUILD}/libvow.a").stdout.split("\n")
+        names = [line.split()[2] for line in static if len(line.split()) == 3]
+        equal([n for n in names if not n.startswith("vow_")], [], "foreign names in libvow.a")
+
+
+@test
+@needs("vowd", "vow")
+def each_webhook_ends_once_in_what_the_agent_tells(s):
+    s.write("run/vow.yaml", "capture: {http: false, host: false}\n")
+    run = s.dir("run")
+    s.start(s.program("vowd"), "--dir", run)
+    s.until(lambda: s.vow("status", dir=run), 10, "answer of vowd")
+    receiver = s.start(s.program("examples/webhook_receiver"))
+    s.until(lambda: "listening on" in receiver.log(), 5, "the receiver's address")
+    address = receiver.log().split("listening on ")[1].split()[0]
+    worker = s.start(s.program("examples/webhook_worker"), "--url", f"http://{address}",
+                     "--count", "400", "--rate", "200", env={"VOW_DIR": run})
+    equal(worker.wait(60), 0, "status of the worker")
+    words = worker.log().split("enqueued")[-1].split()
+    told = dict(zip(["enqueued", *words[1::2]], map(int, words[::2])))
+    equal(told["enqueued"], 400, "webhooks enqueued")
+
+    def counted(kind):
+        rows = [r for r in s.vow("routes", "--total", dir=run) if r["kind"] == kind]
+        return {m: sum(r["count"] for r in rows if r["method"] == m)
+                for m in {r["method"] for r in rows}}
+
+    s.until(lambda: sum(counted("delivery").values()) == 400, 5, "400 outcomes")
+    outcomes = counted("delivery")
+    for outcome in ("delivered", "failed", "dead_lettered"):
+        equal(outcomes.get(outcome, 0), told[outcome], f"deliveries {outcome}")
+        at_least(told[outcome], 1, f"the sample has some {outcome}")
+    equal(sum(counted("attempt").values()), told["attempts"], "attempts")
+    equal(sum(counted("delivery").values()), 400, "outcomes in all, a second look")
+
+
+main("libvow")
