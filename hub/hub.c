@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "hub/api.h"
 #include "hub/checkpoint.h"
+#include "hub/token.h"
 #include "lib/base/clock.h"
 #include "lib/base/dirs.h"
 #include "lib/base/fd.h"
@@ -24,11 +24,10 @@
 /* A restart lives through the raw ticks since the last checkpoint: half a minute of them. */
 #define HUB_CHECKPOINT_EVERY (30 * NS_PER_S)
 /* Raw ticks kept so that windows come back after a restart, and for looking back. */
-#define HUB_KEEP	(48 * NS_PER_H)
-#define HUB_KEEP_BYTES	(UINT64_C(4) << 30)
-#define HUB_TRIM_EVERY	(10 * NS_PER_S)
-#define HUB_TRIM_TICKS	2000 /* in one go, so that no commit takes long */
-#define HUB_TOKEN_BYTES 24
+#define HUB_KEEP       (48 * NS_PER_H)
+#define HUB_KEEP_BYTES (UINT64_C(4) << 30)
+#define HUB_TRIM_EVERY (10 * NS_PER_S)
+#define HUB_TRIM_TICKS 2000 /* in one go, so that no commit takes long */
 
 struct hub {
 	struct vow_config *config;
@@ -366,50 +365,19 @@ static int hub_load_since(struct hub *hub, struct diag *d)
 	return rc ? rc : store_commit(hub->store, d);
 }
 
-/* The token in the hub's folder, made once. */
-static int hub_token(const char *dir, char token[2 * HUB_TOKEN_BYTES + 2], struct diag *d)
-{
-	uint8_t bytes[HUB_TOKEN_BYTES];
-	char path[DIRS_PATH_MAX], *text;
-	size_t size;
-	int rc = dirs_path(path, dir, "token");
-
-	if (rc)
-		return diag_errno(d, rc, dir, "choose a shorter folder", "no room for the token");
-	if (access(path, F_OK) == 0) {
-		rc = fd_read_file(path, 256, &text, &size, d);
-		if (rc)
-			return rc;
-		size = strcspn(text, " \t\r\n");
-		rc = size >= 16 && size <= 2 * HUB_TOKEN_BYTES
-			     ? 0
-			     : diag_set(d, -EINVAL, path, "delete it to get a new one",
-					"a token has 16 to %d characters", 2 * HUB_TOKEN_BYTES);
-		if (!rc)
-			snprintf(token, 2 * HUB_TOKEN_BYTES + 2, "%.*s", (int)size, text);
-		free(text);
-		return rc;
-	}
-	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		return diag_errno(d, -errno, path, NULL, "no random bytes for a token");
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(token + 2 * i, 3, "%02x", bytes[i]);
-	log_info("made the token for the dashboard, kept in %s: %s", path, token);
-	strcat(token, "\n");
-	rc = fd_replace_file(path, token, strlen(token), 0600, d);
-	token[2 * HUB_TOKEN_BYTES] = '\0';
-	return rc;
-}
-
 static int hub_open_http(struct hub *hub, const char *listen, struct diag *d)
 {
-	char token[2 * HUB_TOKEN_BYTES + 2] = "";
+	char token[TOKEN_SIZE];
+	bool made;
 	struct http_options options = {.listen = listen};
 	const struct http_handlers handlers = api_handlers(hub->api);
 	int rc = 0;
 
 	if (!http_is_loopback(listen)) {
-		rc = hub_token(hub->dir, token, d);
+		rc = token_load(hub->dir, token, &made, d);
+		if (!rc && made)
+			log_info("made the token that the dashboard asks for, kept in %s/token: %s",
+				 hub->dir, token);
 		options.token = token;
 	}
 	return rc ? rc : http_server_open(&options, &handlers, &hub->http, d);
