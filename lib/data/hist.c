@@ -260,10 +260,15 @@ static inline int packed_entry_get(const uint8_t **p, const uint8_t *end, uint32
 
 int hist_packed_open(struct hist_packed *packed, const uint8_t *bytes, size_t size)
 {
-	struct hist_packed result = {.low = HIST_SLOTS, .end = bytes + size};
+	struct hist_packed result = {.low = HIST_SLOTS};
 	const uint8_t *p = bytes;
 	uint64_t scale, left, count;
 	uint32_t slot = 0;
+
+	/* A field that is not there has neither bytes nor an end. */
+	if (size == 0)
+		return -EPROTO;
+	result.end = bytes + size;
 
 	if (varint_get(&p, result.end, &scale) < 0 ||
 	    varint_get(&p, result.end, &result.count) < 0 ||

@@ -403,6 +403,7 @@ CHECK_TEST(test_garbage_bytes_are_refused_and_change_nothing)
 	CHECK_EQ_U64(hist_b.slots[0], 1);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		check_refused(cases[i].bytes, cases[i].size, cases[i].rc);
+	check_refused(NULL, 0, -EPROTO); /* a field that a message left out */
 }
 
 CHECK_TEST(test_cut_or_changed_bytes_never_break_the_sum)

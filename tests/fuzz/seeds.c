@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes what fuzzers begin with, by the encoders themselves: fuzz_seeds DIR makes DIR/NAME/seed-*.
+ * Configurations are texts and lie beside them, written by hand.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/local.h"
+#include "lib/base/fd.h"
+#include "lib/data/journal.h"
+#include "lib/model/judge.h"
+#include "proto/stream.h"
+#include "proto/tick.h"
+#include "view/view.h"
+
+#define SEED_WALL (UINT64_C(1795315200) * NS_PER_S)
+
+static const char *seed_dir;
+
+static void must(bool good, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "fuzz_seeds: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void seed(const char *fuzzer, const char *name, const void *bytes, size_t size)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", seed_dir, fuzzer);
+	must(mkdir(path, 0777) == 0 || errno == EEXIST, path);
+	snprintf(path, sizeof(path), "%s/%s/seed-%s", seed_dir, fuzzer, name);
+	FILE *file = fopen(path, "w");
+	must(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0, path);
+}
+
+/* ---- histograms, ticks, states ----------------------------------------------------------------- */
+
+static size_t some_hist(unsigned values, uint8_t packed[HIST_PACKED_MAX])
+{
+	static struct hist hist;
+
+	hist_clear(&hist);
+	for (unsigned i = 0; i < values; i++)
+		hist_record(&hist, 1000 + i * i * UINT64_C(7919), 1 + i % 3);
+	return (size_t)hist_pack(&hist, packed, HIST_PACKED_MAX);
+}
+
+static void seed_hists(void)
+{
+	static uint8_t packed[HIST_PACKED_MAX];
+
+	seed("hist", "empty", packed, some_hist(0, packed));
+	seed("hist", "one", packed, some_hist(1, packed));
+	seed("hist", "many", packed, some_hist(200, packed));
+}
+
+static void fill_key(struct series_key *key)
+{
+	*key = (struct series_key){.kind = SERIES_HTTP, .status_class = CLASS_5XX};
+	strcpy(key->service, "shop");
+	strcpy(key->method, "GET");
+	strcpy(key->route, "/pay/{id}");
+	strcpy(key->peer, "10.0.0.7:80");
+}
+
+static struct action some_alert(void)
+{
+	struct action action = {.kind = ACTION_ALERT, .at = SEED_WALL};
+
+	action.alert = (struct alert_action){
+		.objective = "http-latency",
+		.fingerprint = "00112233445566778899aabbccddeeff",
+		.from = ALERT_PENDING,
+		.to = ALERT_FIRING,
+		.severity = SEVERITY_PAGE,
+		.since = SEED_WALL - NS_PER_S,
+		.burn_long = 5,
+		.burn_short = 6,
+		.good = 40,
+		.bad = 60,
+		.confidence = 0.99,
+		.reason = "burns 5 times too fast",
+		.evidence_count = 1,
+	};
+	fill_key(&action.alert.evidence[0].key);
+	action.alert.evidence[0].bad = 60;
+	action.alert.evidence[0].count = 100;
+	return action;
+}
+
+static const struct action some_scale = {
+	.kind = ACTION_SCALE,
+	.at = SEED_WALL,
+	.scale = {.scaler = "web",
+		  .from = 3,
+		  .to = 5,
+		  .value = 420.5,
+		  .target = 200,
+		  .wanted = 7,
+		  .limited_by = "maximum",
+		  .reason = "twice the target"},
+};
+
+/* One of everything; the bytes are the writer's. */
+static void some_tick(struct tick_writer *writer, const uint8_t **bytes, size_t *size)
+{
+	static const dur_ns thresholds[] = {200 * NS_PER_MS};
+	static const struct gauge gauge = {
+		.service = "shop", .name = "queue_depth", .label = "mail", .value = 17};
+	static uint8_t packed[HIST_PACKED_MAX];
+	struct action alert = some_alert();
+	struct series_key key;
+	struct series_delta delta = {.id = 7,
+				     .hist = packed,
+				     .hist_size = some_hist(9, packed),
+				     .queue = packed,
+				     .counts = {.count = 17, .errors = 2, .bad = {3}},
+				     .thresholds = thresholds,
+				     .threshold_count = 1};
+
+	delta.queue_size = delta.hist_size;
+	fill_key(&key);
+	tick_begin(writer, SEED_WALL, NS_PER_S);
+	must(!tick_add_series(writer, 7, &key) && !tick_add_delta(writer, &delta) &&
+		     !tick_add_gauge(writer, &gauge) && !tick_add_total(writer, "http", NULL, 9) &&
+		     !tick_add_total(writer, "http", "ring_full", 3) &&
+		     !tick_add_action(writer, &alert) && !tick_add_action(writer, &some_scale) &&
+		     !tick_end(writer, bytes, size),
+	     "tick");
+}
+
+static void seed_judges(void)
+{
+	static uint8_t saved[1 << 20];
+	static struct policy policy;
+
+	policy_defaults(&policy);
+	struct judge *judge = judge_new(&policy, "host:fuzz");
+	must(judge, "judge");
+	seed("judge", "young", saved, (size_t)judge_save(judge, saved, sizeof(saved)));
+	for (unsigned i = 0; i < 30; i++) {
+		static uint8_t packed[HIST_PACKED_MAX];
+		struct series_key key;
+		struct series_delta delta = {.key = &key,
+					     .hist = packed,
+					     .hist_size = some_hist(9, packed),
+					     .counts = {.count = 17, .errors = i > 15 ? 9 : 0}};
+
+		fill_key(&key);
+		judge_delta(judge, &delta);
+		judge_step(judge, (i + 1) * NS_PER_S, SEED_WALL + i * NS_PER_S, NULL, NULL, NULL);
+	}
+	seed("judge", "alarmed", saved, (size_t)judge_save(judge, saved, sizeof(saved)));
+	judge_free(judge);
+}
+
+/* ---- the wire ---------------------------------------------------------------------------------- */
+
+static void seed_streams(const uint8_t *tick, size_t tick_size)
+{
+	struct stream_hello hello = {
+		.protocol = STREAM_PROTOCOL, .host = "web-1", .version = "0.1.0", .epoch = 9};
+	struct stream_record records[] = {{1, tick, tick_size}, {2, tick, tick_size}};
+	struct stream_batch batch = {
+		.records = records, .record_count = 2, .gone_before = 1, .sent = SEED_WALL};
+	struct stream_from_hub answer = {.committed_seq = 77, .credits = 5};
+	uint8_t buf[STREAM_FROM_HUB_MAX], *bytes;
+	size_t size;
+
+	must(!stream_hello_encode(&hello, &bytes, &size), "hello");
+	seed("stream", "hello", bytes, size);
+	free(bytes);
+	must(!stream_batch_encode(&batch, &bytes, &size), "batch");
+	seed("stream", "batch", bytes, size);
+	free(bytes);
+	seed("stream", "from-hub", buf, stream_from_hub_encode(&answer, buf));
+	must(!stream_envelope_pack(tick, tick_size, &bytes, &size), "envelope");
+	seed("stream", "envelope", bytes, size);
+	free(bytes);
+}
+
+static void seed_question(enum view_what what)
+{
+	struct view_query query = {
+		.what = what, .window = WINDOW_1M, .service = "shop", .limit = 5};
+	char name[64];
+	uint8_t *bytes;
+	size_t size;
+
+	must(!view_query_encode(&query, &bytes, &size), "question");
+	snprintf(name, sizeof(name), "ask-%s", view_what_name(what));
+	seed("control", name, bytes, size);
+	free(bytes);
+}
+
+static struct board *some_board(void)
+{
+	static struct policy policy;
+	struct board *board = board_new();
+	struct board_history *history = board_history_new();
+	struct action alert = some_alert();
+
+	policy_defaults(&policy);
+	struct judge *judge = judge_new(&policy, "host:fuzz");
+	must(board && history && judge, "board");
+	strcpy(board->program, "vowd");
+	board_history_add(history, "web-1", &alert);
+	board_history_add(history, "web-1", &some_scale);
+	must(!board_from_history(board, history) && !board_from_judge(board, judge), "board");
+	judge_free(judge);
+	board_history_free(history);
+	return board;
+}
+
+static void seed_answer(const struct series_table *table, struct board *board, enum view_what what)
+{
+	struct view_query query = {.what = what, .window = SERIES_TOTAL};
+	struct view *view;
+	char name[64];
+	uint8_t *bytes;
+	size_t size;
+
+	must(!view_query(table, board, "web-1", SEED_WALL, &query, &view), "answer");
+	must(!view_encode(view, &bytes, &size), "answer");
+	snprintf(name, sizeof(name), "answer-%s", view_what_name(what));
+	seed("control", name, bytes, size);
+	free(bytes);
+	view_free(view);
+}
+
+static void seed_controls(void)
+{
+	struct series_table *table = series_table_new(&(struct series_table_options){0});
+	struct board *board = some_board();
+	struct series_key key;
+
+	must(table, "table");
+	fill_key(&key);
+	series_record(series_get(table, &key), 5000, 700);
+	key.kind = SERIES_DELIVERY;
+	series_record(series_get(table, &key), 6000, 800);
+	series_tick(table, NS_PER_S, NULL, NULL);
+	series_reader_register();
+	seed_question(VIEW_ROUTES);
+	seed_question(VIEW_STATUS);
+	for (enum view_what what = VIEW_STATUS; what < VIEW_COUNT; what++)
+		seed_answer(table, board, what);
+	series_reader_unregister();
+	board_unref(board);
+	series_table_free(table);
+}
+
+/* ---- the journal ------------------------------------------------------------------------------- */
+
+static size_t some_journal(const uint8_t *tick, size_t tick_size, uint8_t *bytes, size_t room)
+{
+	char dir[] = "/tmp/vow-seeds-XXXXXX", path[512], *text;
+	struct local local = {0};
+	struct journal *journal;
+	size_t size;
+
+	must(mkdtemp(dir) && !journal_open(dir, NULL, &journal, NULL), dir);
+	must(local_open(&local, "lanes", 4), "local");
+	memset(local.bytes + local.size + LOCAL_HEADER, 1, 4);
+	local_close(&local, 4);
+	for (unsigned i = 0; i < 3; i++)
+		must(!journal_append(journal, SEED_WALL, tick, i == 1 ? tick_size : 3, local.bytes,
+				     local.size, NULL, NULL),
+		     "append");
+	journal_close(journal);
+	snprintf(path, sizeof(path), "%s/0000000000000001.vowj", dir);
+	must(!fd_read_file(path, room, &text, &size, NULL), path);
+	memcpy(bytes, text, size);
+	free(text);
+	local_free(&local);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	unlink(path);
+	rmdir(dir);
+	return size;
+}
+
+/* A byte of flags in front, as fuzz_journal.c has it: whole, and with checksums to be mended. */
+static void seed_journals(const uint8_t *tick, size_t tick_size)
+{
+	static uint8_t bytes[8192];
+	size_t size = 1 + some_journal(tick, tick_size, bytes + 1, sizeof(bytes) - 1);
+
+	bytes[0] = 0;
+	seed("journal", "whole", bytes, size);
+	bytes[0] = 1;
+	bytes[size - 20] ^= 1;
+	seed("journal", "changed", bytes, size);
+	seed("journal", "cut", bytes, size - 9);
+	memmove(bytes + 3, bytes + 1, size - 1);
+	bytes[0] = 3;
+	bytes[1] = (uint8_t)((size - 1) & 0xff);
+	bytes[2] = (uint8_t)((size - 1) >> 8);
+	seed("journal", "two", bytes, size + 2);
+}
+
+/* ---- shared memory, as patches (forged.c) ------------------------------------------------------- */
+
+struct patch {
+	uint8_t step, part, index;
+	uint16_t word;
+	uint64_t value;
+};
+
+static size_t put_patch(uint8_t *to, const struct patch *patch, bool step)
+{
+	uint8_t *at = to;
+
+	if (step)
+		*at++ = patch->step;
+	*at++ = patch->part;
+	*at++ = patch->index;
+	memcpy(at, &patch->word, 2);
+	at[2] = 7; /* eight bytes */
+	memcpy(at + 3, &patch->value, 8);
+	return (size_t)(at + 11 - to);
+}
+
+static void seed_lanes(void)
+{
+	/* Two records in lane 1, a tick, a block with three observations, a death, a tick. */
+	static const struct patch before[] = {
+		{6, 6, 1, 1, 1000}, {6, 6, 1, 2, 0x000100c800000001},
+		{6, 6, 1, 5, 2000}, {6, 6, 1, 6, 0x000301f400000001},
+		{6, 5, 1, 0, 2},
+	};
+	static const struct patch after[] = {
+		{6, 4, 0, 0, 0x8000010200010000},
+		{6, 7, 0, 0, 1},
+		{6, 7, 0, 1, 900},
+		{6, 8, 0, 9, 3},
+		{6, 1, 0, 0, 0x100000002},
+	};
+	uint8_t bytes[256];
+	size_t size = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(before); i++)
+		size += put_patch(bytes + size, &before[i], true);
+	bytes[size++] = 0; /* drain */
+	bytes[size++] = 3; /* record and commit */
+	for (unsigned i = 0; i < ARRAY_LEN(after); i++)
+		size += put_patch(bytes + size, &after[i], true);
+	bytes[size++] = 1; /* a round */
+	bytes[size++] = 4; /* record and die */
+	bytes[size++] = 2; /* a thorough round */
+	seed("lane", "death", bytes, size);
+}
+
+static void seed_segments(void)
+{
+	static const struct patch patches[] = {
+		{0, 1, 0, 0, 5}, {0, 3, 0, 32, 0x78780002000001}, {0, 0, 0, 2, 1}, {0, 2, 0, 8, 1}};
+	uint8_t bytes[128] = {1};
+	size_t size = 1;
+
+	for (unsigned i = 0; i < ARRAY_LEN(patches); i++)
+		size += put_patch(bytes + size, &patches[i], false);
+	seed("segment", "names", bytes, size);
+	bytes[0] = 3;
+	seed("segment", "header", bytes, size);
+}
+
+static void seed_https(void)
+{
+	static const char paths[] = "\1/api/suppliers/4711\n/static/a/b.css\n/a/1b2c3d4e5f60718\n"
+				    "http://shop.example/pay?card=1\n/x/2f1c7a52-90aa-4a6e-8d33-"
+				    "6a4f8d1c2b3a/y\n*\n/\n/a/b/c/d/e/f/g/h/i/j/k/l/m\n";
+
+	seed("http", "paths", paths, sizeof(paths) - 1);
+}
+
+int main(int argc, char **argv)
+{
+	const uint8_t *tick;
+	size_t size;
+
+	must(argc == 2, "usage: fuzz_seeds DIR");
+	seed_dir = argv[1];
+	struct tick_writer *writer = tick_writer_new();
+	must(writer, "tick");
+	some_tick(writer, &tick, &size);
+	seed("tick", "everything", tick, size);
+	seed_hists();
+	seed_judges();
+	seed_streams(tick, size);
+	seed_controls();
+	seed_journals(tick, size);
+	seed_lanes();
+	seed_segments();
+	seed_https();
+	tick_writer_free(writer);
+	return 0;
+}
