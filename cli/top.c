@@ -133,8 +133,11 @@ static int top_refresh(struct top *top, struct diag *d)
 static const char *top_window_name(enum series_window window)
 {
 	static const char *const names[WINDOW_COUNT] = {
-		[WINDOW_10S] = "10 s", [WINDOW_1M] = "1 min",	       [WINDOW_5M] = "5 min",
-		[WINDOW_1H] = "1 h",   [SERIES_TOTAL] = "since start",
+		[WINDOW_10S] = "10 s", [WINDOW_1M] = "1 min",
+		[WINDOW_5M] = "5 min", [WINDOW_30M] = "30 min",
+		[WINDOW_1H] = "1 h",   [WINDOW_6H] = "6 h",
+		[WINDOW_1D] = "1 d",   [WINDOW_3D] = "3 d",
+		[WINDOW_30D] = "30 d", [SERIES_TOTAL] = "since start",
 	};
 
 	return names[window];
@@ -400,13 +403,18 @@ static enum top_next top_key(struct top *top, int key)
 		top_sort_routes(top);
 		return TOP_REDRAW;
 	case 'w':
-		return top_window(top, top->window < WINDOW_1H ? top->window + 1 : WINDOW_10S);
+		return top_window(top, top->window < WINDOW_30D ? top->window + 1 : WINDOW_10S);
 	case 't':
 		return top_window(top, top->window == SERIES_TOTAL ? WINDOW_10S : SERIES_TOTAL);
 	case '1':
 	case '2':
 	case '3':
 	case '4':
+	case '5':
+	case '6':
+	case '7':
+	case '8':
+	case '9':
 		return top_window(top, (enum series_window)(key - '1'));
 	case 'p':
 	case ' ':

@@ -16,7 +16,8 @@
 static const char *const vow_outputs[] = {"table", "json", NULL};
 static const char *const vow_colours[] = {"auto", "always", "never", NULL};
 /* In the order of enum series_window. */
-static const char *const vow_windows[] = {"10s", "1m", "5m", "1h", NULL};
+static const char *const vow_windows[] = {"10s", "1m", "5m", "30m", "1h",
+					  "6h",	 "1d", "3d", "30d", NULL};
 
 static const struct opt vow_table[] = {
 	OPT(struct cli_options, dir, "dir", 'd', OPT_STRING, "DIR",
@@ -26,7 +27,8 @@ static const struct opt vow_table[] = {
 	OPT(struct cli_options, output, "output", 'o', OPT_CHOICE, "FORM",
 	    "table or json; docs/json.md says what stands in it (table)", .choices = vow_outputs),
 	OPT(struct cli_options, window, "window", 'w', OPT_CHOICE, "TIME",
-	    "look back 10s, 1m, 5m or 1h (1m; top: 10s)", .choices = vow_windows),
+	    "look back 10s, 1m, 5m, 30m, 1h, 6h, 1d, 3d or 30d (1m; top: 10s)",
+	    .choices = vow_windows),
 	OPT(struct cli_options, total, "total", 't', OPT_FLAG, NULL,
 	    "count since the agent first started, across restarts"),
 	OPT(struct cli_options, service, "service", 's', OPT_STRING, "NAME",

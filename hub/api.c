@@ -166,7 +166,8 @@ static int api_window(const struct http_request *request, enum series_window *wi
 	*window = WINDOW_1M;
 	if (!text || !series_window_parse(text, window))
 		return 0;
-	api_error(answer, 400, "that is no window", "use window=10s, 1m, 5m, 1h or total");
+	api_error(answer, 400, "that is no window",
+		  "use window=10s, 1m, 5m, 30m, 1h, 6h, 1d, 3d, 30d or total");
 	return 1;
 }
 
@@ -306,7 +307,6 @@ static void api_one_line(struct text *text, size_t from)
 
 static struct http_text *api_event_new(struct api *api, enum series_window window)
 {
-	static const char *const windows[WINDOW_COUNT] = {"10s", "1m", "5m", "1h", "total"};
 	const struct api_facts facts = api_facts(api);
 	struct text text = {0};
 	size_t data;
@@ -314,7 +314,7 @@ static struct http_text *api_event_new(struct api *api, enum series_window windo
 	text_printf(&text,
 		    "event: tick\nid: %llu\ndata: ", (unsigned long long)api->board->ticks_total);
 	data = text.size;
-	text_printf(&text, "{\"window\":\"%s\",\"records_total\":%llu", windows[window],
+	text_printf(&text, "{\"window\":\"%s\",\"records_total\":%llu", series_window_name(window),
 		    (unsigned long long)facts.merge.records_total);
 	api_put_view(api, &text, "status", VIEW_STATUS, window);
 	api_put_view(api, &text, "routes", VIEW_ROUTES, window);

@@ -6,7 +6,8 @@ import { Charts } from './charts.js';
 import { el, keyed, segments, setClass, setText, Table } from './tables.js';
 
 const $ = (id) => document.getElementById(id);
-const WINDOWS = [['10s', '10 s'], ['1m', '1 min'], ['5m', '5 min'], ['1h', '1 h'], ['total', 'total']];
+const WINDOWS = [['10s', '10 s'], ['1m', '1 min'], ['5m', '5 min'], ['30m', '30 min'],
+  ['1h', '1 h'], ['6h', '6 h'], ['1d', '1 d'], ['3d', '3 d'], ['30d', '30 d'], ['total', 'total']];
 const ROLES = [['server', 'served', 'requests that this fleet answered'],
   ['client', 'called', 'requests that this fleet sent to others']];
 const STALE_MS = 3500;

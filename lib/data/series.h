@@ -173,6 +173,31 @@ int series_restore_total(struct series *s, const uint8_t *hist, size_t hist_size
 			 const uint8_t *queue, size_t queue_size,
 			 const struct series_counts *counts);
 
+/*
+ * For recovery: what windows hold, tier by tier of their slots (0 the finest), so that they go on
+ * after a restart. The clock says which second is which: it is restored before anything is ticked,
+ * totals next, as of that second, then slots.
+ */
+#define SERIES_TIERS 8
+
+struct series_clock {
+	mono_ns first_tick;
+	uint32_t second; /* the newest; 0: no tick yet */
+};
+struct series_clock series_clock(const struct series_table *table);
+/* -EBUSY: the table has ticked already. -EPROTO: no table has such a clock. */
+int series_restore_clock(struct series_table *table, const struct series_clock *clock);
+
+/* One slot: delta as in series_tick(), and the second (counted from 0) in which it begins. */
+typedef int (*series_slot_fn)(void *arg, uint32_t start, const struct series_delta *delta);
+/* Writer: every series' slots of a tier; a non-zero return ends the walk and is handed up. */
+int series_slots_each(const struct series_table *table, unsigned tier, series_slot_fn fn,
+		      void *arg);
+/* Errors as series_merge_packed(), and -EPROTO for a slot that cannot be as of the clock. */
+int series_restore_slot(struct series *s, unsigned tier, uint32_t start, const uint8_t *hist,
+			size_t hist_size, const uint8_t *queue, size_t queue_size,
+			const struct series_counts *counts);
+
 /* ---- any thread, under series_read_lock ------------------------------------------------------- */
 
 /* A thread registers before its first lock, and unregisters before it ends. */
@@ -182,9 +207,23 @@ void series_read_lock(void);
 void series_read_unlock(void);
 
 /* Windows that the table keeps; SERIES_TOTAL is since the agent first started. */
-enum series_window { WINDOW_10S, WINDOW_1M, WINDOW_5M, WINDOW_1H, SERIES_TOTAL, WINDOW_COUNT };
+enum series_window {
+	WINDOW_10S,
+	WINDOW_1M,
+	WINDOW_5M,
+	WINDOW_30M,
+	WINDOW_1H,
+	WINDOW_6H,
+	WINDOW_1D,
+	WINDOW_3D,
+	WINDOW_30D,
+	SERIES_TOTAL,
+	WINDOW_COUNT
+};
 dur_ns series_window_length(enum series_window window); /* 0 for SERIES_TOTAL */
-/* "10s", "1m", "5m", "1h", "total" to enum; -EINVAL otherwise. */
+/* "10s", "1m", "5m", "30m", "1h", "6h", "1d", "3d", "30d", "total". */
+const char *series_window_name(enum series_window window);
+/* Such a name to enum; -EINVAL otherwise. */
 int series_window_parse(const char *text, enum series_window *window);
 
 size_t series_count(const struct series_table *table);
@@ -197,8 +236,10 @@ series_id series_id_of(const struct series *s);
  * Adds what the window held at the last tick into latency, queue (either may be NULL) and counts
  * (may be NULL; bad[] in the order of series_thresholds_of(), a threshold counting from when it
  * was first watched). A window ends with the newest tick. Where it begins it counts whole grains:
- * 1 s for 10 s, 5 s for 1 min, 30 s for 5 min, 5 min for 1 h, so that it is up to a grain longer
- * than its name; series_window_span() is what rates are to be divided by. 1 to 60 us.
+ * 1 s for 10 s, 5 s for 1 min, 30 s for 5 min, 5 min for 30 min and 1 h, 1 h for 6 h, 3 h for 1 d,
+ * 12 h for 3 d, 3 d for 30 d, so that it is up to a grain longer than its name;
+ * series_window_span() is what rates are to be divided by. Counts are exact in all of them, and
+ * percentiles have the same error bound, since old slots keep the full scale. 1 to 60 us.
  *
  * A reader that is stopped for longer than a second inside this call may miss the oldest grain.
  */
@@ -214,6 +255,12 @@ dur_ns series_window_span(const struct series_table *table, enum series_window w
 
 /* Thresholds this series watches; returns how many. */
 unsigned series_thresholds_of(const struct series *s, dur_ns thresholds[SERIES_THRESHOLDS]);
+
+/*
+ * Histograms that the windows of one series keep at most, whatever happens; a series also has a
+ * total. One takes a byte or two for each slot (0.5 % of latency) that is occupied.
+ */
+#define SERIES_SLOTS 82
 
 /* Bytes that the table held at the last tick, pages never touched included; for `vow status`. */
 size_t series_table_bytes(const struct series_table *table);

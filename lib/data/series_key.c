@@ -13,9 +13,11 @@ static const struct {
 	const char *name;
 	dur_ns length;
 } windows[WINDOW_COUNT] = {
-	[WINDOW_10S] = {"10s", 10 * NS_PER_S}, [WINDOW_1M] = {"1m", NS_PER_MIN},
-	[WINDOW_5M] = {"5m", 5 * NS_PER_MIN},  [WINDOW_1H] = {"1h", NS_PER_H},
-	[SERIES_TOTAL] = {"total", 0},
+	[WINDOW_10S] = {"10s", 10 * NS_PER_S},	[WINDOW_1M] = {"1m", NS_PER_MIN},
+	[WINDOW_5M] = {"5m", 5 * NS_PER_MIN},	[WINDOW_30M] = {"30m", 30 * NS_PER_MIN},
+	[WINDOW_1H] = {"1h", NS_PER_H},		[WINDOW_6H] = {"6h", 6 * NS_PER_H},
+	[WINDOW_1D] = {"1d", 24 * NS_PER_H},	[WINDOW_3D] = {"3d", 72 * NS_PER_H},
+	[WINDOW_30D] = {"30d", 720 * NS_PER_H}, [SERIES_TOTAL] = {"total", 0},
 };
 
 enum series_class series_class_of(uint16_t status)
@@ -51,6 +53,11 @@ const char *series_role_name(enum series_role role)
 dur_ns series_window_length(enum series_window window)
 {
 	return window < WINDOW_COUNT ? windows[window].length : 0;
+}
+
+const char *series_window_name(enum series_window window)
+{
+	return window < WINDOW_COUNT ? windows[window].name : "?";
 }
 
 int series_window_parse(const char *text, enum series_window *window)

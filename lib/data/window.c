@@ -26,7 +26,20 @@ static const struct tier {
 	uint32_t reach; /* seconds in the window */
 	uint32_t first; /* of the entries in window_rings */
 	uint32_t entries; /* a slot's entry: its number in the tier modulo this */
-} tiers[WINDOW_TIERS] = {{1, 10, 0, 11}, {5, 60, 11, 13}, {30, 300, 24, 11}, {300, 3600, 35, 13}};
+} tiers[WINDOW_TIERS] = {{1, 10, 0, 11},	 {5, 60, 11, 13},	   {30, 300, 24, 11},
+			 {300, 3600, 35, 13},	 {3600, 21600, 48, 7},	   {10800, 86400, 55, 9},
+			 {43200, 259200, 64, 7}, {259200, 2592000, 71, 11}};
+
+_Static_assert(WINDOW_ENTRIES == 71 + 11, "the last tier ends with the rings");
+
+/* The tier whose ring a window begins in, and the seconds that it reaches back. */
+static const struct reach {
+	uint32_t tier, seconds;
+} reaches[SERIES_TOTAL] = {
+	[WINDOW_10S] = {0, 10},	  [WINDOW_1M] = {1, 60},     [WINDOW_5M] = {2, 300},
+	[WINDOW_30M] = {3, 1800}, [WINDOW_1H] = {3, 3600},   [WINDOW_6H] = {4, 21600},
+	[WINDOW_1D] = {5, 86400}, [WINDOW_3D] = {6, 259200}, [WINDOW_30D] = {7, 2592000},
+};
 
 #define SECOND_MAX UINT32_MAX
 
@@ -223,6 +236,12 @@ static void slot_drop(struct window_work *work, const struct window *window, uns
 	slot_retire(work, slot);
 }
 
+/* The second at which no window reaches a slot any more, nor did in the second before. */
+static uint32_t slot_gone(const struct window_slot *slot, unsigned t)
+{
+	return slot->start + tiers[t].grain + tiers[t].reach + 1;
+}
+
 /* Puts a slot in its entry, instead of an older one or of its own smaller self. */
 static void ring_put(struct window_work *work, struct window *window, unsigned t,
 		     struct window_slot *slot)
@@ -231,6 +250,8 @@ static void ring_put(struct window_work *work, struct window *window, unsigned t
 	struct window_slot *old = *entry;
 
 	rcu_publish(*entry, slot);
+	if (slot_gone(slot, t) < window->rings->due[t])
+		window->rings->due[t] = slot_gone(slot, t);
 	if (old && old->start == slot->start)
 		slot_retire(work, old);
 	else if (old)
@@ -246,8 +267,10 @@ static int rings_need(struct window_work *work, struct window *window, uint32_t 
 	rings = calloc(1, sizeof(*rings));
 	if (!rings)
 		return -ENOMEM;
-	for (unsigned t = 1; t < WINDOW_TIERS; t++)
+	for (unsigned t = 0; t < WINDOW_TIERS; t++) {
 		rings->folded[t] = (second - 1) / tiers[t].grain * tiers[t].grain;
+		rings->due[t] = SECOND_MAX;
+	}
 	work->bytes += sizeof(*rings);
 	rcu_publish(window->rings, rings);
 	return 0;
@@ -369,6 +392,28 @@ void window_fold(struct window_work *work, struct window *window, uint32_t secon
 	(void)total_fold(work, window, (second - 1) / tiers[1].grain * tiers[1].grain, thresholds);
 }
 
+/* Retires what is out of reach in one tier; sets when there will be something again. */
+static void tier_expire(struct window_work *work, struct window *window, unsigned t,
+			uint32_t second)
+{
+	struct window_rings *rings = window->rings;
+
+	rings->due[t] = SECOND_MAX;
+	for (uint32_t i = 0; i < tiers[t].entries; i++) {
+		struct window_slot **entry = &rings->slots[tiers[t].first + i];
+		struct window_slot *slot = *entry;
+
+		if (!slot)
+			continue;
+		if (slot_gone(slot, t) <= second) {
+			rcu_publish(*entry, NULL);
+			slot_drop(work, window, t, slot);
+		} else if (slot_gone(slot, t) < rings->due[t]) {
+			rings->due[t] = slot_gone(slot, t);
+		}
+	}
+}
+
 bool window_expire(struct window_work *work, struct window *window, uint32_t second)
 {
 	struct window_rings *rings = window->rings;
@@ -377,20 +422,9 @@ bool window_expire(struct window_work *work, struct window *window, uint32_t sec
 	if (!rings)
 		return true;
 	for (unsigned t = 0; t < WINDOW_TIERS; t++) {
-		for (uint32_t i = 0; i < tiers[t].entries; i++) {
-			struct window_slot **entry = &rings->slots[tiers[t].first + i];
-			struct window_slot *slot = *entry;
-
-			if (!slot)
-				continue;
-			/* One second more, for readers that see the previous one. */
-			if (slot->start + tiers[t].grain + tiers[t].reach + 1 > second) {
-				empty = false;
-				continue;
-			}
-			rcu_publish(*entry, NULL);
-			slot_drop(work, window, t, slot);
-		}
+		if (rings->due[t] <= second)
+			tier_expire(work, window, t, second);
+		empty = empty && rings->due[t] == SECOND_MAX;
 	}
 	if (!empty)
 		return false;
@@ -400,7 +434,7 @@ bool window_expire(struct window_work *work, struct window *window, uint32_t sec
 	return true;
 }
 
-int window_total_add(struct window_work *work, struct window *window,
+int window_total_add(struct window_work *work, struct window *window, uint32_t until,
 		     const struct window_content *content)
 {
 	struct window_slot *old = window->total, *total;
@@ -412,11 +446,68 @@ int window_total_add(struct window_work *work, struct window *window,
 	rc = work_add_content(work, content);
 	if (rc < 0)
 		return rc;
-	total = work_slot(work, 0, total_end(window), content->thresholds);
+	until = until > total_end(window) ? until : total_end(window);
+	total = work_slot(work, 0, until, content->thresholds);
 	if (!total)
 		return -ENOMEM;
 	rcu_publish(window->total, total);
 	slot_retire(work, old);
+	return 0;
+}
+
+/* ---- a keyframe's slots --------------------------------------------------------------------------- */
+
+int window_slots_each(const struct window *window, unsigned t, uint32_t second, window_slot_fn fn,
+		      void *arg)
+{
+	for (uint32_t i = 0; window->rings && i < tiers[t].entries; i++) {
+		const struct window_slot *slot = window->rings->slots[tiers[t].first + i];
+		struct window_content content;
+		int rc;
+
+		if (!slot || slot_gone(slot, t) <= second)
+			continue;
+		content = (struct window_content){
+			.thresholds = slot->thresholds,
+			.hist = slot->bytes + slot->counts_size,
+			.queue = slot->bytes + slot->counts_size + slot->hist_size,
+			.hist_size = slot->hist_size,
+			.queue_size = slot->queue_size,
+			.counts = slot_counts(slot),
+		};
+		rc = fn(arg, slot->start, &content);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int window_slot_restore(struct window_work *work, struct window *window, unsigned t, uint32_t start,
+			uint32_t second, const struct window_content *content)
+{
+	struct window_slot *same, *slot;
+	int rc;
+
+	if (t >= WINDOW_TIERS || start % tiers[t].grain || start >= second ||
+	    second - start < tiers[t].grain || second - start > tiers[t].grain + tiers[t].reach)
+		return -EPROTO;
+	rc = rings_need(work, window, second);
+	if (rc < 0)
+		return rc;
+	/* Two saved series may have become one, "{other}": then its slot is there already. */
+	same = *ring_entry(window->rings, t, start);
+	if (same && same->start != start)
+		return -EPROTO;
+	work_clear(work);
+	if (same)
+		work_add(work, same, content->thresholds);
+	rc = work_add_content(work, content);
+	if (rc < 0)
+		return rc;
+	slot = work_slot(work, start, tiers[t].grain, content->thresholds);
+	if (!slot)
+		return -ENOMEM;
+	ring_put(work, window, t, slot);
 	return 0;
 }
 
@@ -440,14 +531,13 @@ void window_free(struct window_work *work, struct window *window)
 
 uint32_t window_first_second(enum series_window which, uint32_t second)
 {
-	const struct tier *tier;
-	uint32_t start;
+	uint32_t grain, start;
 
-	if (which >= WINDOW_TIERS)
+	if (which >= SERIES_TOTAL)
 		return 1;
-	tier = &tiers[which];
-	start = second > tier->reach ? second - tier->reach : 0;
-	return start / tier->grain * tier->grain + 1;
+	grain = tiers[reaches[which].tier].grain;
+	start = second > reaches[which].seconds ? second - reaches[which].seconds : 0;
+	return start / grain * grain + 1;
 }
 
 /*
@@ -485,8 +575,8 @@ unsigned window_collect(const struct window *window, enum series_window which, u
 
 	if (which < SERIES_TOTAL) {
 		rings = rcu_fetch(window->rings);
-		return rings ? rings_collect(rings, which, window_first_second(which, second) - 1,
-					     second, slots)
+		return rings ? rings_collect(rings, reaches[which].tier,
+					     window_first_second(which, second) - 1, second, slots)
 			     : 0;
 	}
 	/* The total first: what is folded into it meanwhile is still in the ring. */

@@ -2,11 +2,14 @@
 /*
  * The sliding windows and the total of one series, for the series table alone.
  *
- * Time is counted in seconds of the table: second n is what the n-th tick brought, from 1. Four
+ * Time is counted in seconds of the table: second n is what the n-th tick brought, from 1. Eight
  * tiers of immutable slots hold the past, each slot the packed histograms and counts of a group of
  * seconds; only observed groups have a slot:
  *
- *   tier 0: 1 s x 10    tier 1: 5 s x 12    tier 2: 30 s x 10    tier 3: 300 s x 12
+ *   tier 0:  1 s x 10     10 s           tier 4:  1 h x 6      6 h
+ *   tier 1:  5 s x 12     1 min          tier 5:  3 h x 8      1 d
+ *   tier 2: 30 s x 10     5 min          tier 6: 12 h x 6      3 d
+ *   tier 3: 5 min x 12    30 min, 1 h    tier 7:  3 d x 10     30 d
  *
  * A tick files its second in tier 0. When a group of seconds is complete, the next tick folds it
  * into one slot of the tier above (and, every 5 s, into the total). A window is read as the slots
@@ -22,8 +25,8 @@
 
 #include "lib/data/series.h"
 
-#define WINDOW_TIERS   4
-#define WINDOW_ENTRIES (11 + 13 + 11 + 13)
+#define WINDOW_TIERS   8
+#define WINDOW_ENTRIES SERIES_SLOTS
 /* What window_collect() hands out at most: every entry of the rings, and a total. */
 #define WINDOW_SLOTS_MAX (WINDOW_ENTRIES + 1)
 
@@ -44,6 +47,7 @@ struct window_slot;
 struct window_rings {
 	uint32_t
 		folded[WINDOW_TIERS]; /* seconds <= this are in the tier's slots; [0] is not used */
+	uint32_t due[WINDOW_TIERS]; /* not before then a slot goes; UINT32_MAX: there is none */
 	struct window_slot *slots[WINDOW_ENTRIES];
 };
 
@@ -84,9 +88,26 @@ void window_fold(struct window_work *work, struct window *window, uint32_t secon
 /* Retires slots that no window reaches at second; true when nothing but the total is left. */
 bool window_expire(struct window_work *work, struct window *window, uint32_t second);
 
-/* Adds to the total alone. -ENOMEM, -EOVERFLOW, or what hist_packed_open() says; then unchanged. */
-int window_total_add(struct window_work *work, struct window *window,
+/*
+ * Adds to the total alone; what is filed as of seconds up to `until` is part of it then. -ENOMEM,
+ * -EOVERFLOW, or what hist_packed_open() says; then unchanged.
+ */
+int window_total_add(struct window_work *work, struct window *window, uint32_t until,
 		     const struct window_content *content);
+
+/*
+ * Writer: hands out the slots of a tier that a window at second reaches; a non-zero return ends
+ * the walk and is handed up.
+ */
+typedef int (*window_slot_fn)(void *arg, uint32_t start, const struct window_content *content);
+int window_slots_each(const struct window *window, unsigned t, uint32_t second, window_slot_fn fn,
+		      void *arg);
+/*
+ * Puts such a slot back where the newest second is `second`. -EPROTO for a slot that cannot be, or
+ * what hist_packed_open() says; -ENOMEM; then nothing has changed.
+ */
+int window_slot_restore(struct window_work *work, struct window *window, unsigned t, uint32_t start,
+			uint32_t second, const struct window_content *content);
 
 /* At the end of the table, when no reader is left. */
 void window_free(struct window_work *work, struct window *window);

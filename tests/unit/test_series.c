@@ -81,12 +81,14 @@ CHECK_TEST(test_status_classes_and_errors)
 
 CHECK_TEST(test_window_names)
 {
-	static const char *const names[] = {"10s", "1m", "5m", "1h", "total"};
+	static const char *const names[] = {"10s", "1m", "5m", "30m", "1h",
+					    "6h",  "1d", "3d", "30d", "total"};
 	enum series_window window;
 
 	for (unsigned i = 0; i < WINDOW_COUNT; i++) {
 		CHECK_OK(series_window_parse(names[i], &window));
 		CHECK_EQ_U64(window, i);
+		CHECK_STR(series_window_name(window), names[i]);
 	}
 	CHECK_RC(series_window_parse("2m", &window), -EINVAL);
 	CHECK_RC(series_window_parse("", &window), -EINVAL);
@@ -205,14 +207,22 @@ CHECK_TEST(test_tick_hands_out_each_observation_once)
 enum { MODEL_SECONDS = 9000 };
 static uint64_t model[MODEL_SECONDS + 1];
 
+/* The first second of a window, by the grains that the header names. */
+static uint64_t model_first(enum series_window window, uint64_t second)
+{
+	static const uint64_t grain[] = {1, 5, 30, 300, 300, 3600, 10800, 43200, 259200};
+	static const uint64_t length[] = {10, 60, 300, 1800, 3600, 21600, 86400, 259200, 2592000};
+
+	if (window == SERIES_TOTAL || second <= length[window])
+		return 1;
+	return (second - length[window]) / grain[window] * grain[window] + 1;
+}
+
 static uint64_t model_window(enum series_window window, uint64_t second)
 {
-	static const uint64_t grain[] = {1, 5, 30, 300}, length[] = {10, 60, 300, 3600};
-	uint64_t first = 1, sum = 0;
+	uint64_t sum = 0;
 
-	if (window != SERIES_TOTAL && second > length[window])
-		first = (second - length[window]) / grain[window] * grain[window] + 1;
-	for (uint64_t s = first; s <= second; s++)
+	for (uint64_t s = model_first(window, second); s <= second; s++)
 		sum += model[s];
 	return sum;
 }
@@ -258,7 +268,9 @@ CHECK_TEST(test_windows_hold_exactly_the_seconds_they_promise)
 	CHECK_EQ_U64(series_window_span(table, WINDOW_10S), 10 * NS_PER_S);
 	CHECK_EQ_U64(series_window_span(table, WINDOW_1M), 60 * NS_PER_S);
 	CHECK_EQ_U64(series_window_span(table, WINDOW_5M), 320 * NS_PER_S);
+	CHECK_EQ_U64(series_window_span(table, WINDOW_30M), 2000 * NS_PER_S);
 	CHECK_EQ_U64(series_window_span(table, WINDOW_1H), 3800 * NS_PER_S);
+	CHECK_EQ_U64(series_window_span(table, WINDOW_30D), 8000 * NS_PER_S);
 	CHECK_EQ_U64(series_window_span(table, SERIES_TOTAL), 8000 * NS_PER_S);
 	CHECK_EQ_U64(series_unrecorded_total(table), 0);
 	series_table_free(table);
@@ -282,6 +294,180 @@ CHECK_TEST(test_windows_stay_exact_over_gaps_and_late_ticks)
 		/* Mostly the next second, sometimes seconds later, rarely most of an hour. */
 		second += random % 16 ? 1 : random % 1024 ? 1 + random / 1024 % 40 : 2500;
 	}
+	series_table_free(table);
+}
+
+/*
+ * Forty days: what was observed when stands in a list, and every window is the sum over its
+ * seconds. Latencies say when they were observed, so that a percentile shows a wrong slot as well.
+ */
+enum { LONG_TICKS = 30000 };
+static struct {
+	uint64_t second, n;
+} observed[LONG_TICKS];
+static size_t observed_count;
+
+static void observe_at(struct series *s, uint64_t second, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		series_record(s, NS_PER_MS * (1 + second % 3600), SERIES_NO_QUEUE);
+	observed[observed_count].second = second;
+	observed[observed_count++].n = n;
+}
+
+static void check_long_windows(const struct series_table *table, const struct series *s,
+			       uint64_t second)
+{
+	for (unsigned w = 0; w < WINDOW_COUNT; w++) {
+		enum series_window window = (enum series_window)w;
+		uint64_t first = model_first(window, second), count = 0, slowest = 0;
+
+		for (size_t i = observed_count; i-- > 0 && observed[i].second >= first;) {
+			uint64_t latency_ns = NS_PER_MS * (1 + observed[i].second % 3600);
+
+			count += observed[i].n;
+			if (observed[i].n && latency_ns > slowest)
+				slowest = latency_ns;
+		}
+		if (read_window(table, s, window).count != count)
+			CHECK_FAIL("%s at second %llu: %llu, expected %llu",
+				   series_window_name(window), (unsigned long long)second,
+				   (unsigned long long)latency.count, (unsigned long long)count);
+		CHECK_EQ_U64(hist_quantile(&latency, 1).value_ns, slowest);
+		CHECK_EQ_U64(series_window_span(table, window), (second + 1 - first) * NS_PER_S);
+	}
+}
+
+static uint64_t next_random(uint64_t *random)
+{
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return *random;
+}
+
+/* Mostly a few minutes on, often a second, at times most of a day. */
+static uint64_t next_second(uint64_t second, uint64_t *random)
+{
+	uint64_t step = next_random(random);
+
+	if (step % 2)
+		return second + 1;
+	return second + (step % 512 ? 1 + step / 512 % 450 : 1 + step / 512 % 70000);
+}
+
+CHECK_TEST(test_windows_of_days_are_exact_over_forty_days)
+{
+	struct series_table *table = table_of(0, NULL, NULL);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(table, &key);
+	uint64_t random = 0x9e3779b97f4a7c15u, second = 1;
+	unsigned checks = 0;
+
+	observed_count = 0;
+	while (second < 40 * 86400 && observed_count < LONG_TICKS) {
+		observe_at(s, second, next_random(&random) % 5);
+		series_tick(table, (77 + second) * NS_PER_S, NULL, NULL);
+		if (observed_count % 61 == 0) {
+			check_long_windows(table, s, second);
+			checks++;
+		}
+		second = next_second(second, &random);
+	}
+	CHECK(second > 35 * 86400);
+	CHECK(checks > 100);
+	CHECK_EQ_U64(series_unrecorded_total(table), 0);
+	series_table_free(table);
+}
+
+/* A table's clock, totals and slots, moved into a fresh table as a keyframe does. */
+struct move {
+	struct series_table *to;
+	unsigned tier;
+	uint64_t slots;
+};
+
+static int move_slot(void *arg, uint32_t start, const struct series_delta *delta)
+{
+	struct move *move = arg;
+
+	move->slots++;
+	return series_restore_slot(series_get(move->to, delta->key), move->tier, start, delta->hist,
+				   delta->hist_size, delta->queue, delta->queue_size,
+				   &delta->counts);
+}
+
+static struct series_table *moved(const struct series_table *from)
+{
+	const struct series_clock clock = series_clock(from);
+	struct move move = {.to = table_of(0, NULL, NULL)};
+
+	CHECK_OK(series_restore_clock(move.to, &clock));
+	CHECK_RC(series_restore_clock(move.to, &clock), -EBUSY);
+	for (series_id id = 0; id < series_count(from); id++) {
+		const struct series *s = series_at(from, id);
+		struct series_counts counts = read_window(from, s, SERIES_TOTAL);
+		ssize_t size = hist_pack(&latency, packed, sizeof(packed));
+
+		CHECK_OK(series_restore_total(series_get(move.to, series_key_of(s)), packed,
+					      (size_t)size, NULL, 0, &counts));
+	}
+	for (; move.tier < SERIES_TIERS; move.tier++)
+		CHECK_OK(series_slots_each(from, move.tier, move_slot, &move));
+	CHECK(move.slots > 0);
+	CHECK_LE_U64(move.slots, SERIES_SLOTS);
+	return move.to;
+}
+
+CHECK_TEST(test_windows_go_on_exactly_after_being_saved_and_restored)
+{
+	struct series_table *table = table_of(0, NULL, NULL);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	uint64_t random = 0x2545f4914f6cdd1du, second = 1;
+
+	observed_count = 0;
+	series_get(table, &key);
+	while (second < 36 * 86400 && observed_count < LONG_TICKS) {
+		observe_at(series_get(table, &key), second, next_random(&random) % 5);
+		series_tick(table, (77 + second) * NS_PER_S, NULL, NULL);
+		if (observed_count % 199 == 0) {
+			struct series_table *fresh = moved(table);
+
+			series_table_free(table);
+			table = fresh;
+			check_long_windows(table, series_get(table, &key), second);
+		}
+		second = next_second(second, &random);
+	}
+	CHECK(second > 35 * 86400);
+	series_table_free(table);
+}
+
+CHECK_TEST(test_slots_that_cannot_be_are_refused)
+{
+	static const uint32_t wrong[][2] = {{0, 10000}, {0, 9980}, {1, 9991}, {1, 9999},
+					    {3, 9900},	{3, 5999}, {8, 0},    {7, 0}};
+	struct series_table *table = table_of(0, NULL, NULL);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(table, &key);
+	const struct series_clock clock = {5 * NS_PER_S, 10000}, none = {0, 0};
+	struct series_counts counts = {.count = 1};
+	size_t size;
+
+	hist_clear(&latency);
+	hist_record(&latency, NS_PER_MS, 1);
+	size = (size_t)hist_pack(&latency, packed, sizeof(packed));
+	CHECK_RC(series_restore_clock(table, &none), -EPROTO);
+	CHECK_OK(series_restore_clock(table, &clock));
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		CHECK_RC(series_restore_slot(s, wrong[i][0], wrong[i][1], packed, size, NULL, 0,
+					     &counts),
+			 -EPROTO);
+	CHECK_RC(series_restore_slot(s, 3, 9600, packed, size - 1, NULL, 0, &counts), -EPROTO);
+	CHECK_EQ_U64(read_window(table, s, WINDOW_30D).count, 0);
+	CHECK_OK(series_restore_slot(s, 3, 9600, packed, size, NULL, 0, &counts));
+	CHECK_EQ_U64(read_window(table, s, WINDOW_1H).count, 1);
+	CHECK_EQ_U64(read_window(table, s, WINDOW_5M).count, 0);
 	series_table_free(table);
 }
 
@@ -326,11 +512,11 @@ CHECK_TEST(test_idle_series_gives_its_memory_back)
 	}
 	busy = series_table_bytes(table);
 	CHECK(busy > before + 5000);
-	for (; second < 100 + 3600 + 310; second++)
+	for (; second < 34 * 86400; second += 600)
 		series_tick(table, second * NS_PER_S, NULL, NULL);
 	/* What stays: the total, and the pool's few blocks for whoever comes next. */
 	CHECK_LE_U64(series_table_bytes(table), before + 3000);
-	CHECK_EQ_U64(read_window(table, s, WINDOW_1H).count, 0);
+	CHECK_EQ_U64(read_window(table, s, WINDOW_30D).count, 0);
 	CHECK_EQ_U64(read_window(table, s, SERIES_TOTAL).count, 9800);
 	series_table_free(table);
 }
@@ -589,7 +775,10 @@ CHECK_MAIN("series", test_status_classes_and_errors, test_window_names,
 	   test_same_key_is_same_series, test_tick_hands_out_each_observation_once,
 	   test_windows_hold_exactly_the_seconds_they_promise,
 	   test_windows_stay_exact_over_gaps_and_late_ticks,
-	   test_tick_within_the_same_second_adds_to_it, test_idle_series_gives_its_memory_back,
+	   test_windows_of_days_are_exact_over_forty_days,
+	   test_windows_go_on_exactly_after_being_saved_and_restored,
+	   test_slots_that_cannot_be_are_refused, test_tick_within_the_same_second_adds_to_it,
+	   test_idle_series_gives_its_memory_back,
 	   test_cap_sends_the_rest_to_other_and_loses_no_count,
 	   test_reload_keeps_counts_of_thresholds_that_stay,
 	   test_merged_and_restored_sums_count_once, test_failed_allocations_lose_nothing,
