@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/keyframe.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TOTALS "@totals"
 #define JUDGE  "@judge"
+#define CLOCK  "@clock"
+#define SLOTS  "@slots" /* and the number of the tier */
+
+#define CLOCK_BYTES 12 /* u64 time of the first tick, u32 newest second */
 
 /* Scratch of one series: large, but only the pages in use become resident. */
 struct totals_scratch {
@@ -62,6 +68,95 @@ static int totals_write(struct agent *agent)
 	return 0;
 }
 
+static int clock_write(struct agent *agent)
+{
+	const struct series_clock clock = series_clock(agent->series);
+	const uint64_t first_tick = htole64(clock.first_tick);
+	const uint32_t second = htole32(clock.second);
+	uint8_t *to = local_open(&agent->local, CLOCK, CLOCK_BYTES);
+
+	if (!to)
+		return -ENOMEM;
+	memcpy(to, &first_tick, sizeof(first_tick));
+	memcpy(to + sizeof(first_tick), &second, sizeof(second));
+	local_close(&agent->local, CLOCK_BYTES);
+	return 0;
+}
+
+/* ---- slots of the windows ------------------------------------------------------------------------ */
+
+/* A section of one tier: for each slot u32 size and a tick that begins when the slot does. */
+struct slots_writing {
+	struct agent *agent;
+	struct local bytes;
+	size_t room;
+};
+
+static int slot_add(void *arg, uint32_t start, const struct series_delta *delta)
+{
+	struct slots_writing *writing = arg;
+	struct tick_writer *writer = writing->agent->keyframe_writer;
+	const uint8_t *bytes;
+	uint32_t length;
+	size_t size;
+	int rc;
+
+	tick_begin(writer, start * NS_PER_S, 0);
+	rc = tick_add_delta(writer, delta);
+	if (!rc)
+		rc = tick_end(writer, &bytes, &size);
+	if (rc)
+		return rc;
+	if (writing->bytes.size + sizeof(length) + size > writing->room)
+		return -ENOSPC;
+	rc = local_reserve(&writing->bytes, sizeof(length) + size);
+	if (rc)
+		return rc;
+	length = htole32((uint32_t)size);
+	memcpy(writing->bytes.bytes + writing->bytes.size, &length, sizeof(length));
+	memcpy(writing->bytes.bytes + writing->bytes.size + sizeof(length), bytes, size);
+	writing->bytes.size += sizeof(length) + size;
+	return 0;
+}
+
+static int slots_close(struct slots_writing *writing, unsigned tier)
+{
+	struct local *local = &writing->agent->local;
+	char name[LOCAL_NAME];
+	uint8_t *to;
+
+	snprintf(name, sizeof(name), SLOTS "%u", tier);
+	to = local_open(local, name, writing->bytes.size);
+	if (!to)
+		return -ENOMEM;
+	if (writing->bytes.size)
+		memcpy(to, writing->bytes.bytes, writing->bytes.size);
+	local_close(local, writing->bytes.size);
+	writing->room -= writing->bytes.size;
+	return 0;
+}
+
+/*
+ * Coarsest first: where all of them are too much, those go that fill again soonest. A tier is
+ * written whole or not at all.
+ */
+static int slots_write(struct agent *agent)
+{
+	struct slots_writing writing = {.agent = agent, .room = KEYFRAME_SLOTS_MAX};
+	int rc = 0;
+
+	for (unsigned tier = SERIES_TIERS; !rc && tier-- > 0;) {
+		writing.bytes.size = 0;
+		rc = series_slots_each(agent->series, tier, slot_add, &writing);
+		if (!rc)
+			rc = slots_close(&writing, tier);
+	}
+	local_free(&writing.bytes);
+	return rc == -ENOSPC ? 0 : rc;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------ */
+
 static int judge_write(struct agent *agent)
 {
 	/* Counters of 64 objectives over 90 days are the most that there can be: 161 KB each. */
@@ -105,8 +200,12 @@ static int checkpoints_write(struct agent *agent)
 
 int keyframe_write(struct agent *agent)
 {
-	int rc = totals_write(agent);
+	int rc = clock_write(agent);
 
+	if (!rc)
+		rc = totals_write(agent);
+	if (!rc)
+		rc = slots_write(agent);
 	if (!rc)
 		rc = judge_write(agent);
 	return rc ? rc : checkpoints_write(agent);
@@ -137,11 +236,15 @@ struct series_counts keyframe_counts(const struct series *s, const struct series
 	return counts;
 }
 
-/* Reading totals: series come first, so ids of the record can be looked up. */
+/* ---- reading -------------------------------------------------------------------------------------- */
+
+/* Totals come first and name their series, so that ids of the record can be looked up. */
 struct totals_reading {
 	struct agent *agent;
 	struct series **by_id;
 	size_t size;
+	unsigned tier; /* of the slots being read, and where the one begins */
+	uint32_t start;
 };
 
 static int totals_on_series(void *arg, series_id id, const struct series_key *key)
@@ -173,14 +276,71 @@ static int totals_on_delta(void *arg, const struct series_delta *delta)
 				    delta->queue_size, &counts);
 }
 
-static int totals_read(struct agent *agent, const uint8_t *bytes, size_t size)
+static int clock_read(struct agent *agent, const struct local_section *section)
+{
+	struct series_clock clock;
+	uint64_t first_tick;
+	uint32_t second;
+
+	if (section->size != CLOCK_BYTES)
+		return -EPROTO;
+	memcpy(&first_tick, section->bytes, sizeof(first_tick));
+	memcpy(&second, section->bytes + sizeof(first_tick), sizeof(second));
+	clock.first_tick = le64toh(first_tick);
+	clock.second = le32toh(second);
+	return series_restore_clock(agent->series, &clock);
+}
+
+static int totals_read(struct totals_reading *reading, const struct local_section *section)
 {
 	const struct tick_visitor visitor = {.series = totals_on_series, .delta = totals_on_delta};
-	struct totals_reading reading = {.agent = agent};
-	int rc = tick_read(bytes, size, &visitor, &reading, NULL);
 
-	free(reading.by_id);
-	return rc;
+	return tick_read(section->bytes, section->size, &visitor, reading, NULL);
+}
+
+static int slot_on_begin(void *arg, wall_ns wall, dur_ns duration)
+{
+	struct totals_reading *reading = arg;
+
+	(void)duration;
+	if (wall / NS_PER_S > UINT32_MAX)
+		return -EPROTO;
+	reading->start = (uint32_t)(wall / NS_PER_S);
+	return 0;
+}
+
+static int slot_on_delta(void *arg, const struct series_delta *delta)
+{
+	struct totals_reading *reading = arg;
+
+	if (delta->id >= reading->size || !reading->by_id[delta->id])
+		return -EPROTO;
+	struct series *s = reading->by_id[delta->id];
+	struct series_counts counts = keyframe_counts(s, delta);
+	return series_restore_slot(s, reading->tier, reading->start, delta->hist, delta->hist_size,
+				   delta->queue, delta->queue_size, &counts);
+}
+
+/* One slot that cannot be taken up does not keep the others out. */
+static int slots_read(struct totals_reading *reading, const struct local_section *section)
+{
+	const struct tick_visitor visitor = {.begin = slot_on_begin, .delta = slot_on_delta};
+	const uint8_t *at = section->bytes, *end = at + section->size;
+	uint32_t length;
+	int rc = 0;
+
+	reading->tier = (unsigned)(section->name[sizeof(SLOTS) - 1] - '0');
+	while (end - at >= (ptrdiff_t)sizeof(length)) {
+		memcpy(&length, at, sizeof(length));
+		length = le32toh(length);
+		at += sizeof(length);
+		if (length > (size_t)(end - at))
+			return -EPROTO;
+		if (tick_read(at, length, &visitor, reading, NULL))
+			rc = -EPROTO;
+		at += length;
+	}
+	return at == end ? rc : -EPROTO;
 }
 
 static int checkpoint_read(struct agent *agent, const struct local_section *section)
@@ -196,21 +356,28 @@ static int checkpoint_read(struct agent *agent, const struct local_section *sect
 	return -ENOENT;
 }
 
+static int section_read(struct totals_reading *reading, const struct local_section *section)
+{
+	if (!strcmp(section->name, CLOCK))
+		return clock_read(reading->agent, section);
+	if (!strcmp(section->name, TOTALS))
+		return totals_read(reading, section);
+	if (!strncmp(section->name, SLOTS, sizeof(SLOTS) - 1))
+		return slots_read(reading, section);
+	if (!strcmp(section->name, JUDGE))
+		return judge_restore(reading->agent->judge, section->bytes, section->size);
+	return section->name[0] == '@' ? checkpoint_read(reading->agent, section) : 0;
+}
+
 unsigned keyframe_read(struct agent *agent, const uint8_t *local, size_t size)
 {
+	struct totals_reading reading = {.agent = agent};
 	struct local_section section;
 	unsigned skipped = 0;
 	size_t at = 0;
 
-	while (local_next(local, size, &at, &section) > 0) {
-		int rc = 0;
-		if (!strcmp(section.name, TOTALS))
-			rc = totals_read(agent, section.bytes, section.size);
-		else if (!strcmp(section.name, JUDGE))
-			rc = judge_restore(agent->judge, section.bytes, section.size);
-		else if (section.name[0] == '@')
-			rc = checkpoint_read(agent, &section);
-		skipped += rc != 0;
-	}
+	while (local_next(local, size, &at, &section) > 0)
+		skipped += section_read(&reading, &section) != 0;
+	free(reading.by_id);
 	return skipped;
 }

@@ -2,13 +2,20 @@
 /*
  * The keyframe: the whole state of the agent as sections of a record's local part, written where
  * a journal segment begins. So one segment is enough to start again, and every older one may go.
- * It holds totals since the agent first started, the judge, and each collector's checkpoint, all
- * as they are behind the tick of the record that carries it.
+ * It holds totals since the agent first started, what the windows hold, the judge, and each
+ * collector's checkpoint, all as they are behind the tick of the record that carries it.
  */
 #ifndef VOW_AGENT_KEYFRAME_H
 #define VOW_AGENT_KEYFRAME_H
 
 #include "agent/agent.h"
+
+/*
+ * Bytes of windows in a keyframe. 200 busy routes of a month fit; where there are far more, the
+ * finest grains are left out, and the windows are short of them after a restart until time fills
+ * them again. Well below a record's limit, or a keyframe could never be written.
+ */
+#define KEYFRAME_SLOTS_MAX (12u << 20)
 
 /* Appends the sections to agent->local; collectors have just been asked to prepare(). -ENOMEM. */
 int keyframe_write(struct agent *agent);

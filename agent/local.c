@@ -12,17 +12,25 @@ void local_free(struct local *local)
 	*local = (struct local){0};
 }
 
+int local_reserve(struct local *local, size_t room)
+{
+	size_t need = local->size + room, cap = local->cap + local->cap / 2;
+
+	if (need <= local->cap)
+		return 0;
+	cap = cap > need ? cap : need;
+	uint8_t *grown = realloc(local->bytes, cap);
+	if (!grown)
+		return -ENOMEM;
+	local->bytes = grown;
+	local->cap = cap;
+	return 0;
+}
+
 uint8_t *local_open(struct local *local, const char *name, size_t room)
 {
-	size_t need = local->size + LOCAL_HEADER + room;
-
-	if (need > local->cap) {
-		uint8_t *grown = realloc(local->bytes, need);
-		if (!grown)
-			return NULL;
-		local->bytes = grown;
-		local->cap = need;
-	}
+	if (local_reserve(local, LOCAL_HEADER + room))
+		return NULL;
 	uint8_t *header = local->bytes + local->size;
 	memset(header, 0, LOCAL_HEADER);
 	memcpy(header, name, strnlen(name, LOCAL_NAME - 1));

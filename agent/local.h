@@ -2,8 +2,9 @@
 /*
  * The local part of a journal record, which never leaves the host: a list of sections, each a
  * 16-byte name padded with NUL, a u32 size (little endian) and that many bytes. "lanes" and other
- * names of collectors hold what a collector prepared; "@totals", "@judge" and "@" + a collector's
- * name make up a keyframe: the whole state of the agent behind this record.
+ * names of collectors hold what a collector prepared; "@clock", "@totals", "@slots7" to "@slots0",
+ * "@judge" and "@" + a collector's name make up a keyframe: the whole state of the agent behind
+ * this record.
  */
 #ifndef VOW_AGENT_LOCAL_H
 #define VOW_AGENT_LOCAL_H
@@ -22,6 +23,8 @@ struct local {
 };
 
 void local_free(struct local *local);
+/* Makes room for so many bytes behind what is there. -ENOMEM. */
+int local_reserve(struct local *local, size_t room);
 /*
  * Opens room of at least `room` bytes for a section of this name (at most 15 characters) and
  * returns where its content goes; NULL when memory lacks. local_close() says how many bytes were

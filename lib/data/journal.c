@@ -40,6 +40,7 @@ struct journal {
 	struct segment *segments; /* oldest first; the last is written to while fd >= 0 */
 	size_t count, cap;
 	int fd; /* -1: the next record begins a segment */
+	uint64_t begun_bytes; /* of the newest segment up to the end of its first record */
 	bool dirty; /* bytes of a record that failed could not be cut off yet */
 	mono_ns synced_at;
 
@@ -450,6 +451,8 @@ static int record_write(struct journal *journal, const struct journal_record *re
 		return rc;
 	}
 	newest(journal)->bytes += size;
+	if (begun)
+		journal->begun_bytes = newest(journal)->bytes;
 	newest(journal)->last_seq = record->seq;
 	journal->counters.bytes += size;
 	return 0;
@@ -478,7 +481,8 @@ int journal_append(struct journal *journal, wall_ns wall, const void *wire, size
 				  "cannot append to the journal");
 	journal->last_seq = record.seq;
 	sync_when_due(journal);
-	if (newest(journal)->bytes >= journal->options.segment_bytes)
+	/* The first record stands for all before it and may be large: it must not be every one. */
+	if (newest(journal)->bytes - journal->begun_bytes >= journal->options.segment_bytes)
 		segment_end(journal);
 	if (seq)
 		*seq = record.seq;

@@ -30,7 +30,8 @@
 #define JOURNAL_RECORD_MAX (32u << 20) /* bytes of wire + local in one record */
 
 struct journal_options {
-	uint64_t segment_bytes; /* a new segment begins beyond this; 0: 8 MiB */
+	uint64_t
+		segment_bytes; /* a new segment begins beyond this and its first record; 0: 8 MiB */
 	uint64_t budget_bytes; /* oldest segments go beyond this, counted; 0: 256 MiB */
 	dur_ns fsync_every; /* 0: never (the kernel writes back within about 30 s) */
 };

@@ -123,12 +123,6 @@ struct server {
 
 static void server_tick(struct server *server)
 {
-	/* The first tick stands for the start, three minutes before what the board shows. */
-	if (!server->now) {
-		server->now = NS_PER_S;
-		series_tick(server->table, server->now, NULL, NULL);
-		server->now += 3 * NS_PER_MIN;
-	}
 	for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
 		const struct load *load = &loads[i];
 		struct series *s = series_get(server->table, &load->key);
