@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/testpoint.h"
+
 #define TOTALS "@totals"
 #define JUDGE  "@judge"
 #define CLOCK  "@clock"
@@ -202,6 +204,7 @@ int keyframe_write(struct agent *agent)
 {
 	int rc = clock_write(agent);
 
+	TESTPOINT(keyframe_begun);
 	if (!rc)
 		rc = totals_write(agent);
 	if (!rc)

@@ -7,6 +7,7 @@
 
 #include "agent/keyframe.h"
 #include "lib/base/log.h"
+#include "lib/base/testpoint.h"
 
 struct replay {
 	struct agent *agent;
@@ -158,9 +159,11 @@ int recovery_run(struct agent *agent, struct diag *d)
 		return rc;
 	struct replay replay = {.agent = agent};
 	uint64_t keyframe = find_keyframe(reader, d);
+	TESTPOINT(keyframe_found);
 	rc = journal_reader_seek(reader, keyframe ? keyframe : 1);
 	if (!rc)
 		replay_from(&replay, reader, keyframe);
+	TESTPOINT(journal_replayed);
 	free(replay.by_id);
 	journal_reader_close(reader);
 	log_info("took up %llu records of the journal from %llu on%s",

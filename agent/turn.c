@@ -9,6 +9,7 @@
 #include "agent/keyframe.h"
 #include "agent/publish.h"
 #include "lib/base/log.h"
+#include "lib/base/testpoint.h"
 
 uint64_t turn_poll(struct agent *agent, mono_ns mono)
 {
@@ -177,7 +178,9 @@ static void turn_refused(struct agent *agent, const uint8_t *wire, size_t size,
 
 static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 {
+	TESTPOINT(record_appended);
 	sources_commit(agent);
+	TESTPOINT(sources_committed);
 	if (agent->trouble[0]) {
 		log_info("journal works again; what was owed is written");
 		agent->trouble[0] = '\0';
@@ -187,6 +190,7 @@ static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 		agent->keyframe_seq = seq;
 	if (agent->keyframe_seq)
 		journal_trim(agent->journal, agent->keyframe_seq);
+	TESTPOINT(journal_trimmed);
 }
 
 /* ---- the turn ----------------------------------------------------------------------------------- */
@@ -207,6 +211,7 @@ static int turn_append(struct agent *agent, wall_ns wall, bool keyframe, const u
 		rc = local_write(agent, keyframe);
 	if (rc)
 		return diag_errno(d, rc, "tick", NULL, "cannot make the record");
+	TESTPOINT(record_made);
 	return journal_append(agent->journal, wall, *wire, *size, agent->local.bytes,
 			      agent->local.size, seq, d);
 }

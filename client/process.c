@@ -14,6 +14,7 @@
 #include "client/intake.h"
 #include "client/ticks.h"
 #include "client/writer.h"
+#include "lib/base/testpoint.h"
 #include "lib/data/rendezvous.h"
 
 static struct process process_empty;
@@ -119,6 +120,7 @@ static void process_name_write(struct vow_shm *shm, uint32_t index, enum vow_shm
 	name->kind = (uint8_t)kind;
 	/* Partner: the agent's acquire in segment_names_known(). */
 	__atomic_store_n(&shm->counters.names, index + 1, __ATOMIC_RELEASE);
+	TESTPOINT(name_written);
 }
 
 /* In a child: the parent's names with the parent's ids. */
@@ -190,9 +192,11 @@ static int process_open(struct process *process)
 		process_names_inherit(shm, process_saved.shm);
 	process_release();
 	process_describe(shm);
+	TESTPOINT(segment_described);
 	process_saved.shm = shm;
 	process_saved.memfd = held_take(memfd);
 	process_saved.intake = held_take(intake_offer(process_saved.dir, memfd));
+	TESTPOINT(segment_offered);
 	process->lanes_free = VOW_SHM_LANES;
 	__atomic_store_n(&process->shm, shm, __ATOMIC_RELEASE);
 	return 0;

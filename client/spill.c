@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "client/process.h"
+#include "lib/base/testpoint.h"
 #include "lib/data/hist.h"
 
 /* 78 hours: above the histogram's range, and 65536 of these still fit into a sum. */
@@ -60,7 +61,9 @@ static struct vow_shm_block *spill_block(struct vow_shm *shm, uint64_t key)
 		/* Release, partner: the agent's acquire in overflow_directory_copy(). */
 		if (__atomic_compare_exchange_n(entry, &found, key, 0, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE)) {
+			TESTPOINT(block_claimed);
 			__atomic_fetch_add(&shm->counters.directory, 1, __ATOMIC_RELEASE);
+			TESTPOINT(block_counted);
 			return &shm->blocks[index];
 		}
 		if (found == key)
@@ -80,6 +83,7 @@ static bool spill_group_ready(struct vow_shm_block *block, unsigned group)
 	    process_populate(block, sizeof(block->used)) < 0)
 		return false;
 	__atomic_fetch_or(&block->used, bit, __ATOMIC_RELEASE);
+	TESTPOINT(group_used);
 	return true;
 }
 
@@ -107,11 +111,13 @@ static void spill_add(struct vow_shm *shm, uint64_t key, uint64_t latency_ns)
 		return;
 	}
 	spill_judge(block, latency_ns);
+	TESTPOINT(spill_judged);
 	/* At least 1, as in the histogram: the agent sees by a changed sum where to look. */
 	__atomic_fetch_add(&block->sum_ns,
 			   latency_ns < SPILL_SUM_MAX ? latency_ns | (latency_ns == 0)
 						      : SPILL_SUM_MAX,
 			   __ATOMIC_RELAXED);
+	TESTPOINT(spill_summed);
 	uint64_t max_ns = __atomic_load_n(&block->max_ns, __ATOMIC_RELAXED);
 	while (latency_ns > max_ns &&
 	       !__atomic_compare_exchange_n(&block->max_ns, &max_ns, latency_ns, 1,
@@ -120,6 +126,7 @@ static void spill_add(struct vow_shm *shm, uint64_t key, uint64_t latency_ns)
 	/* Partner: the agent's acquire of the slot in overflow_copy(). */
 	__atomic_fetch_add(&block->groups[slot / VOW_SHM_GROUP].slots[slot % VOW_SHM_GROUP], 1,
 			   __ATOMIC_RELEASE);
+	TESTPOINT(spill_counted);
 }
 
 void spill_record(struct vow_shm *shm, unsigned shard, uint64_t extra, uint64_t latency_ns,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/spill.h"
+#include "lib/base/testpoint.h"
 
 static struct writer writer_none;
 __thread struct writer *writer_mine __attribute__((tls_model("initial-exec"))) = &writer_none;
@@ -75,8 +76,10 @@ static struct writer *writer_claim(struct vow_shm *shm)
 		if (!__atomic_compare_exchange_n(&lane->owner, &nobody, tid, 0, __ATOMIC_ACQUIRE,
 						 __ATOMIC_RELAXED))
 			continue;
+		TESTPOINT(lane_claimed);
 		__atomic_fetch_sub(&process->lanes_free, 1, __ATOMIC_RELAXED);
 		writer_announce(shm, i + 1);
+		TESTPOINT(lane_announced);
 		__atomic_store_n(&lane->generation, lane->generation + 1, __ATOMIC_RELAXED);
 		*writer = (struct writer){.tail = lane->tail,
 					  .limit = lane->tail,
@@ -121,6 +124,7 @@ __attribute__((noinline)) void writer_push_slow(uint64_t extra, uint64_t latency
 		return;
 	}
 	__atomic_store_n(&writer->lane->overflowed, writer->lane->overflowed + 1, __ATOMIC_RELAXED);
+	TESTPOINT(lane_overflowed);
 	spill_record(shm, (unsigned)(writer->lane - shm->lanes) % VOW_SHM_SHARDS, extra, latency_ns,
 		     what);
 }

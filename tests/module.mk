@@ -22,4 +22,8 @@ unit-programs: $(UNIT)
 unit: $(UNIT) ## build and run the unit tests for MODE
 	$(Q)scripts/run-tests --mode $(MODE) unit
 
+.PHONY: stress
+stress: all ## kill applications and agents KILLS=1000 times each, anywhere
+	$(Q)VOW_BUILD=$(abspath $(B)) VOW_KILLS=$(or $(KILLS),1000) python3 tests/program/test_kills.py
+
 -include $(UNIT_SRC:%.c=$(B)/%.d) $(B)/tests/unit/check.d

@@ -15,6 +15,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
+#include "lib/base/testpoint.h"
 #include "lib/data/journal_format.h"
 
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(8) << 20)
@@ -357,7 +358,9 @@ static int segment_begin(struct journal *journal, char path[PATH_MAX])
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, JOURNAL_MODE);
 	if (fd < 0)
 		return -errno;
+	TESTPOINT(segment_created);
 	rc = fd_write_full(fd, bytes, sizeof(bytes));
+	TESTPOINT(segment_begun);
 	if (!rc)
 		rc = segments_add(journal, segment);
 	if (rc < 0) {
@@ -387,6 +390,7 @@ static void segment_undo(struct journal *journal, const char *path)
 static int write_whole(struct journal *journal, struct iovec *parts, int count, size_t size)
 {
 	ssize_t n = writev(journal->fd, parts, count);
+	TESTPOINT(record_written);
 	int rc;
 
 	if (n == (ssize_t)size)

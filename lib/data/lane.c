@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lib/base/testpoint.h"
+
 void lane_begin(struct lane *lane, const struct vow_shm_lane *shared, uint64_t restored)
 {
 	uint64_t tail = __atomic_load_n(&shared->tail, __ATOMIC_ACQUIRE);
@@ -48,4 +50,5 @@ void lane_commit(struct lane *lane, struct vow_shm_lane *shared)
 	lane->committed = lane->position;
 	/* Partner: the acquire in the client's writer_room(). */
 	__atomic_store_n(&shared->head, lane->position, __ATOMIC_RELEASE);
+	TESTPOINT(lane_committed);
 }

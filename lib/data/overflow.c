@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/testpoint.h"
 #include "lib/data/varint.h"
 
 #define OVERFLOW_BADS (VOW_SHM_POLICIES * VOW_SHM_THRESHOLDS)
@@ -501,6 +502,7 @@ static int overflow_store(void *arg)
 			if (group->changed[s / 64] >> s % 64 & 1)
 				shared->groups[g].taken[s] = group->taken[s];
 	}
+	TESTPOINT(slots_committed);
 	shared->taken_sum_ns = block->taken_sum_ns;
 	shared->taken_unjudged = block->taken_unjudged;
 	memcpy(shared->taken_bad, block->taken_bad, sizeof(block->taken_bad));
@@ -516,6 +518,7 @@ void overflow_commit(struct overflow *o)
 		if (!block->changed)
 			continue;
 		segment_guard(overflow_store, &store);
+		TESTPOINT(block_committed);
 		block->changed = false;
 		for (unsigned g = 0; g < VOW_SHM_GROUPS; g++)
 			if (block->groups[g])

@@ -5,10 +5,11 @@ TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 capture_dump_LIBS := -lbpf
 journal_feed_LIBS := -lprotobuf-c -lurcu-memb -lurcu-cds -lm
 observe_LIBS      := $(B)/libvow.a
+doomed_LIBS       := $(B)/libvow.a
 other_hub_LIBS    := -lgrpc -lgpr
 view_server_LIBS  := -lprotobuf-c -lurcu-memb -lurcu-cds -lm
 
-$(B)/tests/observe: $(B)/libvow.a
+$(B)/tests/doomed $(B)/tests/observe: $(B)/libvow.a
 $(B)/tests/other_hub: $(call part_archive,rpc)
 $(B)/tests/journal_feed: $(foreach p,proto lib/model lib/data,$(call part_archive,$(p)))
 $(B)/tests/view_server: $(foreach p,view proto lib/model lib/data,$(call part_archive,$(p)))
