@@ -59,6 +59,7 @@ struct agent {
 	wall_ns tick_wall; /* end of the previous tick */
 	mono_ns tick_mono;
 	uint64_t ticks_total, journal_failures_total;
+	bool uprooted; /* its folder was removed: sockets and locks are gone with the journal */
 	char trouble[240];
 };
 

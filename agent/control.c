@@ -193,8 +193,12 @@ static void on_connect(void *arg, int listen_fd, unsigned ready)
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)ready;
-	if (fd < 0)
+	if (fd < 0) {
+		/* Out of descriptors, say: who waits keeps the socket ready, until the next sweep. */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			loop_fd_change(control->watch, 0);
 		return;
+	}
 	struct client *client =
 		control->client_count < CONTROL_CLIENTS_MAX ? calloc(1, sizeof(*client)) : NULL;
 	if (client)
@@ -217,6 +221,7 @@ static void on_sweep(void *arg)
 	struct control *control = arg;
 	mono_ns now = clock_mono();
 
+	loop_fd_change(control->watch, LOOP_READ);
 	for (struct client *client = control->clients, *next; client; client = next) {
 		next = client->next;
 		if (now - client->heard_at > CONTROL_IDLE_S * NS_PER_S)

@@ -171,6 +171,7 @@ static void turn_refused(struct agent *agent, const uint8_t *wire, size_t size,
 		tick_read(wire, size, &visitor, &owing, NULL);
 	memset(agent->named, 0, agent->named_size); /* names of a refused record never arrived */
 	agent->journal_failures_total++;
+	agent->uprooted |= d->err == -ESTALE;
 	diag_format(d, agent->trouble, sizeof(agent->trouble));
 	if (first)
 		log_diag(LOG_LEVEL_ERROR, d, "going on in memory, nothing is lost yet");

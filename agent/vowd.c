@@ -12,6 +12,7 @@
 #include "agent/privileges.h"
 #include "agent/turn.h"
 #include "lib/base/clock.h"
+#include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/opts.h"
 
@@ -58,6 +59,7 @@ static const struct opts_program program = {
 
 struct vowd {
 	struct agent agent;
+	struct loop *loop;
 	struct loop_timer *poll, *tick;
 	unsigned idle_polls;
 };
@@ -88,6 +90,8 @@ static void on_tick(void *arg)
 	struct vowd *vowd = arg;
 
 	turn_run(&vowd->agent, clock_mono(), clock_wall());
+	if (vowd->agent.uprooted)
+		loop_stop(vowd->loop);
 	loop_timer_again(vowd->tick, until_next_tick(clock_wall()), 0);
 }
 
@@ -105,10 +109,26 @@ static void on_reload(void *arg, int signum)
 	agent_reload(&vowd->agent);
 }
 
-/* Runs until a signal ends it. The control socket comes last and goes first. */
-static int vowd_run(struct vowd *vowd, struct loop *loop, struct diag *d)
+/* Early: a signal that comes while the journal is read ends the agent as any other does. */
+static int vowd_catch_signals(struct vowd *vowd, struct diag *d)
+{
+	struct loop *loop = vowd->loop = loop_new();
+
+	if (!loop || !loop_signal_catch(loop, SIGTERM, on_end, loop) ||
+	    !loop_signal_catch(loop, SIGINT, on_end, loop) ||
+	    !loop_signal_catch(loop, SIGHUP, on_reload, vowd))
+		return diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
+	return 0;
+}
+
+/*
+ * Runs until a signal ends it, or -ESTALE when its folder was removed: a restart makes it anew, with
+ * sockets that others find. The control socket comes last and goes first.
+ */
+static int vowd_run(struct vowd *vowd, struct diag *d)
 {
 	struct agent *agent = &vowd->agent;
+	struct loop *loop = vowd->loop;
 	struct control *control = NULL;
 	char path[DIRS_PATH_MAX];
 	int rc = dirs_path(path, agent->dirs.run, "control.sock");
@@ -121,15 +141,16 @@ static int vowd_run(struct vowd *vowd, struct loop *loop, struct diag *d)
 		return rc;
 	vowd->poll = loop_timer_start(loop, 0, 0, on_poll, vowd);
 	vowd->tick = loop_timer_start(loop, until_next_tick(clock_wall()), 0, on_tick, vowd);
-	if (!vowd->poll || !vowd->tick || !loop_signal_catch(loop, SIGTERM, on_end, loop) ||
-	    !loop_signal_catch(loop, SIGINT, on_end, loop) ||
-	    !loop_signal_catch(loop, SIGHUP, on_reload, vowd))
+	if (!vowd->poll || !vowd->tick)
 		rc = diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
 	turn_run(agent, clock_mono(), clock_wall()); /* so that a board stands from the start */
 	log_info("watching %s; state in %s", agent->host, agent->dirs.state);
 	if (!rc)
 		loop_run(loop);
 	control_stop(control);
+	if (agent->uprooted)
+		rc = diag_set(d, -ESTALE, agent->dirs.state, "start vowd again",
+			      "the folder was removed while vowd was running");
 	return rc;
 }
 
@@ -151,7 +172,6 @@ static int vowd_main(const struct vowd_options *options, struct diag *d)
 {
 	static struct vowd vowd;
 	struct vow_config *config = NULL;
-	struct loop *loop = NULL;
 	int lock = -1;
 	int rc = vowd_configure(&vowd.agent, options, &config, d);
 
@@ -160,18 +180,18 @@ static int vowd_main(const struct vowd_options *options, struct diag *d)
 	if (!rc)
 		rc = lock = dirs_lock(vowd.agent.dirs.state, "vowd", d);
 	if (rc >= 0) {
-		loop = loop_new();
-		rc = loop ? agent_open(&vowd.agent, loop, config, d)
-			  : diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
+		rc = vowd_catch_signals(&vowd, d);
+		if (!rc)
+			rc = agent_open(&vowd.agent, vowd.loop, config, d);
 	} else {
 		config_free(config);
 	}
 	if (rc == 0) {
-		rc = vowd_run(&vowd, loop, d);
+		rc = vowd_run(&vowd, d);
 		agent_close(&vowd.agent);
 	}
-	if (loop)
-		loop_free(loop);
+	if (vowd.loop)
+		loop_free(vowd.loop);
 	if (lock >= 0)
 		close(lock);
 	return rc;
@@ -187,6 +207,7 @@ int main(int argc, char **argv)
 		return status;
 	log_init("vowd", options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
+	fd_raise_limit();
 	if (vowd_main(&options, &d)) {
 		log_diag(LOG_LEVEL_ERROR, &d, "cannot run");
 		return 1;

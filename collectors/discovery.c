@@ -35,6 +35,7 @@ struct discovery {
 	int listener;
 	int lock;
 	struct loop_fd *listener_watch;
+	bool deaf; /* no connection could be taken: tried again at the next step */
 	struct discovery_guest guests[DISCOVERY_WAITING];
 	unsigned oldest; /* guest that makes room when all places are taken */
 
@@ -156,8 +157,14 @@ static void discovery_accept(void *arg, int fd, unsigned ready)
 	for (unsigned i = 0; i < 16; i++) {
 		int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (connection < 0)
+		if (connection < 0) {
+			/* Out of descriptors, say: who waits would keep the socket ready. */
+			discovery->deaf =
+				errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
+			if (discovery->deaf)
+				loop_fd_change(discovery->listener_watch, 0);
 			return;
+		}
 		struct discovery_guest *guest = discovery_guest_place(discovery);
 		guest->fd = connection;
 		guest->watch = loop_fd_watch(discovery->loop, connection, LOOP_READ,
@@ -247,6 +254,9 @@ static void discovery_scan_end(struct discovery *discovery, mono_ns now)
 
 void discovery_step(struct discovery *discovery, mono_ns now)
 {
+	if (discovery->deaf)
+		loop_fd_change(discovery->listener_watch, LOOP_READ);
+	discovery->deaf = false;
 	if (!discovery->proc) {
 		if (discovery->scans && now - discovery->scanned_at < DISCOVERY_SCAN_EVERY)
 			return;

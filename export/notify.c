@@ -38,6 +38,7 @@ struct notify {
 	struct loop_timer *more, *heartbeat;
 	bool has_receivers;
 	uint64_t read_to, written; /* sequence numbers */
+	int unread, unwritten; /* why the journal or the position failed last; 0 it did not */
 	wall_ns skip_before; /* actions older than this are not posted; 0: none */
 	uint64_t skipped;
 	mono_ns warned; /* when a failing receiver was last logged */
@@ -106,11 +107,13 @@ static void position_write(struct notify *notify)
 	if (!notify->reader || done <= notify->written)
 		return;
 	rc = journal_reader_commit(notify->reader, done);
-	if (rc)
+	/* Tried again every few seconds: the same reason is one line. */
+	if (rc && rc != notify->unwritten)
 		log_warn("cannot write the position in %s: %s; after a restart messages repeat",
 			 notify->options.journal, strerror(-rc));
-	else
+	else if (!rc)
 		notify->written = done;
+	notify->unwritten = rc;
 }
 
 /* ---- what came of messages -------------------------------------------------------------------- */
@@ -292,12 +295,14 @@ static void read_more(void *arg)
 		notify_replaced(notify);
 	} else if (rc < 0) {
 		/* Memory or the disk: from where it stopped, in a while. */
-		log_error("cannot read %s: %s", notify->options.journal, strerror(-rc));
+		if (rc != notify->unread)
+			log_error("cannot read %s: %s", notify->options.journal, strerror(-rc));
 		journal_reader_seek(notify->reader, notify->read_to + 1);
 		loop_timer_again(notify->more, NS_PER_S, 0);
 	} else if (rc == 1) {
 		loop_timer_again(notify->more, 0, 0);
 	}
+	notify->unread = rc < 0 ? rc : 0;
 }
 
 /* ---- life ------------------------------------------------------------------------------------- */

@@ -45,6 +45,7 @@ struct uplink {
 	uint64_t first; /* oldest record when the reader was opened */
 	uint64_t next; /* to be sent */
 	uint64_t committed, written; /* by the hub; in the position file */
+	int unwritten; /* why the position could not be written last; 0 it could */
 	uint32_t credits;
 	unsigned failures; /* in a row, without an answer in between */
 	mono_ns heard; /* last sign of progress */
@@ -91,11 +92,13 @@ static void position_write(struct uplink *uplink)
 	if (!uplink->reader || uplink->committed <= uplink->written)
 		return;
 	rc = journal_reader_commit(uplink->reader, uplink->committed);
-	if (rc)
+	/* Tried again every few seconds: the same reason is one line. */
+	if (rc && rc != uplink->unwritten)
 		log_warn("cannot write the position in %s: %s; the journal keeps more than needed",
 			 uplink->options.journal, strerror(-rc));
-	else
+	else if (!rc)
 		uplink->written = uplink->committed;
+	uplink->unwritten = rc;
 }
 
 /* ---- connecting ------------------------------------------------------------------------------- */

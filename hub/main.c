@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "hub/hub.h"
+#include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/opts.h"
 
@@ -84,6 +85,7 @@ int main(int argc, char **argv)
 		return status;
 	log_init("vow-hub", LOG_LEVEL_INFO);
 	main_hold_signals(SIG_BLOCK);
+	fd_raise_limit();
 	if (config_load(config_find(options.config, options.dir, buf), &config, &d) ||
 	    hub_open(&options, config, &main_hub, &d)) {
 		log_diag(LOG_LEVEL_ERROR, &d, "vow-hub ends");

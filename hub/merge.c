@@ -308,8 +308,9 @@ static int merge_source_add(struct merge *merge, const struct stream_hello *hell
 static void merge_source_leave(struct source *source)
 {
 	if (source->owner)
-		merge_peer_finish(source->owner, RPC_UNAVAILABLE,
-				  "the same agent opened another stream; this one ends");
+		merge_peer_finish(source->owner, RPC_FAILED_PRECONDITION,
+				  "another exporter with this identity connected; if its folder is "
+				  "a copy, remove agent.id and journal from the copy");
 }
 
 static void merge_source_renew(struct source *source, const struct stream_hello *hello)

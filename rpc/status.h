@@ -11,7 +11,7 @@ enum rpc_status {
 	RPC_INVALID_ARGUMENT = 3, /* the peer sent what is no message of ours */
 	RPC_DEADLINE_EXCEEDED = 4,
 	RPC_RESOURCE_EXHAUSTED = 8, /* more streams than the hub takes */
-	RPC_FAILED_PRECONDITION = 9, /* another protocol version */
+	RPC_FAILED_PRECONDITION = 9, /* another protocol version; an identity that is taken */
 	RPC_UNIMPLEMENTED = 12, /* no such method: another program or version listens there */
 	RPC_INTERNAL = 13,
 	RPC_UNAVAILABLE = 14, /* nobody listens, or the hub is going down */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Kept in the file's user_version; a file of another one is refused. */
 #define STORE_SCHEMA 1
@@ -109,6 +110,8 @@ struct store {
 	sqlite3_stmt *queries[STORE_QUERIES];
 	char path[512];
 	bool in_transaction;
+	dev_t device; /* of the file that is open */
+	ino_t inode;
 };
 
 /* ---- errors ------------------------------------------------------------------------------------ */
@@ -279,6 +282,7 @@ static int store_prepare(struct store *store, struct diag *d)
 int store_open(const char *dir, struct store **out, struct diag *d)
 {
 	struct store *store = calloc(1, sizeof(*store));
+	struct stat st;
 	int code, rc;
 
 	if (!store)
@@ -293,10 +297,14 @@ int store_open(const char *dir, struct store **out, struct diag *d)
 			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 			       NULL);
 	rc = code == SQLITE_OK ? store_prepare(store, d) : store_fail(store, code, d);
+	if (!rc && stat(store->path, &st) < 0)
+		rc = diag_errno(d, -errno, store->path, NULL, "cannot find the store's file");
 	if (rc) {
 		store_close(store);
 		return rc;
 	}
+	store->device = st.st_dev;
+	store->inode = st.st_ino;
 	*out = store;
 	return 0;
 }
@@ -339,12 +347,28 @@ int store_begin(struct store *store, struct diag *d)
 	return rc;
 }
 
+/* A file that was removed takes whatever is written to it, and it is gone when the hub ends. */
+static int store_check_file(struct store *store, struct diag *d)
+{
+	struct stat st;
+
+	if (stat(store->path, &st) == 0 && st.st_ino == store->inode && st.st_dev == store->device)
+		return 0;
+	return diag_set(d, -ESTALE, store->path, "start vow-hub again",
+			"the store's file was removed or replaced");
+}
+
 int store_commit(struct store *store, struct diag *d)
 {
 	int rc;
 
 	if (!store->in_transaction)
 		return 0;
+	rc = store_check_file(store, d);
+	if (rc) {
+		store_rollback(store);
+		return rc;
+	}
 	rc = store_run(store, STORE_COMMIT, d);
 	store->in_transaction = false;
 	return rc;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -169,6 +170,16 @@ int fd_make_dirs(const char *path, mode_t mode, struct diag *d)
 	if (stat(part, &st) < 0 || !S_ISDIR(st.st_mode))
 		return diag_errno(d, -ENOTDIR, part, NULL, "cannot make the folder");
 	return 0;
+}
+
+void fd_raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int fd_set_nonblock(int fd, bool on)

@@ -37,6 +37,12 @@ int fd_replace_file(const char *path, const void *data, size_t size, mode_t mode
 /* Like mkdir -p; `mode` is for the folders it makes. 0 also when all were there. */
 int fd_make_dirs(const char *path, mode_t mode, struct diag *d);
 
+/*
+ * Raises this process's soft limit of descriptors to its hard one: 1024, the usual soft limit, is
+ * for programs that use select(2). For programs, once, at their start; children inherit it.
+ */
+void fd_raise_limit(void);
+
 int fd_set_nonblock(int fd, bool on);
 
 /*

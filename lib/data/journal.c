@@ -350,6 +350,8 @@ static int segment_begin(struct journal *journal, char path[PATH_MAX])
 	struct segment segment = {journal->last_seq + 1, journal->last_seq, JOURNAL_HEADER_BYTES};
 	int fd, rc = journal_path(path, journal->dir, segment.first_seq, "");
 
+	if (!rc)
+		rc = fd_make_dirs(journal->dir, DIR_MODE, NULL);
 	if (rc < 0)
 		return rc;
 	journal->header.first_seq = segment.first_seq;
@@ -434,6 +436,27 @@ static void sync_when_due(struct journal *journal)
 	journal->synced_at = now;
 }
 
+/*
+ * Someone removed the folder, or the segment in it: what is appended there nobody will ever read.
+ * The next segment begins in a folder made anew.
+ */
+static int segment_left(struct journal *journal)
+{
+	struct stat st;
+
+	if (fstat(journal->fd, &st) < 0 || st.st_nlink > 0)
+		return 0;
+	segment_end(journal);
+	return -ESTALE;
+}
+
+static const char *append_fix(int rc)
+{
+	if (rc == -ENOSPC)
+		return "free some space; nothing recorded is lost";
+	return rc == -ESTALE ? "its newest segment was removed: leave that to vowd" : NULL;
+}
+
 static int record_write(struct journal *journal, const struct journal_record *record,
 			char path[PATH_MAX])
 {
@@ -443,8 +466,10 @@ static int record_write(struct journal *journal, const struct journal_record *re
 				{(void *)record->local, record->local_size}};
 	size_t size = JOURNAL_HEAD_BYTES + record->wire_size + record->local_size;
 	bool begun = journal->fd < 0;
-	int rc = begun ? segment_begin(journal, path) : tail_clean(journal);
+	int rc = begun ? segment_begin(journal, path) : segment_left(journal);
 
+	if (!rc && !begun)
+		rc = tail_clean(journal);
 	if (rc < 0)
 		return rc;
 	journal_head_encode(head, record);
@@ -479,9 +504,7 @@ int journal_append(struct journal *journal, wall_ns wall, const void *wire, size
 				"a record of %zu bytes is too large", wire_size + local_size);
 	rc = record_write(journal, &record, path);
 	if (rc < 0)
-		return diag_errno(d, rc, journal->dir,
-				  rc == -ENOSPC ? "free some space; nothing recorded is lost"
-						: NULL,
+		return diag_errno(d, rc, journal->dir, append_fix(rc),
 				  "cannot append to the journal");
 	journal->last_seq = record.seq;
 	sync_when_due(journal);

@@ -58,6 +58,7 @@ bool journal_at_segment_start(const struct journal *journal);
 /*
  * Appends and gives the record the next sequence number. -ENOSPC or another errno of the disk
  * leaves the journal as it was (a partial write is cut off again); the caller may try again later.
+ * -ESTALE: the newest segment was removed, and what it held; the next record begins another one.
  * -EMSGSIZE beyond JOURNAL_RECORD_MAX. seq may be NULL.
  */
 int journal_append(struct journal *journal, wall_ns wall, const void *wire, size_t wire_size,

@@ -153,6 +153,13 @@ static void scene_tick(struct scene *s, wall_ns wall, uint64_t count, bool named
 	CHECK_OK(tick_end(s->writer, &record->tick, &record->tick_size));
 }
 
+/* A second in which nothing happened. */
+static void scene_idle(struct scene *s, wall_ns wall, struct stream_record *record)
+{
+	tick_begin(s->writer, wall, NS_PER_S);
+	CHECK_OK(tick_end(s->writer, &record->tick, &record->tick_size));
+}
+
 static int scene_batch(struct merge_peer *peer, const struct stream_record *record,
 		       uint64_t gone_before, wall_ns sent)
 {
@@ -388,13 +395,15 @@ CHECK_TEST(test_series_that_was_never_named_is_asked_for)
 	struct scene s;
 	struct ear ear = {0}, again = {0};
 	struct merge_peer *peer;
-	struct stream_record record = {.seq = 8};
+	struct stream_record record = {.seq = 7};
 
 	scene_start(&s);
 	peer = scene_hello(&s, &ear, "web-1", 1, 7);
-	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 7}, 0, s.wall));
+	scene_idle(&s, s.wall, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
 	CHECK_OK(merge_commit(s.merge, NULL));
 	scene_tick(&s, s.wall, 10, false, &record);
+	record.seq = 8;
 	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
 	CHECK_EQ_U64(ear.status, RPC_UNAVAILABLE);
 	peer = scene_hello(&s, &again, "web-1", 1, 7);
@@ -409,6 +418,48 @@ CHECK_TEST(test_series_that_was_never_named_is_asked_for)
 	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
 	scene_second(&s);
 	CHECK_EQ_U64(again.ends, 0);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_number_without_a_record_is_a_gap)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 2}, 0, s.wall));
+	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 3}, 0, s.wall));
+	CHECK_OK(scene_send(&s, peer, 4, 10));
+	scene_second(&s);
+	CHECK_EQ_U64(ear.last.committed_seq, 4);
+	CHECK_EQ_U64(merge_counters(s.merge).records_total, 2);
+	CHECK_EQ_U64(merge_counters(s.merge).late_total, 0);
+	CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 2);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 20);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_record_whose_names_are_lost_is_a_gap)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+	struct stream_record record = {.seq = 2};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 1}, 0, s.wall));
+	scene_tick(&s, s.wall, 999, false, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	CHECK_OK(scene_send(&s, peer, 3, 10));
+	scene_second(&s);
+	CHECK_EQ_U64(ear.ends, 0);
+	CHECK_EQ_U64(ear.last.committed_seq, 3);
+	CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 2);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
 	scene_end(&s);
 }
@@ -573,8 +624,8 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_new_journal_of_an_agent_adds_to_the_old_one,
 	   test_second_stream_of_an_agent_ends_the_first,
 	   test_other_protocol_version_is_refused_by_naming_both,
-	   test_broken_record_is_refused_and_the_others_stay,
-	   test_series_that_was_never_named_is_asked_for,
+	   test_broken_record_is_refused_and_the_others_stay, test_number_without_a_record_is_a_gap,
+	   test_record_whose_names_are_lost_is_a_gap, test_series_that_was_never_named_is_asked_for,
 	   test_record_that_comes_late_counts_in_totals_and_in_no_window,
 	   test_restart_without_any_checkpoint_gives_the_same_fleet,
 	   test_restart_behind_a_checkpoint_gives_the_same_fleet,
