@@ -252,6 +252,12 @@ static enum retry_class class_of_error(CURLcode code)
 	}
 }
 
+/* The receiver's number may be anything; beyond the horizon all waits are alike. */
+static dur_ns answer_wait(uint64_t seconds)
+{
+	return seconds < RETRY_HORIZON / NS_PER_S ? seconds * NS_PER_S : RETRY_HORIZON;
+}
+
 static void call_finish(struct http_call *call, CURLcode code)
 {
 	struct http_answer answer = {.error = ""};
@@ -266,7 +272,7 @@ static void call_finish(struct http_call *call, CURLcode code)
 		answer.class = retry_class_of(answer.status);
 		curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
 		if (retry_after > 0)
-			answer.retry_after = (dur_ns)retry_after * NS_PER_S;
+			answer.retry_after = answer_wait((uint64_t)retry_after);
 		snprintf(text, sizeof(text), "it answered %ld", answer.status);
 		if (answer.class != RETRY_ACCEPTED)
 			answer.error = text;

@@ -49,8 +49,32 @@ struct notify {
 
 /* ---- what is not delivered yet ---------------------------------------------------------------- */
 
+static struct pending *pending_find(struct notify *notify, uint64_t seq)
+{
+	size_t low = notify->head, high = notify->head + notify->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (notify->pending[middle].seq < seq)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == notify->head + notify->count || notify->pending[low].seq != seq)
+		return NULL;
+	return &notify->pending[low];
+}
+
 static int pending_push(struct notify *notify, uint64_t seq)
 {
+	struct pending *begun = pending_find(notify, seq);
+
+	/* The memory for its later actions lacked: it is read once more, and messages repeat. */
+	if (begun) {
+		begun->left++;
+		return 0;
+	}
 	if (notify->head + notify->count == notify->room) {
 		size_t room = notify->count * 2 + 16;
 		struct pending *grown = malloc(room * sizeof(*grown));
@@ -67,23 +91,6 @@ static int pending_push(struct notify *notify, uint64_t seq)
 	}
 	notify->pending[notify->head + notify->count++] = (struct pending){seq, 1};
 	return 0;
-}
-
-static struct pending *pending_find(struct notify *notify, uint64_t seq)
-{
-	size_t low = notify->head, high = notify->head + notify->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (notify->pending[middle].seq < seq)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == notify->head + notify->count || notify->pending[low].seq != seq)
-		return NULL;
-	return &notify->pending[low];
 }
 
 static void pending_drop_one(struct notify *notify, uint64_t seq)

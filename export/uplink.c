@@ -109,7 +109,8 @@ static dur_ns random_between(dur_ns low, dur_ns high)
 
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return high;
-	return low + (high - low) * random / UINT32_MAX;
+	/* In floating point, since seconds in nanoseconds times 2^32 are more than 64 bits hold. */
+	return low + (dur_ns)((double)(high - low) * ((double)random / UINT32_MAX));
 }
 
 static dur_ns wait_after(const struct uplink *uplink, enum rpc_status status)

@@ -114,22 +114,27 @@ static int http_resolve(const char *listen, struct addrinfo **found, struct diag
 	return 0;
 }
 
+static bool http_sockaddr_is_loopback(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+
+		return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+	}
+	return address->sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
+}
+
 bool http_is_loopback(const char *listen)
 {
 	struct addrinfo *found;
-	bool loopback = false;
+	bool loopback = true;
 
 	if (http_resolve(listen, &found, NULL))
 		return false;
-	if (found->ai_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)found->ai_addr;
-
-		loopback = (ntohl(in->sin_addr.s_addr) >> 24) == 127;
-	} else if (found->ai_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)found->ai_addr;
-
-		loopback = IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
-	}
+	/* A name may stand for several addresses, and gRPC listens on all of them. */
+	for (const struct addrinfo *one = found; one && loopback; one = one->ai_next)
+		loopback = http_sockaddr_is_loopback(one->ai_addr);
 	freeaddrinfo(found);
 	return loopback;
 }

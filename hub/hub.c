@@ -391,7 +391,6 @@ static int hub_open_rpc(struct hub *hub, const char *listen, struct diag *d)
 		.tls_certificate =
 			hub->config->tls_certificate[0] ? hub->config->tls_certificate : NULL,
 		.tls_key = hub->config->tls_key[0] ? hub->config->tls_key : NULL,
-		.message_max_bytes = 16u << 20,
 		.tick_every = 20 * NS_PER_MS,
 	};
 	const struct rpc_server_handlers handlers = {

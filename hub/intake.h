@@ -14,9 +14,10 @@
 
 /*
  * What an agent calls the fleet's series: its own dense numbers, given once in each journal segment.
- * Zero is an empty one.
+ * Zero is an empty one. The limit is above the largest series_max (a million) that an agent can be
+ * configured with: a number beyond it is no honest agent's.
  */
-#define INTAKE_NAMES_MAX (1u << 18)
+#define INTAKE_NAMES_MAX (1u << 20)
 
 struct intake_names {
 	struct series **at; /* NULL where the number is unknown */

@@ -54,8 +54,8 @@ static void main_catch_signals(void)
 }
 
 /*
- * Until the hub stands signals wait; threads that are made meanwhile inherit that, so that they
- * always come to the main thread.
+ * Until the hub stands, and once it is taken down, signals wait; threads that are made meanwhile
+ * inherit that, so that they always come to the main thread.
  */
 static void main_hold_signals(int how)
 {
@@ -83,6 +83,8 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	if (argc > 1)
+		return opts_unknown_word(&main_program, argv[1]);
 	log_init("vow-hub", LOG_LEVEL_INFO);
 	main_hold_signals(SIG_BLOCK);
 	fd_raise_limit();
@@ -94,6 +96,8 @@ int main(int argc, char **argv)
 	main_catch_signals();
 	main_hold_signals(SIG_UNBLOCK);
 	status = hub_run(main_hub) ? EXIT_FAILURE : EXIT_SUCCESS;
+	/* An impatient second SIGTERM must not meet a hub that is half taken down. */
+	main_hold_signals(SIG_BLOCK);
 	hub_close(main_hub);
 	log_info("ended");
 	return status;

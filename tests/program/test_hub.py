@@ -35,6 +35,9 @@ class Hub:
         equal(got, status, f"status of {path}")
         return json.loads(body)
 
+    def metric(self, name):
+        return float(re.search(f"^{name} (.*)$", self.get("/metrics")[1], re.M).group(1))
+
     def events(self, window="total"):
         rows = self.json(f"/api/v1/routes?window={window}")
         return sum(row["count"] for row in rows if row["service"] == "feed")
@@ -72,6 +75,37 @@ def totals_and_windows_are_there_again_after_a_restart(s):
     equal(hub.events("5m"), events, "events of the last 5 minutes after the crash")
     check(all(row["window_s"] > 1 for row in hub.json("/api/v1/routes?window=5m")),
           "rates are not taken over the new process's life alone")
+
+
+@test
+@needs("vow-hub")
+def second_sigterm_while_it_ends_changes_nothing(s):
+    hub = Hub(s)
+    for _ in range(20):
+        hub.program.signal(15)
+        time.sleep(0.01)
+        if not hub.program.running():
+            break
+    equal(hub.program.wait(10), 0, "status")
+    check("ended" in hub.program.log(), "the last line of its log")
+
+
+@test
+@needs("vow-hub")
+def word_that_is_no_option_is_refused(s):
+    done = s.run(s.program("vow-hub"), "start", status=2)
+    check("start" in done.stderr, f"the word: {done.stderr!r}")
+
+
+@test
+@needs("vow-hub", "vow-export")
+def record_as_large_as_a_journal_takes_comes_through(s):
+    hub = Hub(s)
+    export(s, hub)
+    fed(s.start(s.program("tests/journal_feed"), s.dir("run"), 1, 0, 230000, 40))
+    size = sum(entry.stat().st_size for entry in os.scandir(s.dir("run/journal")))
+    at_least(size, 17 << 20, "bytes of the journal with its one record")
+    s.until(lambda: hub.metric("vow_hub_histograms_total") == 230000, 20, "all of it at the hub")
 
 
 @test
@@ -148,7 +182,7 @@ def bad_requests_say_what_to_do(s):
     hub = Hub(s)
     for path, status, words in (("/api/v1/rutes", 404, "/api/v1/status"),
                                 ("/api/v1/routes?windo=1m", 400, "did you mean 'window'"),
-                                ("/api/v1/routes?window=2m", 400, "window=10s, 1m, 5m, 1h or total"),
+                                ("/api/v1/routes?window=2m", 400, "window=10s, 1m, 5m, 30m"),
                                 ("/api/v1/routes?limit=-1", 400, "limit=1 to"),
                                 ("/api/v1/routes?all_hosts=yes", 400, "1 or 0"),
                                 ("/api/v1/trend?kind=cow", 400, "kind=http or app"),
