@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -33,9 +34,14 @@ static void screen_write(const char *text)
 
 unsigned screen_width(int fd)
 {
+	const char *columns = getenv("COLUMNS");
 	struct winsize size;
+	long width;
 
-	return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+	if (ioctl(fd, TIOCGWINSZ, &size) == 0)
+		return size.ws_col;
+	width = columns ? strtol(columns, NULL, 10) : 0;
+	return width > 0 && width <= UINT16_MAX ? (unsigned)width : 0;
 }
 
 static void screen_measure(struct screen *screen)

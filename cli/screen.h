@@ -45,7 +45,7 @@ int screen_wait(struct screen *screen, mono_ns deadline);
 void screen_show(const char *page, size_t size);
 const char *screen_line_end(void);
 
-/* Columns of the terminal at fd; 0 when it is none. */
+/* Columns of the terminal at fd; when it is none, what COLUMNS of the environment says, else 0. */
 unsigned screen_width(int fd);
 
 #endif

@@ -158,9 +158,9 @@ static void show_route(struct table *table, const struct view_route *route,
 void show_routes(const struct show *show, const struct view *view, size_t rows)
 {
 	static const struct table_column columns[] = {
-		{"HOST", TABLE_LEFT, 6, 4},   {"SERVICE", TABLE_LEFT, 7, 0},
+		{"HOST", TABLE_LEFT, 6, 4},   {"SERVICE", TABLE_LEFT, 9, 0},
 		{"KIND", TABLE_LEFT, 0, 3},   {"ROLE", TABLE_LEFT, 0, 10},
-		{"ROUTE", TABLE_LEFT, 18, 0}, {"PEER", TABLE_LEFT, 9, 5},
+		{"ROUTE", TABLE_LEFT, 18, 0}, {"PEER", TABLE_LEFT, 15, 5},
 		{"CODE", TABLE_LEFT, 0, 12},  {"COUNT", TABLE_RIGHT, 0, 1},
 		{"RATE", TABLE_RIGHT, 0, 0},  {"ERRORS", TABLE_RIGHT, 0, 13},
 		{"P50", TABLE_RIGHT, 0, 9},   {"P90", TABLE_RIGHT, 0, 2},
@@ -183,8 +183,8 @@ void show_routes(const struct show *show, const struct view *view, size_t rows)
 void show_deliveries(const struct show *show, const struct view *view, size_t rows)
 {
 	static const struct table_column columns[] = {
-		{"HOST", TABLE_LEFT, 6, 2},    {"SERVICE", TABLE_LEFT, 7, 5},
-		{"EVENT", TABLE_LEFT, 10, 0},  {"ENDPOINT", TABLE_LEFT, 12, 0},
+		{"HOST", TABLE_LEFT, 6, 2},    {"SERVICE", TABLE_LEFT, 9, 5},
+		{"EVENT", TABLE_LEFT, 12, 0},  {"ENDPOINT", TABLE_LEFT, 13, 0},
 		{"RATE", TABLE_RIGHT, 0, 0},   {"DELIVERED", TABLE_RIGHT, 0, 9},
 		{"FAILED", TABLE_RIGHT, 0, 8}, {"DEAD", TABLE_RIGHT, 0, 8},
 		{"TRIES", TABLE_RIGHT, 0, 3},  {"BAD TRIES", TABLE_RIGHT, 0, 1},
@@ -321,7 +321,8 @@ static void show_evidence(const struct show *show, const struct action_evidence 
 	show_end(show);
 }
 
-static void show_alert(const struct show *show, const struct board_alert *row, wall_ns now)
+static void show_alert(const struct show *show, const struct board *board,
+		       const struct board_alert *row, wall_ns now)
 {
 	const struct alert_action *alert = &row->alert;
 	char age[STR_FIGURE_SIZE];
@@ -335,6 +336,8 @@ static void show_alert(const struct show *show, const struct board_alert *row, w
 	if (row->host[0]) {
 		fputs("  on ", show->to);
 		show_foreign(show, row->host);
+	} else if (strcmp(board->scope, "fleet") == 0) {
+		fputs("  over the fleet", show->to);
 	}
 	show_end(show);
 	if (alert->reason[0]) {
@@ -358,7 +361,7 @@ static void show_alerts(const struct show *show, const struct view *view)
 	fputs(table_style_end(TABLE_BAD, show->colour), show->to);
 	show_end(show);
 	for (size_t i = 0; i < view_limit(view, board->alert_count); i++)
-		show_alert(show, &board->alerts[i], view->at);
+		show_alert(show, board, &board->alerts[i], view->at);
 	if (!board->alert_count)
 		show_nothing(show, "no alert changed since the start");
 }
@@ -473,7 +476,7 @@ static void show_process(const struct show *show, const struct view *view)
 		str_format_bytes(series, sizeof(series), board->series_bytes),
 		(unsigned long long)board->series_other_total);
 	show_end(show);
-	fprintf(show->to, "journal at %llu, hub has %llu, %s on disk",
+	fprintf(show->to, "journal: record %llu written, %llu at the hub, %s on disk",
 		(unsigned long long)board->journal_seq,
 		(unsigned long long)board->journal_acked_seq,
 		str_format_bytes(journal, sizeof(journal), board->journal_bytes));

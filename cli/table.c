@@ -85,6 +85,15 @@ unsigned table_text_width(const char *text)
 	return width;
 }
 
+size_t table_text_next(const char *text, unsigned *width)
+{
+	wchar_t wide;
+	size_t bytes = table_point(text, &wide);
+
+	*width = table_point_width(wide);
+	return bytes;
+}
+
 size_t table_text_fit(const char *text, unsigned width)
 {
 	const char *at = text;

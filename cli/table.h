@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tables on a terminal or in a pipe. Columns are as wide as their widest cell; a column without any
- * text is left out; when the table is wider than the screen, columns that may shrink are cut with
- * an ellipsis, then the least important ones are left out. Widths are in columns of a terminal,
+ * text is left out; when the table is wider than the screen, the least important columns are left
+ * out until the others fit, those that may shrink cut with an ellipsis. Widths are in columns of a terminal,
  * not in bytes. Texts are printed as they are: what comes from outside goes through
  * table_foreign(). Allocates; a table whose memory lacked prints a note instead. One thread.
  */
@@ -47,6 +47,8 @@ void table_print(const struct table *table, const struct table_print *how, FILE 
 
 /* Columns that text takes on a terminal; what is no UTF-8 counts one column a byte. */
 unsigned table_text_width(const char *text);
+/* Bytes of the character that text begins with, and the columns it takes. */
+size_t table_text_next(const char *text, unsigned *width);
 /* Bytes of text that fit into `width` columns. */
 size_t table_text_fit(const char *text, unsigned width);
 

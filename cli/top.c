@@ -348,6 +348,38 @@ static void top_page(const struct top *top, const struct show *show, const struc
 	}
 }
 
+/*
+ * Drops what stands beyond the right edge: a terminal that does not wrap draws all of it into its
+ * last column. Returns the size that is left.
+ */
+static size_t top_trim(char *page, unsigned width)
+{
+	char *to = page;
+	unsigned column = 0;
+
+	for (const char *from = page; *from;) {
+		size_t bytes = 1;
+		unsigned columns = 0;
+
+		if (*from == '\033') {
+			/* ESC [ parameters letter; H puts the cursor elsewhere. */
+			bytes = 2 + strcspn(from + 2, "HKm") + 1;
+			column = from[bytes - 1] == 'H' ? 0 : column;
+		} else if (*from == '\r' || *from == '\n') {
+			column = 0;
+		} else {
+			bytes = table_text_next(from, &columns);
+		}
+		if (column + columns <= width) {
+			memmove(to, from, bytes);
+			to += bytes;
+		}
+		column += columns;
+		from += bytes;
+	}
+	return (size_t)(to - page);
+}
+
 static void top_draw(const struct top *top, const struct screen *screen, bool colour)
 {
 	struct top_rows rows = top_layout(top, screen->height);
@@ -366,8 +398,8 @@ static void top_draw(const struct top *top, const struct screen *screen, bool co
 	fprintf(to, "\033[%u;1H%sq quit  s sort  w window  t since start  ↑↓ scroll  p pause%s",
 		screen->height, table_style_begin(TABLE_DIM, colour),
 		table_style_end(TABLE_DIM, colour));
-	fclose(to);
-	screen_show(page, size);
+	if (fclose(to) == 0)
+		screen_show(page, top_trim(page, screen->width));
 	free(page);
 }
 

@@ -61,10 +61,12 @@ static const struct opts_program vow_program = {
 	.name = "vow",
 	.purpose = "shows what this host promised and what it kept",
 	.usage = "[OPTION]... COMMAND",
-	.about = "Exit status: 0 fine; 1 the answer is no (doctor: something is not captured; "
-		 "config "
-		 "check: not valid; with --check: not kept, or firing); 2 wrong usage; 3 nobody "
-		 "could be asked.",
+	.about = "Asks the agent of this host (vowd), or with --hub the hub of a fleet. On a "
+		 "terminal, or when COLUMNS is set, tables fit its width: columns that matter less "
+		 "are left out. -o json has everything.\n\n"
+		 "Exit status: 0 fine; 1 the answer is no (doctor: something is not captured; "
+		 "config check: not valid; with --check: not kept, or firing); 2 wrong usage; "
+		 "3 nobody could be asked.",
 	.table = vow_table,
 	.count = ARRAY_LEN(vow_table),
 	.words = vow_words,

@@ -208,14 +208,18 @@ static void process_cgroup(const struct service_names *names, pid_t pid, char te
 		line[strcspn(line, "\n")] = '\0';
 }
 
+/* The base name of a process's program; "" when it cannot be read. */
 static void process_executable(const struct service_names *names, pid_t pid, char name[64])
 {
+	static const char deleted[] = " (deleted)"; /* what the kernel adds after an upgrade */
 	char path[256], target[512];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/%d/exe", names->proc, (int)pid);
 	n = readlink(path, target, sizeof(target) - 1);
 	target[n > 0 ? n : 0] = '\0';
+	if (n > 0 && ends_with(target, (size_t)n, deleted))
+		target[(size_t)n - strlen(deleted)] = '\0';
 	snprintf(name, 64, "%.63s", strrchr(target, '/') ? strrchr(target, '/') + 1 : target);
 }
 
@@ -246,6 +250,22 @@ static const struct service_match *find_match(const struct service_names *names,
 	return NULL;
 }
 
+/*
+ * The kernel cuts commands at 15 bytes. One of that length is taken from the program when it begins
+ * so; a command that the process chose itself stays.
+ */
+static void name_of_command(const struct service_names *names, struct known *k)
+{
+	char executable[64];
+
+	snprintf(k->name, sizeof(k->name), "%s", k->command[0] ? k->command : "unknown");
+	if (strlen(k->command) < sizeof(k->command) - 1)
+		return;
+	process_executable(names, k->pid, executable);
+	if (!strncmp(executable, k->command, strlen(k->command)))
+		snprintf(k->name, sizeof(k->name), "%s", executable);
+}
+
 static void known_name(const struct service_names *names, struct known *k)
 {
 	char text[FILE_MAX];
@@ -260,7 +280,7 @@ static void known_name(const struct service_names *names, struct known *k)
 	}
 	service_name_of_cgroup(cgroup, k->name);
 	if (!k->name[0])
-		snprintf(k->name, sizeof(k->name), "%s", k->command[0] ? k->command : "unknown");
+		name_of_command(names, k);
 }
 
 /* Looks the process up again; a process that is gone keeps the name it had. */

@@ -25,22 +25,21 @@ struct export_options {
 
 static const struct opt export_table[] = {
 	OPT(struct export_options, dir, "dir", 'd', OPT_STRING, "DIR",
-	    "keep everything below DIR (default: /run/vow and /var/lib/vow)"),
+	    "the agent's folder (/run/vow and /var/lib/vow)"),
 	OPT(struct export_options, hub, "hub", 'H', OPT_STRING, "HOST:PORT",
-	    "send to this hub (default: " HUB_DEFAULT ")"),
+	    "send to this hub (" HUB_DEFAULT ")"),
 	OPT(struct export_options, config, "config", 'c', OPT_STRING, "FILE",
-	    "read this configuration (default: DIR/vow.yaml, or /etc/vow/vow.yaml)"),
-	OPT(struct export_options, verbose, "verbose", 'v', OPT_FLAG, NULL,
-	    "log what only a search for mistakes needs"),
+	    "read this configuration (DIR/vow.yaml, else /etc/vow/vow.yaml)"),
+	OPT(struct export_options, verbose, "verbose", 'v', OPT_FLAG, NULL, "log more"),
 };
 
 static const struct opts_program export_program = {
 	.name = "vow-export",
-	.purpose = "send what vowd measured to a hub, and its alerts to receivers",
+	.purpose = "sends what vowd measured to a hub, and its alerts to receivers",
 	.usage = "[OPTION]...",
-	.about = "Runs in the foreground and logs to stderr. SIGTERM ends it; SIGHUP reads the\n"
-		 "receivers of alerts anew. It may be stopped, killed and started at any time:\n"
-		 "what vowd measures meanwhile waits in the journal.",
+	.about = "Stays in the foreground and logs to standard error. SIGTERM and SIGINT end it, "
+		 "SIGHUP reads the receivers of alerts again. It may be stopped, killed and "
+		 "started at any time: what vowd measures meanwhile waits in the journal.",
 	.table = export_table,
 	.count = ARRAY_LEN(export_table),
 	.section = 8,

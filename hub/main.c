@@ -14,17 +14,17 @@ static const struct opt main_table[] = {
 	OPT(struct hub_options, listen, "listen", 'l', OPT_STRING, "HOST:PORT",
 	    "where agents stream to and the command line asks; default 127.0.0.1:7412"),
 	OPT(struct hub_options, http, "http", 0, OPT_STRING, "HOST:PORT",
-	    "dashboard, HTTP API and metrics; default 127.0.0.1:7413"),
+	    "dashboard, HTTP API and /metrics (127.0.0.1:7413)"),
 	OPT(struct hub_options, config, "config", 'c', OPT_STRING, "FILE",
-	    "configuration; default DIR/vow.yaml, and sound values without it"),
+	    "read this configuration (DIR/vow.yaml; without it, sound defaults)"),
 };
 
 static const struct opts_program main_program = {
 	.name = "vow-hub",
 	.purpose = "merges what the agents of a fleet measured, judges it and shows it",
 	.usage = "[OPTION]...",
-	.about = "It stays in the foreground and logs to stderr. SIGTERM ends it with status 0, "
-		 "SIGHUP makes it read its configuration again.\n\n"
+	.about = "Stays in the foreground and logs to standard error. SIGTERM and SIGINT end it, "
+		 "SIGHUP reads the configuration again.\n\n"
 		 "Every record of an agent counts exactly once, over crashes of any program and of "
 		 "the machine. On an address other than loopback the HTTP side asks for the token "
 		 "in DIR/token, and the agents' side for TLS.",

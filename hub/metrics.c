@@ -82,7 +82,7 @@ static void metrics_quantile(struct text *text, const struct view_route *row, co
 
 static void metrics_latencies(struct text *text, const struct view *recent)
 {
-	metrics_family(text, "vow_latency_seconds", "gauge",
+	metrics_family(text, "vow_latency_seconds", "summary",
 		       "Latency quantiles over the last minute, relative error at most 0.271 %.");
 	for (size_t i = 0; i < recent->route_count; i++) {
 		const struct view_route *row = &recent->routes[i];
@@ -93,7 +93,7 @@ static void metrics_latencies(struct text *text, const struct view *recent)
 		metrics_quantile(text, row, "0.99", row->p99.value_ns);
 	}
 	metrics_family(
-		text, "vow_queue_wait_seconds", "gauge",
+		text, "vow_queue_wait_seconds", "summary",
 		"p99 over the last minute of the wait before the application read a request.");
 	for (size_t i = 0; i < recent->route_count; i++) {
 		if (!recent->routes[i].has_queue)

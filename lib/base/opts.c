@@ -261,14 +261,22 @@ int opts_parse(const struct opts_program *program, int *argc, char **argv, void 
 
 /* --- help and manual --- */
 
-/* Breaks the text at spaces to lines that begin at `column`; the first is already there. */
+/*
+ * Breaks the text at spaces to lines that begin at `column`; the first is already there. Line ends
+ * of the text itself part paragraphs.
+ */
 static void print_wrapped(FILE *to, const char *text, int column)
 {
 	int at = column;
 
 	while (*text) {
-		int length = (int)strcspn(text, " ");
+		int length = (int)strcspn(text, " \n");
 
+		if (*text == '\n') {
+			fputc(*text++, to);
+			at = column;
+			continue;
+		}
 		if (at > column && at + 1 + length > OPTS_HELP_WIDTH) {
 			fprintf(to, "\n%*s", column, "");
 			at = column;
@@ -313,7 +321,7 @@ void opts_help(const struct opts_program *program, FILE *to)
 	}
 	if (program->about) {
 		fputc('\n', to);
-		fprintf(to, "%s\n", program->about);
+		print_wrapped(to, program->about, 0);
 	}
 }
 

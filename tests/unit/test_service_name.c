@@ -30,6 +30,14 @@ static void process_make(int pid, const char *command, unsigned started, const c
 	fclose(file);
 }
 
+static void process_runs(int pid, const char *program)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%d/exe", check_dir(), pid);
+	CHECK_OK(symlink(program, path));
+}
+
 static void process_remove(int pid)
 {
 	char path[512];
@@ -87,6 +95,27 @@ CHECK_TEST(test_unit_goes_before_command)
 	CHECK_STR(name_of(names, 2, 80, 1), "we (ird) ) x");
 	CHECK_STR(name_of(names, 3, 80, 1), "shop");
 	CHECK_STR(name_of(names, 4, 80, 1), "seen");
+	service_names_free(names);
+}
+
+CHECK_TEST(test_command_that_the_kernel_cut_is_told_in_full)
+{
+	struct service_names *names = service_names_new(NULL, 0, check_dir());
+
+	process_make(1, "webhook_receive", 10, "0::/\n");
+	process_runs(1, "/usr/bin/webhook_receiver");
+	process_make(2, "webhook_receive", 10, "0::/\n");
+	process_runs(2, "/usr/bin/webhook_receiver (deleted)");
+	process_make(3, "own-name-of-15b", 10, "0::/\n");
+	process_runs(3, "/usr/bin/python3.11");
+	process_make(4, "webhook_receive", 10, "0::/\n");
+	process_make(5, "short", 10, "0::/\n");
+	process_runs(5, "/usr/bin/shorter");
+	CHECK_STR(name_of(names, 1, 80, 1), "webhook_receiver");
+	CHECK_STR(name_of(names, 2, 80, 1), "webhook_receiver");
+	CHECK_STR(name_of(names, 3, 80, 1), "own-name-of-15b");
+	CHECK_STR(name_of(names, 4, 80, 1), "webhook_receive");
+	CHECK_STR(name_of(names, 5, 80, 1), "short");
 	service_names_free(names);
 }
 
@@ -152,6 +181,7 @@ CHECK_TEST(test_names_used_longest_ago_are_forgotten_first)
 }
 
 CHECK_MAIN("service_name", test_cgroup_paths_name_units_and_containers,
-	   test_unit_goes_before_command, test_configured_match_needs_every_given_part,
+	   test_unit_goes_before_command, test_command_that_the_kernel_cut_is_told_in_full,
+	   test_configured_match_needs_every_given_part,
 	   test_pid_given_to_another_process_gets_its_name,
 	   test_names_used_longest_ago_are_forgotten_first)
