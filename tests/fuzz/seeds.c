@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/local.h"
+#include "agent/keyframe.h"
 #include "lib/base/fd.h"
 #include "lib/data/journal.h"
 #include "lib/model/judge.h"
@@ -160,6 +160,34 @@ static void seed_judges(void)
 	}
 	seed("judge", "alarmed", saved, (size_t)judge_save(judge, saved, sizeof(saved)));
 	judge_free(judge);
+}
+
+static void seed_keyframes(void)
+{
+	static struct policy policy;
+	static struct agent agent;
+	struct series_key key;
+
+	policy_defaults(&policy);
+	agent.series = series_table_new(&(struct series_table_options){
+		.thresholds = policy_thresholds, .thresholds_arg = &policy});
+	agent.judge = judge_new(&policy, "host:fuzz");
+	agent.keyframe_writer = tick_writer_new();
+	must(agent.series && agent.judge && agent.keyframe_writer, "agent");
+	fill_key(&key);
+	for (unsigned i = 0; i < 3; i++) {
+		key.status_class = (uint8_t)(CLASS_2XX + i);
+		series_record(series_get(agent.series, &key), 5000 + i * NS_PER_MS, i * 700);
+		series_tick(agent.series, SEED_WALL - (7 - 3 * i) * NS_PER_S, NULL, NULL);
+	}
+	series_reader_register();
+	must(!keyframe_write(&agent), "keyframe");
+	series_reader_unregister();
+	seed("keyframe", "young", agent.local.bytes, agent.local.size);
+	local_free(&agent.local);
+	tick_writer_free(agent.keyframe_writer);
+	judge_free(agent.judge);
+	series_table_free(agent.series);
 }
 
 /* ---- the wire ---------------------------------------------------------------------------------- */
@@ -395,6 +423,7 @@ int main(int argc, char **argv)
 	seed("tick", "everything", tick, size);
 	seed_hists();
 	seed_judges();
+	seed_keyframes();
 	seed_streams(tick, size);
 	seed_controls();
 	seed_journals(tick, size);

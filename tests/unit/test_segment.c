@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "collectors/lane_segment.h"
 #include "lib/data/lane.h"
 #include "lib/data/overflow.h"
 #include "lib/data/rendezvous.h"
@@ -289,6 +290,102 @@ CHECK_TEST(test_described_state_redone_twice_changes_nothing)
 	forged_close(&forged);
 }
 
+#define SCARCE_BLOCKS 20 /* the list of blocks grows at 16 */
+#define SCARCE_EACH   10
+
+static uint64_t take_all(struct overflow *overflow, struct overflow_delta *delta)
+{
+	uint64_t taken = 0;
+
+	for (unsigned i = 0; i < overflow->count; i++)
+		if (overflow_take(overflow, i, UINT64_MAX, true, delta))
+			taken += delta->hist.count;
+	return taken;
+}
+
+static void forge_blocks(struct forged *forged)
+{
+	for (unsigned i = 0; i < SCARCE_BLOCKS; i++) {
+		struct vow_shm_block *block = &forged->shm->blocks[i];
+
+		forged->shm->directory[i] = VOW_SHM_KEY(VOW_SHM_OBSERVED, 2, 0, 1, i);
+		block->groups[4].slots[0] = SCARCE_EACH;
+		block->sum_ns = SCARCE_EACH * hist_slot_last(4 * 128);
+		block->max_ns = hist_slot_last(4 * 128);
+		block->used = 1 << 4;
+	}
+	forged->shm->counters.directory = SCARCE_BLOCKS;
+}
+
+CHECK_TEST(test_lack_of_memory_leaves_overflow_for_later)
+{
+	struct forged forged = forged_new(NULL, 1, SEALS);
+	struct overflow_delta *delta = calloc(1, sizeof(*delta));
+	struct segment segment;
+	struct overflow overflow;
+
+	forge_blocks(&forged);
+	CHECK_OK(segment_open(forged.fd, &segment, NULL));
+	CHECK_ALLOC_LOOP(n)
+	{
+		overflow_init(&overflow, &segment);
+		int rc = overflow_scan(&overflow);
+		uint64_t taken = take_all(&overflow, delta);
+
+		CHECK(rc == 0 || (rc == -ENOMEM && check_alloc_failed()));
+		if (check_alloc_failed()) {
+			CHECK_LE_U64(taken, (SCARCE_BLOCKS - 1) * SCARCE_EACH);
+			CHECK_OK(overflow_scan(&overflow));
+			taken += take_all(&overflow, delta);
+		}
+		CHECK_EQ_U64(taken, SCARCE_BLOCKS * SCARCE_EACH);
+		CHECK_EQ_U64(overflow.broken, 0);
+		overflow_deinit(&overflow);
+	}
+	segment_close(&segment);
+	free(delta);
+	forged_close(&forged);
+}
+
+CHECK_TEST(test_lack_of_memory_at_the_begin_leaves_the_segment_as_it_was)
+{
+	static uint8_t bytes[SCARCE_BLOCKS * OVERFLOW_TAKE_MAX];
+	struct forged forged = forged_new(NULL, 1, SEALS);
+	struct overflow_delta *delta = calloc(1, sizeof(*delta));
+	struct series_table *table = series_table_new(&(struct series_table_options){0});
+	struct lane_segment *reader = calloc(1, sizeof(*reader));
+	struct segment segment;
+	struct overflow overflow;
+
+	forge_blocks(&forged);
+	CHECK_OK(segment_open(forged.fd, &segment, NULL));
+	overflow_init(&overflow, &segment);
+	CHECK_OK(overflow_scan(&overflow));
+	CHECK_EQ_U64(take_all(&overflow, delta), SCARCE_BLOCKS * SCARCE_EACH);
+	bytes[0] = 0; /* no lane */
+	uint8_t *end = overflow_describe(&overflow, bytes + 1, bytes + sizeof(bytes));
+	CHECK(end != NULL);
+	overflow_deinit(&overflow);
+	segment_close(&segment);
+	CHECK_ALLOC_LOOP(n)
+	{
+		CHECK_OK(segment_open(forged.fd, &segment, NULL));
+		int rc = lane_segment_begin(reader, &segment, table, bytes, (size_t)(end - bytes));
+
+		CHECK_RC(rc, check_alloc_failed() ? -ENOMEM : 0);
+		CHECK(segment.shm == NULL); /* taken over in any case */
+		if (rc == 0)
+			lane_segment_end(reader);
+	}
+	/* However far the failed ones came, the last one has given all back that was described. */
+	for (unsigned i = 0; i < SCARCE_BLOCKS; i++)
+		CHECK_EQ_U64(forged.shm->blocks[i].groups[4].taken[0], SCARCE_EACH);
+	free(reader);
+	series_table_free(table);
+	free(delta);
+	forged_close(&forged);
+}
+
 /* ---- through the collector ----------------------------------------------------------------------- */
 
 static void attach(struct lanes_agent *agent, const char *detail)
@@ -420,6 +517,8 @@ CHECK_MAIN("segment", test_sealed_segment_opens_and_others_are_refused_with_the_
 	   test_a_page_that_cannot_be_had_ends_the_visit_not_the_program,
 	   test_overflow_word_that_runs_back_breaks_its_block_alone,
 	   test_described_state_redone_twice_changes_nothing,
+	   test_lack_of_memory_leaves_overflow_for_later,
+	   test_lack_of_memory_at_the_begin_leaves_the_segment_as_it_was,
 	   test_hostile_application_harms_no_other,
 	   test_wrong_version_is_told_and_the_others_are_read,
 	   test_garbage_at_the_intake_is_survived,
