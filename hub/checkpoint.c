@@ -328,8 +328,9 @@ static int checkpoint_load_total(void *arg, const struct store_series *row)
 	if (!rc && rest.count)
 		rc = series_restore_total(s, c->packed, size, c->packed_queue, queue_size, &rest);
 	if (rc)
-		return diag_set(c->d, rc, NULL, NULL, "the totals of series %u cannot be restored",
-				row->no);
+		return diag_set(c->d, rc, "hub.db",
+				"move the file away; agents send again what they still have",
+				"the totals of series %u cannot be restored", row->no);
 	return 0;
 }
 

@@ -2,7 +2,6 @@
 #include "lib/base/dirs.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,12 +24,15 @@ static int dirs_copy(char to[DIRS_PATH_MAX], const char *from, struct diag *d)
 
 int dirs_init(struct dirs *dirs, const char *dir, struct diag *d)
 {
-	bool given = dir && *dir;
-	int rc = dirs_copy(dirs->run, given ? dir : DIRS_RUN_DEFAULT, d);
+	int rc;
 
+	if (dir && !*dir)
+		return diag_set(d, -EINVAL, "--dir", "name a folder, or leave the option out",
+				"an empty path");
+	rc = dirs_copy(dirs->run, dir ? dir : DIRS_RUN_DEFAULT, d);
 	if (rc)
 		return rc;
-	return dirs_copy(dirs->state, given ? dir : DIRS_STATE_DEFAULT, d);
+	return dirs_copy(dirs->state, dir ? dir : DIRS_STATE_DEFAULT, d);
 }
 
 static int dirs_make_one(const char *folder, struct diag *d)

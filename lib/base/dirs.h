@@ -18,7 +18,10 @@ struct dirs {
 	char state[DIRS_PATH_MAX]; /* journal/, agent.id, dead letters */
 };
 
-/* Fills both from --dir; NULL or "" takes the defaults. -ENAMETOOLONG with d filled. */
+/*
+ * Fills both from --dir; NULL takes the defaults. "" is what a script's empty variable gives, and
+ * not meant for the host's own folders: -EINVAL. -ENAMETOOLONG. d is then filled.
+ */
 int dirs_init(struct dirs *dirs, const char *dir, struct diag *d);
 
 /*

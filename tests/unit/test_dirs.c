@@ -21,6 +21,15 @@ CHECK_TEST(test_one_folder_holds_everything)
 	CHECK_STR(dirs.state, "/var/lib/vow");
 }
 
+CHECK_TEST(test_an_empty_folder_is_no_default)
+{
+	struct dirs dirs;
+	struct diag d = {0};
+
+	CHECK_RC(dirs_init(&dirs, "", &d), -EINVAL);
+	CHECK_STR_HAS(d.what, "empty");
+}
+
 CHECK_TEST(test_a_path_too_long_is_refused_with_its_length)
 {
 	char path[DIRS_PATH_MAX + 8];
@@ -79,7 +88,7 @@ CHECK_TEST(test_the_second_holder_is_told_the_first_ones_process)
 	close(fd);
 }
 
-CHECK_MAIN("dirs", test_one_folder_holds_everything,
+CHECK_MAIN("dirs", test_one_folder_holds_everything, test_an_empty_folder_is_no_default,
 	   test_a_path_too_long_is_refused_with_its_length,
 	   test_folders_are_made_with_their_parents, test_a_file_in_the_way_is_named,
 	   test_the_second_holder_is_told_the_first_ones_process)
