@@ -75,7 +75,8 @@ static void turn_on_action(void *arg, const struct action *action)
 
 	board_history_add(agent->history, "", action);
 	if (action->kind == ACTION_ALERT)
-		log_info("alert %s: %s", alert_state_name(action->alert.to), action->alert.reason);
+		log_info("alert %s: %s: %s", alert_state_name(action->alert.to),
+			 action->alert.objective, action->alert.reason);
 	else
 		log_info("scale %s: %u -> %u: %s", action->scale.scaler, action->scale.from,
 			 action->scale.to, action->scale.reason);

@@ -76,23 +76,6 @@ static void doctor_btf(struct doctor *doctor)
 		      : "no /sys/kernel/btf/vmlinux: BPF programs cannot be fitted to this kernel");
 }
 
-static void doctor_tracefs(struct doctor *doctor)
-{
-	/* Readable by root alone where it is mounted, so ask for its presence. */
-	bool there = access("/sys/kernel/tracing/events", F_OK) == 0 ||
-		     access("/sys/kernel/debug/tracing/events", F_OK) == 0;
-	bool hidden = !there && errno == EACCES;
-
-	if (hidden)
-		doctor_say(doctor_add(doctor, VIEW_GOOD, "tracefs", NULL),
-			   "only root may look whether it is mounted");
-	else
-		doctor_say(
-			doctor_add(doctor, there ? VIEW_GOOD : VIEW_REMARK, "tracefs",
-				   there ? NULL : "mount -t tracefs tracefs /sys/kernel/tracing"),
-			there ? "mounted" : "not mounted: probes that need it stay off");
-}
-
 static void doctor_rights(struct doctor *doctor)
 {
 	uid_t uid = geteuid();
@@ -254,7 +237,6 @@ int cli_doctor(const struct cli_options *options)
 	if (!options->hub) {
 		doctor_kernel(&doctor);
 		doctor_btf(&doctor);
-		doctor_tracefs(&doctor);
 		doctor_rights(&doctor);
 	}
 	if (rc)

@@ -79,13 +79,6 @@ static void cell_rate(struct table *table, uint64_t count, double window_s)
 	table_cell(table, TABLE_PLAIN, "%s", figure_rate(figure, sizeof(figure), count, window_s));
 }
 
-static void cell_age(struct table *table, wall_ns then, wall_ns now)
-{
-	char figure[STR_FIGURE_SIZE];
-
-	table_cell(table, TABLE_DIM, "%s", figure_age(figure, sizeof(figure), then, now));
-}
-
 /* ---- routes ------------------------------------------------------------------------------------ */
 
 /* A share of errors: none is quiet, a few are to be seen, more than one in twenty alarms. */
@@ -304,6 +297,17 @@ void show_objectives(const struct show *show, const struct board *board, size_t 
 
 /* ---- alerts ------------------------------------------------------------------------------------ */
 
+/* Whose judge spoke, where it is not simply the asked one: a hub knows both. */
+static void show_where(const struct show *show, const struct board *board, const char *host)
+{
+	if (host[0]) {
+		fputs("  on ", show->to);
+		show_foreign(show, host);
+	} else if (strcmp(board->scope, "fleet") == 0) {
+		fputs("  over the fleet", show->to);
+	}
+}
+
 static void show_evidence(const struct show *show, const struct action_evidence *evidence)
 {
 	const struct series_key *key = &evidence->key;
@@ -333,12 +337,7 @@ static void show_alert(const struct show *show, const struct board *board,
 		table_style_end(style_of_alert(alert->to), show->colour),
 		alert->severity == SEVERITY_PAGE ? "page" : "ticket");
 	show_styled(show, TABLE_BOLD, alert->objective);
-	if (row->host[0]) {
-		fputs("  on ", show->to);
-		show_foreign(show, row->host);
-	} else if (strcmp(board->scope, "fleet") == 0) {
-		fputs("  over the fleet", show->to);
-	}
+	show_where(show, board, row->host);
 	show_end(show);
 	if (alert->reason[0]) {
 		fputs("      ", show->to);
@@ -412,31 +411,26 @@ static void show_scalers(const struct show *show, const struct board *board)
 	show_table(show, table, 0);
 }
 
-static void show_decisions(const struct show *show, const struct view *view)
+static void show_decision(const struct show *show, const struct board *board,
+			  const struct board_decision *row, wall_ns now)
 {
-	static const struct table_column columns[] = {
-		{"AGO", TABLE_RIGHT, 0, 0},    {"HOST", TABLE_LEFT, 6, 2},
-		{"SCALER", TABLE_LEFT, 8, 0},  {"REPLICAS", TABLE_LEFT, 0, 0},
-		{"WANTED", TABLE_RIGHT, 0, 3}, {"LIMITED BY", TABLE_LEFT, 0, 4},
-		{"REASON", TABLE_LEFT, 30, 0},
-	};
-	struct table *table = table_new(columns, ARRAY_LEN(columns));
+	const struct scale_action *scale = &row->scale;
+	enum table_style style = scale->to > scale->from   ? TABLE_WARN
+				 : scale->to < scale->from ? TABLE_GOOD
+							   : TABLE_DIM;
+	char age[STR_FIGURE_SIZE];
 
-	for (size_t i = 0; i < view_limit(view, view->board->decision_count); i++) {
-		const struct board_decision *row = &view->board->decisions[i];
-		const struct scale_action *scale = &row->scale;
-		enum table_style style = scale->to > scale->from ? TABLE_WARN : TABLE_PLAIN;
-
-		cell_age(table, row->at, view->at);
-		table_foreign(table, TABLE_DIM, row->host);
-		table_foreign(table, TABLE_PLAIN, scale->scaler);
-		table_cell(table, scale->to == scale->from ? TABLE_DIM : style, "%u → %u",
-			   scale->from, scale->to);
-		table_cell(table, TABLE_DIM, "%u", scale->wanted);
-		table_foreign(table, TABLE_DIM, scale->limited_by);
-		table_foreign(table, TABLE_PLAIN, scale->reason);
-	}
-	show_table(show, table, 0);
+	fprintf(show->to, "%8s ago  ", figure_age(age, sizeof(age), row->at, now));
+	show_styled(show, TABLE_BOLD, scale->scaler);
+	fprintf(show->to, "  %s%u → %u%s", table_style_begin(style, show->colour), scale->from,
+		scale->to, table_style_end(style, show->colour));
+	if (scale->wanted != scale->to)
+		fprintf(show->to, "  wanted %u", scale->wanted);
+	show_where(show, board, row->host);
+	show_end(show);
+	fputs("      ", show->to);
+	show_foreign(show, scale->reason);
+	show_end(show);
 }
 
 static void show_scale(const struct show *show, const struct view *view)
@@ -447,7 +441,8 @@ static void show_scale(const struct show *show, const struct view *view)
 		show_nothing(show, "no scaling policy is configured");
 	show_end(show);
 	if (view->board->decision_count)
-		show_decisions(show, view);
+		for (size_t i = 0; i < view_limit(view, view->board->decision_count); i++)
+			show_decision(show, view->board, &view->board->decisions[i], view->at);
 	else
 		show_nothing(show, "no decision since the start");
 }

@@ -25,6 +25,9 @@ static const char *document_fix(const yaml_parser_t *parser, const char *text, s
 	for (size_t i = parser->problem_mark.index; i < size && text[i] != '\n'; i++)
 		if (text[i] == '\t')
 			return "indent with spaces, not with tabs";
+	if (parser->context && strstr(parser->context, "flow"))
+		return "close each bracket; within [ ] or { } write names with braces in quotes: "
+		       "[\"/users/{id}\"]";
 	return "check the indentation and the quotes and brackets near this line";
 }
 

@@ -84,7 +84,12 @@ static void hub_action(void *arg, const struct action *action)
 	fleet_remember(hub->fleet, "", action);
 	if (merge_action_add(hub->merge, "", action, &d))
 		log_diag(LOG_LEVEL_WARN, &d, "an alert or decision of the fleet is not kept");
-	log_info("%s", action->kind == ACTION_ALERT ? action->alert.reason : action->scale.reason);
+	if (action->kind == ACTION_ALERT)
+		log_info("alert %s: %s: %s", alert_state_name(action->alert.to),
+			 action->alert.objective, action->alert.reason);
+	else
+		log_info("scale %s: %u -> %u: %s", action->scale.scaler, action->scale.from,
+			 action->scale.to, action->scale.reason);
 }
 
 static void hub_publish(struct hub *hub, wall_ns wall)

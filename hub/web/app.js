@@ -174,7 +174,7 @@ function updateSlo(card, o) {
   bar.firstElementChild.style.width = `${left * 100}%`;
   bar.setAttribute('title', `error budget left: ${share(o.budget_left_ratio)}`);
   setText(budget, o.budget_left_ratio < 0
-    ? `error budget overspent: ${share(-o.budget_left_ratio)} too much`
+    ? `error budget overspent by ${share(-o.budget_left_ratio)}`
     : `${share(o.budget_left_ratio)} of the error budget left`);
   setText(burn, o.alert === 'firing'
     ? `firing: burns ${o.burn_long.toFixed(1)}× too fast (alert at ${o.burn_alert}×)`

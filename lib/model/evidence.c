@@ -68,15 +68,23 @@ void evidence_add(struct evidence *evidence, series_id id, const struct series_k
 
 void evidence_advance(struct evidence *evidence, uint64_t second, uint64_t window_s)
 {
-	uint64_t part = second / ((window_s + EVIDENCE_PARTS - 2) / (EVIDENCE_PARTS - 1));
+	uint64_t part_s = (window_s + EVIDENCE_PARTS - 2) / (EVIDENCE_PARTS - 1);
+	uint64_t part = second / part_s;
+	uint64_t whole = (window_s + part_s - 1) / part_s; /* parts that the window spans */
 	uint64_t passed = part > evidence->part ? part - evidence->part : 0;
 
 	if (passed > EVIDENCE_PARTS)
 		passed = EVIDENCE_PARTS;
 	for (uint64_t p = 0; p < passed; p++)
-		for (unsigned i = 0; i < evidence->used; i++)
+		for (unsigned i = 0; i < evidence->used; i++) {
+			uint64_t left = part + EVIDENCE_PARTS - whole - 1 - p;
+
 			memset(&evidence->series[i].parts[(part - p) % EVIDENCE_PARTS], 0,
 			       sizeof(evidence->series[i].parts[0]));
+			/* A short window has fewer parts than there is room for. */
+			memset(&evidence->series[i].parts[left % EVIDENCE_PARTS], 0,
+			       sizeof(evidence->series[i].parts[0]));
+		}
 	evidence->part = part;
 }
 

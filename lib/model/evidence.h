@@ -13,7 +13,10 @@
 #include "lib/model/bytes.h"
 
 #define EVIDENCE_SERIES 16
-/* The window slides in eighths: eight whole parts and the running one. */
+/*
+ * The window slides in eighths, in whole seconds: so many parts as it spans, eight at most, and the
+ * running one. What is told covers the window and less than one part before it.
+ */
 #define EVIDENCE_PARTS 9
 
 struct evidence_series {

@@ -98,7 +98,7 @@ def test(function):
 
 def needs(*what):
     """Skips unless all are there: "root", a command ("nginx", "wrk", "node"), or a built program
-    of ours ("vowd"), or "bpf" (root, BTF and tracefs)."""
+    of ours ("vowd"), or "bpf" (root and BTF)."""
     def decorate(function):
         @functools.wraps(function)
         def wrapped(story):

@@ -236,7 +236,9 @@ CHECK_TEST(test_unknown_keys_name_line_and_the_nearest_key)
 
 CHECK_TEST(test_broken_yaml_names_the_line)
 {
-	refused("host: [a\nb: c\n", 2, "not YAML", "check the indentation");
+	refused("host: [a\nb: c\n", 2, "not YAML", "close each bracket");
+	refused("routes: [/users/{id}]\n", 1, "not YAML", "braces in quotes");
+	refused("host: a\n b: c\n", 2, "not YAML", "check the indentation");
 	refused("host: a\n\tb: c\n", 2, "not YAML", "spaces, not with tabs");
 	refused("host: \"a\n", 2, "not YAML", "quotes");
 	refused("a: b: c\n", 1, "not YAML", "");

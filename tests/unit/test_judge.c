@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/model/evidence.h"
 #include "lib/model/judge.h"
 #include "tests/unit/check.h"
 
@@ -338,6 +339,33 @@ CHECK_TEST(test_evidence_forgets_what_left_the_window)
 	CHECK_EQ_U64(alert->evidence_count, 1);
 	CHECK_STR(alert->evidence[0].key.route, "/new");
 	CHECK_EQ_U64(alert->evidence[0].bad, alert->bad);
+	world_free(w);
+}
+
+CHECK_TEST(test_evidence_covers_the_window_and_little_more)
+{
+	struct policy policy = one_objective();
+	uint64_t window_s = policy.objectives[0].long_window / NS_PER_S;
+	uint64_t part_s = (window_s + EVIDENCE_PARTS - 2) / (EVIDENCE_PARTS - 1);
+	struct world *w = world_new(&policy);
+	const struct alert_action *alert;
+
+	/* Slow once, so that the series is followed; then good for long, and slow again. */
+	world_events(w, 1, "/pay", 98, 2, 200 * NS_PER_MS);
+	world_tick(w);
+	for (int s = 0; s < 100; s++) {
+		world_events(w, 1, "/pay", 100, 0, 200 * NS_PER_MS);
+		world_tick(w);
+	}
+	for (int s = 0; s < 30 && !w->count; s++) {
+		world_events(w, 1, "/pay", 0, 100, 200 * NS_PER_MS);
+		world_tick(w);
+	}
+	CHECK_EQ_U64(w->count, 1);
+	alert = &w->actions[0].alert;
+	CHECK_EQ_U64(alert->evidence[0].bad, alert->bad);
+	CHECK_GE_U64(alert->evidence[0].count, 100 * window_s);
+	CHECK_LE_U64(alert->evidence[0].count, 100 * (window_s + part_s));
 	world_free(w);
 }
 
@@ -775,10 +803,11 @@ CHECK_MAIN("judge", test_breach_fires_and_resolves_with_one_fingerprint,
 	   test_unwatched_threshold_is_decided_by_buckets_and_says_so,
 	   test_errors_alone_are_exact_without_a_threshold,
 	   test_evidence_names_the_worst_series_first, test_evidence_forgets_what_left_the_window,
-	   test_selector_keeps_other_series_out, test_scaler_acts_on_a_gauge_and_says_why,
-	   test_running_replicas_are_believed, test_scaler_on_rate_and_on_latency,
-	   test_replay_gives_the_same_actions, test_restart_changes_no_decision,
-	   test_downtime_is_not_coverage, test_a_clock_set_back_over_a_restart_keeps_counters,
+	   test_evidence_covers_the_window_and_little_more, test_selector_keeps_other_series_out,
+	   test_scaler_acts_on_a_gauge_and_says_why, test_running_replicas_are_believed,
+	   test_scaler_on_rate_and_on_latency, test_replay_gives_the_same_actions,
+	   test_restart_changes_no_decision, test_downtime_is_not_coverage,
+	   test_a_clock_set_back_over_a_restart_keeps_counters,
 	   test_replay_by_time_of_day_goes_on_with_the_live_clock,
 	   test_recalled_alert_ends_under_its_old_fingerprint,
 	   test_recalled_decision_begins_its_cooldown,
