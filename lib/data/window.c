@@ -298,6 +298,14 @@ int window_file(struct window_work *work, struct window *window, uint32_t second
 	}
 	if (!slot)
 		return -ENOMEM;
+	/* The second at which a restored total ends goes on: the total will not be folded from it. */
+	if (start < total_end(window))
+		rc = window_total_add(work, window, 0, content);
+	if (rc < 0) {
+		work->bytes -= slot_bytes(slot);
+		free(slot);
+		return rc;
+	}
 	ring_put(work, window, 0, slot);
 	return 0;
 }

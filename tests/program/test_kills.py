@@ -10,6 +10,7 @@ import random
 import struct
 import subprocess
 
+import journal_sum
 import testpoints
 from story import *
 
@@ -204,9 +205,10 @@ def an_agent_killed_anywhere_loses_nothing_and_counts_nothing_twice(s):
         app.enough()
 
     def all_reported():
-        got = counts(s, "service")
+        reported, told = counts(s, "service"), journal_sum.sums(s.path("run", "journal"))
         for name, app in apps.items():
-            equal(got.get(name), app.observed(), f"seed {SEED}: observations of {name}")
+            equal(reported.get(name), app.observed(), f"seed {SEED}: observations of {name}")
+            equal(told.get(name), app.observed(), f"seed {SEED}: what the hub is told of {name}")
         return True
 
     s.until(all_reported, 10, "report of what was observed")

@@ -471,6 +471,35 @@ CHECK_TEST(test_slots_that_cannot_be_are_refused)
 	series_table_free(table);
 }
 
+/* An agent that restarts within a second of its keyframe goes on in the second of that keyframe. */
+CHECK_TEST(test_what_comes_in_the_second_of_a_restored_total_is_added_to_it)
+{
+	struct series_table *table = table_of(0, NULL, NULL), *later;
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	const mono_ns begin = 1000 * NS_PER_S;
+
+	for (unsigned i = 0; i < 5; i++) {
+		record_second(series_get(table, &key), 1, 10);
+		series_tick(table, begin + i * NS_PER_S, NULL, NULL);
+	}
+	later = moved(table);
+	struct series *s = series_get(later, &key);
+	CHECK_EQ_U64(read_window(later, s, SERIES_TOTAL).count, 50);
+	/* The same second, twice, then the next. */
+	for (unsigned i = 1; i <= 3; i++) {
+		record_second(s, 1, 7);
+		series_tick(later, begin + 4 * NS_PER_S + i * NS_PER_S / 5, NULL, NULL);
+		CHECK_EQ_U64(read_window(later, s, SERIES_TOTAL).count, 50 + 7 * i);
+		CHECK_EQ_U64(read_window(later, s, WINDOW_10S).count, 50 + 7 * i);
+	}
+	for (unsigned i = 5; i < 400; i++)
+		series_tick(later, begin + i * NS_PER_S, NULL, NULL);
+	CHECK_EQ_U64(read_window(later, s, SERIES_TOTAL).count, 71);
+	CHECK_EQ_U64(latency.count, 71);
+	series_table_free(later);
+	series_table_free(table);
+}
+
 CHECK_TEST(test_tick_within_the_same_second_adds_to_it)
 {
 	struct series_table *table = table_of(0, watch_two, NULL);
@@ -777,8 +806,9 @@ CHECK_MAIN("series", test_status_classes_and_errors, test_window_names,
 	   test_windows_stay_exact_over_gaps_and_late_ticks,
 	   test_windows_of_days_are_exact_over_forty_days,
 	   test_windows_go_on_exactly_after_being_saved_and_restored,
-	   test_slots_that_cannot_be_are_refused, test_tick_within_the_same_second_adds_to_it,
-	   test_idle_series_gives_its_memory_back,
+	   test_slots_that_cannot_be_are_refused,
+	   test_what_comes_in_the_second_of_a_restored_total_is_added_to_it,
+	   test_tick_within_the_same_second_adds_to_it, test_idle_series_gives_its_memory_back,
 	   test_cap_sends_the_rest_to_other_and_loses_no_count,
 	   test_reload_keeps_counts_of_thresholds_that_stay,
 	   test_merged_and_restored_sums_count_once, test_failed_allocations_lose_nothing,
