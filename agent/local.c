@@ -3,28 +3,48 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define LOCAL_RESERVE ((size_t)160 << 20) /* bytes; a record takes a fifth of it at most */
+#define LOCAL_KEPT    ((size_t)256 << 10) /* bytes that stay resident from record to record */
 
 void local_free(struct local *local)
 {
-	free(local->bytes);
+	if (local->bytes)
+		munmap(local->bytes, LOCAL_RESERVE);
 	*local = (struct local){0};
+}
+
+/* Address space for the largest record, once; pages come when they are written. */
+static int local_map(struct local *local)
+{
+	void *bytes = mmap(NULL, LOCAL_RESERVE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (bytes == MAP_FAILED)
+		return -errno;
+	local->bytes = bytes;
+	local->used = 0;
+	return 0;
+}
+
+/* A keyframe of many series is rare and large: its pages are given back with the next record. */
+static void local_shrink(struct local *local)
+{
+	if (local->used <= LOCAL_KEPT)
+		return;
+	madvise(local->bytes + LOCAL_KEPT, local->used - LOCAL_KEPT, MADV_DONTNEED);
+	local->used = LOCAL_KEPT;
 }
 
 int local_reserve(struct local *local, size_t room)
 {
-	size_t need = local->size + room, cap = local->cap + local->cap / 2;
-
-	if (need <= local->cap)
-		return 0;
-	cap = cap > need ? cap : need;
-	uint8_t *grown = realloc(local->bytes, cap);
-	if (!grown)
+	if (!local->bytes && local_map(local))
 		return -ENOMEM;
-	local->bytes = grown;
-	local->cap = cap;
-	return 0;
+	if (!local->size)
+		local_shrink(local);
+	return room > LOCAL_RESERVE - local->size ? -ENOMEM : 0;
 }
 
 uint8_t *local_open(struct local *local, const char *name, size_t room)
@@ -45,6 +65,8 @@ void local_close(struct local *local, size_t written)
 		return;
 	memcpy(local->bytes + local->size + LOCAL_NAME, &size, sizeof(size));
 	local->size += LOCAL_HEADER + written;
+	if (local->size > local->used)
+		local->used = local->size;
 }
 
 int local_next(const uint8_t *bytes, size_t size, size_t *at, struct local_section *section)

@@ -16,10 +16,15 @@
 #define LOCAL_NAME   16
 #define LOCAL_HEADER (LOCAL_NAME + 4)
 
-/* A buffer that grows; sections are written in place. Zero is an empty one. */
+/*
+ * A buffer that grows; sections are written in place. Zero is an empty one; setting size to 0 begins
+ * the next record. Address space for the largest record is reserved at the first section, and only
+ * what is written becomes resident.
+ */
 struct local {
 	uint8_t *bytes;
-	size_t size, cap;
+	size_t size;
+	size_t used; /* bytes that were written since pages were last given back */
 };
 
 void local_free(struct local *local);
