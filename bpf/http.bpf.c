@@ -53,24 +53,24 @@ static __always_inline bool socket_outstanding(struct sock *sk)
 static __always_inline __u8 outcome_at_end(const struct http_conn *c, struct sock *sk, __u32 phase,
 					   bool reset, bool peer_closed)
 {
-	bool gone = c->role == HTTP_SERVER && (reset || peer_closed);
+	bool gone = c->record.role == HTTP_SERVER && (reset || peer_closed);
 
 	if (phase == PHASE_REQUEST)
 		return gone ? HTTP_CLIENT_GONE : HTTP_NO_RESPONSE;
 	if (c->left != LEFT_UNKNOWN)
 		return gone ? HTTP_CLIENT_GONE : HTTP_TRUNCATED;
-	if (c->role == HTTP_SERVER && reset && (c->chunked == 1 || socket_outstanding(sk)))
+	if (c->record.role == HTTP_SERVER && reset && (c->chunked == 1 || socket_outstanding(sk)))
 		return HTTP_CLIENT_GONE;
 	return HTTP_COMPLETE;
 }
 
 /* The peer has broken the connection: what is open now will never end. */
-static __always_inline void conn_reset(struct http_conn *c, struct sock *sk)
+static __noinline void conn_reset(struct http_conn *c, struct sock *sk)
 {
 	__u32 phase = c->phase;
 
 	if (phase == PHASE_REQUEST || phase == PHASE_RESPONSE)
-		conn_finish(c, sk, phase, outcome_at_end(c, sk, phase, true, false));
+		conn_finish(c, phase, outcome_at_end(c, sk, phase, true, false));
 }
 
 /* ---- socket calls ----------------------------------------------------------------------------- */
@@ -95,42 +95,42 @@ static __always_inline __u64 queue_take(struct http_conn *c, struct sock *sk, __
 }
 
 /* The state of a socket could not be had: was it a request that is lost? */
-static __always_inline void conn_missing(__u32 moved, __u32 direction)
+static __noinline void conn_missing(__u32 moved, __u32 direction)
 {
 	struct head_text *t = bpf_map_lookup_elem(&texts, &direction);
 	struct payload p;
 	__u32 path_at;
 
-	payload_first(&p, moved);
+	payload_first(&p, bpf_get_current_task_btf(), moved);
 	if (t && text_read(t, &p, 0, 16) && head_method(t->words[0], &path_at) != HTTP_METHOD_NONE)
 		count_lost(HTTP_STORAGE_FAILED);
 }
 
-/* First bytes of a connection. */
-static __always_inline void conn_first(struct http_conn *c, const struct sock *sk,
-				       struct head_text *t, struct payload *p, __u64 now,
-				       __u64 queue_ns, __u32 moved, bool received)
+/* Bytes of the asking side, or of an unknown one, that begin no request. */
+static __noinline void conn_no_request(struct socket_call *call)
 {
-	if (!p->length) {
-		counter_add(HTTP_NO_PAYLOAD, 1);
-		conn_fail(c, moved);
-		return;
+	struct http_conn *c = call->c;
+	const struct head_text *t = call->t;
+
+	if (c->phase == PHASE_NEW) {
+		if (!call->p.length) {
+			counter_add(HTTP_NO_PAYLOAD, 1);
+		} else if (t->length >= 16 && head_status(t->words[0], t->words[1])) {
+			/* Older than our attachment; what follows can be followed. */
+			count_lost(HTTP_UNCLASSIFIED);
+			c->record.role = call->received ? HTTP_CLIENT : HTTP_SERVER;
+			c->phase = PHASE_IDLE;
+			c->asked_at = call->now;
+			return;
+		}
+		conn_fail(c, call->moved);
+	} else if (c->phase == PHASE_IDLE) {
+		conn_fail(c, call->moved);
 	}
-	if (request_seen(c, sk, t, p, now, queue_ns, moved, received))
-		return;
-	if (t->length >= 16 && head_status(t->words[0], t->words[1])) {
-		/* Older than our attachment; what follows can be followed. */
-		count_lost(HTTP_UNCLASSIFIED);
-		c->role = received ? HTTP_CLIENT : HTTP_SERVER;
-		c->phase = PHASE_IDLE;
-		c->asked_at = now;
-		return;
-	}
-	conn_fail(c, moved);
 }
 
 /* A call that failed for good; the end of the connection may have been left to it, see below. */
-static __always_inline int socket_failed(struct sock *sk, int err)
+static __noinline int socket_failed(struct sock *sk, int err)
 {
 	struct http_conn *c;
 
@@ -142,68 +142,62 @@ static __always_inline int socket_failed(struct sock *sk, int err)
 	return 0;
 }
 
-/* The bytes of a connection that speaks HTTP, whose asking side is known. */
-static __always_inline void conn_moved(struct http_conn *c, const struct sock *sk,
-				       struct head_text *t, struct payload *p, __u64 now,
-				       __u64 queue_ns, __u32 moved, bool received)
-{
-	if ((c->role == HTTP_SERVER) != received) {
-		if (!response_seen(c, sk, t, p, now, queue_ns, moved))
-			conn_fail(c, moved);
-		return;
-	}
-	if (c->phase == PHASE_REQUEST)
-		request_path_more(c, t, p);
-	else if (!request_seen(c, sk, t, p, now, queue_ns, moved, received) &&
-		 c->phase == PHASE_IDLE)
-		conn_fail(c, moved);
-}
-
 /* Bytes that say what they are by where they come: no look at them is needed. */
-static __always_inline bool conn_moved_blind(struct http_conn *c, const struct sock *sk, __u64 now,
-					     __u32 moved, bool received)
+static __always_inline bool conn_moved_blind(const struct socket_call *call)
 {
+	struct http_conn *c = call->c;
+
 	if (c->phase == PHASE_NEW)
 		return false;
-	if ((c->role == HTTP_SERVER) != received) {
+	if ((c->record.role == HTTP_SERVER) != call->received) {
 		if (!response_goes_on(c))
 			return false;
-		response_more(c, sk, now, moved);
+		response_more(c, call->now, call->moved);
 		return true;
 	}
 	if (c->phase == PHASE_REQUEST) {
 		/* The rest of its head, its body, or a pipelined one. */
-		c->asked_at = now;
-		c->request_bytes += moved;
+		c->asked_at = call->now;
+		c->record.request_bytes += call->moved;
 		return !c->path_open;
 	}
 	if (c->phase == PHASE_RESPONSE && c->left != LEFT_UNKNOWN) {
 		/* Asked before this response has ended. */
-		c->asked_at = now;
+		c->asked_at = call->now;
 		return true;
 	}
 	return false;
 }
 
-static __always_inline void conn_look(struct http_conn *c, const struct sock *sk, __u64 now,
-				      __u64 queue_ns, __u32 moved, bool received)
+/* Bytes that only a look at them tells apart. */
+static __always_inline void conn_look(struct socket_call *call)
 {
-	__u32 direction = received;
-	struct head_text *t = bpf_map_lookup_elem(&texts, &direction);
-	struct payload p;
+	struct http_conn *c = call->c;
+	__u32 direction = call->received;
 
-	if (!t)
+	call->t = bpf_map_lookup_elem(&texts, &direction);
+	if (!call->t)
 		return;
-	payload_first(&p, moved);
-	if (c->phase == PHASE_NEW)
-		conn_first(c, sk, t, &p, now, queue_ns, moved, received);
-	else
-		conn_moved(c, sk, t, &p, now, queue_ns, moved, received);
+	call->task = bpf_get_current_task_btf();
+	payload_first(&call->p, call->task, call->moved);
+	if (c->phase != PHASE_NEW && (c->record.role == HTTP_SERVER) != call->received) {
+		if (!response_seen(call))
+			conn_fail(c, call->moved);
+	} else if (c->phase == PHASE_REQUEST) {
+		request_path_more(c, call->t, &call->p);
+	} else if (!request_seen(call)) {
+		conn_no_request(call);
+	}
 }
 
 static __always_inline int socket_moved(struct sock *sk, int moved, bool received)
 {
-	__u64 now, queue_ns = HTTP_QUEUE_UNKNOWN;
+	struct socket_call call = {
+		.sk = sk,
+		.queue_ns = HTTP_QUEUE_UNKNOWN,
+		.moved = moved,
+		.received = received,
+	};
 	struct http_conn *c;
 
 	if (moved <= 0)
@@ -221,13 +215,14 @@ static __always_inline int socket_moved(struct sock *sk, int moved, bool receive
 		c->ignored = true;
 		return 0;
 	}
-	now = bpf_ktime_get_ns();
+	call.c = c;
+	call.now = bpf_ktime_get_ns();
 	if (received)
-		queue_ns = queue_take(c, sk, now);
-	if (!conn_moved_blind(c, sk, now, moved, received))
-		conn_look(c, sk, now, queue_ns, moved, received);
+		call.queue_ns = queue_take(c, sk, call.now);
+	if (!conn_moved_blind(&call))
+		conn_look(&call);
 	if (sk->__sk_common.skc_state == TCP_CLOSE &&
-	    (c->role == HTTP_SERVER || !socket_unread(sk)))
+	    (c->record.role == HTTP_SERVER || !socket_unread(sk)))
 		conn_reset(c, sk);
 	return 0;
 }
@@ -248,6 +243,18 @@ int BPF_PROG(http_sent, struct sock *sk, int ret, int flags)
 
 /* ---- arrival, end, silence -------------------------------------------------------------------- */
 
+/*
+ * The time of the packet that is being received: TCP has just asked the clock for itself, and that
+ * costs a third of this program.
+ */
+static __always_inline __u64 socket_clock(struct sock *sk)
+{
+	const struct tcp_sock *tcp = tcp_of(sk);
+
+	return tcp && bpf_core_field_exists(tcp->tcp_clock_cache) ? tcp->tcp_clock_cache
+								  : bpf_ktime_get_ns();
+}
+
 SEC("tp_btf/sk_data_ready")
 int BPF_PROG(http_arrived, struct sock *sk)
 {
@@ -260,7 +267,7 @@ int BPF_PROG(http_arrived, struct sock *sk)
 	c = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!c || c->ignored)
 		return 0;
-	now = bpf_ktime_get_ns();
+	now = socket_clock(sk);
 	c->ready_last = now;
 	if (!c->ready_at)
 		c->ready_at = now;
@@ -294,17 +301,23 @@ int BPF_PROG(http_state, struct sock *sk, int old_state, int new_state)
 	__u32 phase;
 
 	/* The peer's FIN (to CLOSE_WAIT) ends nothing: it may still wait for the response. */
-	if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK && new_state != TCP_CLOSE)
+	if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK && new_state != TCP_CLOSE &&
+	    new_state != TCP_SYN_SENT)
 		return 0;
 	if (!capturing)
 		return 0;
 	c = bpf_sk_storage_get(&conns, sk, 0, 0);
 	if (!c || c->ignored)
 		return 0;
+	if (new_state == TCP_SYN_SENT) {
+		/* A socket that was connected before gets another peer. */
+		c->record.family = 0;
+		return 0;
+	}
 	phase = c->phase;
 	if (phase != PHASE_REQUEST && phase != PHASE_RESPONSE)
 		return 0;
-	if (c->role == HTTP_CLIENT && still_reading(sk, old_state, new_state))
+	if (c->record.role == HTTP_CLIENT && still_reading(sk, old_state, new_state))
 		return 0;
 	/*
 	 * A reset that comes to light inside a socket call may be the answer to the bytes which
@@ -312,7 +325,7 @@ int BPF_PROG(http_state, struct sock *sk, int old_state, int new_state)
 	 */
 	if (reset && !own && sk->sk_lock.owned)
 		return 0;
-	conn_finish(c, sk, phase, outcome_at_end(c, sk, phase, reset, old_state == TCP_CLOSE_WAIT));
+	conn_finish(c, phase, outcome_at_end(c, sk, phase, reset, old_state == TCP_CLOSE_WAIT));
 	if (reset)
 		c->ignored = true;
 	return 0;
@@ -323,7 +336,7 @@ static __always_inline bool response_idle(const struct http_conn *c, struct sock
 {
 	if (c->left != LEFT_UNKNOWN || c->chunked == 1 || now - c->last_at < IDLE_NS)
 		return false;
-	return c->role == HTTP_CLIENT || !socket_outstanding(sk);
+	return c->record.role == HTTP_CLIENT || !socket_outstanding(sk);
 }
 
 SEC("iter/bpf_sk_storage_map")
@@ -340,11 +353,11 @@ int http_sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	now = bpf_ktime_get_ns();
 	if (c->phase == PHASE_RESPONSE && response_idle(c, sk, now)) {
-		conn_finish(c, sk, PHASE_RESPONSE, HTTP_COMPLETE);
+		conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 		return 0;
 	}
 	sweep_in_flight++;
-	if (!sweep_oldest_at || c->started_at < sweep_oldest_at)
-		sweep_oldest_at = c->started_at;
+	if (!sweep_oldest_at || c->record.started_at < sweep_oldest_at)
+		sweep_oldest_at = c->record.started_at;
 	return 0;
 }

@@ -28,39 +28,25 @@ enum conn_phase {
 #define ETIMEDOUT  110
 
 /*
- * One connection as one of its ends sees it. The first 56 bytes, which lie in one line of the
- * cache, are all that the receive path of the kernel touches, on any processor; the rest is
- * written by whoever makes the socket call.
+ * One connection as one of its ends sees it. The receive path of the kernel touches only the
+ * first fields, on any processor; the rest is written by whoever makes the socket call.
  */
 struct http_conn {
 	__u64 ready_at; /* first byte arrived that was not read since; 0 none */
 	__u64 ready_last; /* latest arrival */
-	__u64 cgroup_id;
-	__u64 command[2];
-	__u32 pid;
-	__u16 local_port; /* kept here, since a socket that closes gives it up before it tells */
+	__u32 phase; /* enum conn_phase */
 	__u8 ignored; /* not HTTP/1, or no longer, or the agent's own */
-	__u8 role;
-	__u64 room; /* to the end of that line */
-	__u64 started_at;
+	__u8 chunked; /* 0, 1: the response ends by a chunk of length 0, 2: that was sent */
+	__u8 held; /* bytes in record.path[] of a head that goes on in the next read */
+	__u8 path_open; /* what goes on there is the path, behind its method */
+	__u16 length_hint; /* where the last response had its Content-Length; 0 unknown */
+	__u16 fail_bytes; /* up to FAIL_BYTES_MAX + 1 */
+	__u8 fails;
 	__u64 asked_at; /* latest bytes of a request */
 	__u64 first_at; /* first and latest bytes of the response */
 	__u64 last_at;
-	__u64 queue_ns;
-	__u64 request_bytes;
-	__u64 response_bytes;
 	__u64 left; /* bytes of the response still to come */
-	__u32 phase; /* enum conn_phase */
-	__u32 fail_bytes;
-	__u16 status;
-	__u16 length_hint; /* where the last response had its Content-Length; 0 unknown */
-	__u8 method;
-	__u8 flags;
-	__u8 fails;
-	__u8 held; /* bytes in path[] of a head that goes on in the next read */
-	__u8 path_open; /* what goes on there is the path, behind its method */
-	__u8 chunked; /* 0, 1: the response ends by a chunk of length 0, 2: that was sent */
-	__u64 path[HTTP_PATH_MAX / 8];
+	struct http_record record; /* of the open pair, filled as its facts come to be known */
 };
 
 struct {
@@ -115,72 +101,46 @@ static __always_inline bool socket_wanted(const struct sock *sk)
 
 /* ---- the end of a pair ------------------------------------------------------------------------ */
 
-static __always_inline void record_peer(struct http_record *r, const struct sock *sk)
+/* Hands over the record of the connection, the used part of its path only. */
+static __always_inline void record_send(struct http_record *r)
 {
-	__u32 *address = (__u32 *)r->remote_address;
+	__u32 words = r->path_words;
 
-	r->family = sk->__sk_common.skc_family;
-	r->remote_port = 0;
-	address[0] = address[1] = address[2] = address[3] = 0;
-	if (r->family == AF_UNIX)
+	if (words > HTTP_PATH_MAX / 8)
+		words = HTTP_PATH_MAX / 8;
+	/* The verifier does not see the bound through the copy that the compiler makes. */
+	asm volatile("%0 &= 15" : "+r"(words));
+	if (words > HTTP_PATH_MAX / 8)
 		return;
-	r->remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
-	if (r->family == AF_INET) {
-		address[0] = sk->__sk_common.skc_daddr;
-	} else {
-		address[0] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[0];
-		address[1] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[1];
-		address[2] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2];
-		address[3] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
-	}
+	if (bpf_ringbuf_output(&records, r, HTTP_RECORD_MIN + 8 * words, BPF_RB_NO_WAKEUP))
+		counter_add(HTTP_RING_FULL, 1);
 }
 
-/* Reports the pair of a connection that is in `phase`, unless another thread just did. */
-static __always_inline void conn_finish(struct http_conn *c, const struct sock *sk, __u32 phase,
-					__u8 outcome)
+/*
+ * Reports the pair of a connection that is in `phase`, unless another thread just did. Its own
+ * function, as all that is called from several places: programs that fit the processor's cache
+ * of instructions are what makes them cheap.
+ */
+static __noinline void conn_finish(struct http_conn *c, __u32 phase, __u8 outcome)
 {
-	struct http_record *r;
+	struct http_record *r = &c->record;
 
 	if (__sync_val_compare_and_swap(&c->phase, phase, PHASE_IDLE) != phase)
 		return;
 	counter_add(HTTP_SEEN, 1);
-	if (phase == PHASE_RESPONSE && (c->last_at < c->first_at || c->first_at < c->started_at)) {
-		counter_add(HTTP_TORN, 1);
-		return;
-	}
-	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
-	if (!r) {
-		counter_add(HTTP_RING_FULL, 1);
-		return;
-	}
-	r->started_at = c->started_at;
-	r->total_ns = 0;
-	r->first_byte_ns = 0;
-	r->status = 0;
-	r->response_bytes = 0;
 	if (phase == PHASE_RESPONSE) {
-		r->total_ns = c->last_at - c->started_at;
-		r->first_byte_ns = c->first_at - c->started_at;
-		r->status = c->status;
-		r->response_bytes = c->response_bytes;
+		if (c->last_at < c->first_at || c->first_at < r->started_at) {
+			counter_add(HTTP_TORN, 1);
+			return;
+		}
+		r->total_ns = c->last_at - r->started_at;
+		r->first_byte_ns = c->first_at - r->started_at;
+	} else {
+		r->total_ns = 0;
+		r->first_byte_ns = 0;
 	}
-	r->queue_ns = c->queue_ns;
-	r->cgroup_id = c->cgroup_id;
-	r->request_bytes = c->request_bytes;
-	r->pid = c->pid;
-	r->local_port = c->local_port;
-	record_peer(r, sk);
-	r->role = c->role;
-	r->method = c->method;
 	r->outcome = outcome;
-	r->flags = c->flags;
-	r->reserved = 0;
-	((__u64 *)r->command)[0] = c->command[0];
-	((__u64 *)r->command)[1] = c->command[1];
-#pragma unroll
-	for (int i = 0; i < HTTP_PATH_MAX / 8; i++)
-		r->path[i] = c->path[i];
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	record_send(r);
 }
 
 static __always_inline void conn_ignore(struct http_conn *c)
@@ -192,8 +152,10 @@ static __always_inline void conn_ignore(struct http_conn *c)
 /* A call that moved bytes in which no message begins where one should. */
 static __always_inline void conn_fail(struct http_conn *c, __u32 moved)
 {
+	__u32 bytes = c->fail_bytes + moved;
+
 	c->fails++;
-	c->fail_bytes += moved;
+	c->fail_bytes = bytes > FAIL_BYTES_MAX ? FAIL_BYTES_MAX + 1 : bytes;
 	if (c->fails >= FAILS_MAX || c->fail_bytes > FAIL_BYTES_MAX)
 		conn_ignore(c);
 }

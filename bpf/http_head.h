@@ -118,30 +118,31 @@ static __always_inline __u16 head_status(__u64 first, __u64 second)
 }
 
 /*
- * Copies a path up to its first space, '?' or line end into `to`; zeros everything behind. Returns
- * false when the text ended before such a byte: the path is cut, or goes on in the next read.
+ * Copies a path up to its first space, '?' or line end into `to`; zeros fill its last word. Returns
+ * false when the text, which a zero byte ends, went on to neither: the path is cut, or goes on in
+ * the next read. words: how many of `to` the path takes.
  */
-static __always_inline bool head_path_copy(__u64 to[HTTP_PATH_MAX / 8], const char *from)
+static __always_inline bool head_path_copy(__u64 to[HTTP_PATH_MAX / 8], const char *from,
+					   __u8 *words)
 {
-	bool ended = false;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < HTTP_PATH_MAX / 8; i++) {
+		__u64 word = *(const __u64 *)(from + 8 * i);
+		__u64 none = bytes_equal(word, '\0');
+		__u64 hit = bytes_equal(word, ' ') | bytes_equal(word, '?') |
+			    bytes_equal(word, '\r') | none;
 
-#pragma unroll
-	for (int i = 0; i < HTTP_PATH_MAX / 8; i++) {
-		__u64 word, hit;
-
-		if (ended) {
-			to[i] = 0;
-			continue;
-		}
-		word = *(const __u64 *)(from + 8 * i);
-		hit = bytes_equal(word, ' ') | bytes_equal(word, '?') | bytes_equal(word, '\r');
 		if (hit) {
-			word &= ((hit & -hit) >> 7) - 1;
-			ended = true;
+			__u64 mask = ((hit & -hit) >> 7) - 1;
+
+			to[i] = word & mask;
+			*words = i + (mask != 0);
+			return (hit & -hit) != (none & -none);
 		}
 		to[i] = word;
 	}
-	return ended;
+	*words = HTTP_PATH_MAX / 8;
+	return false;
 }
 
 /* What the line that begins at offset says; returns true when it is the blank one. */

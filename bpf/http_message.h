@@ -10,11 +10,24 @@
 #include "bpf/http_head.h"
 #include "bpf/payload.h"
 
+/* One socket call that moved bytes. */
+struct socket_call {
+	struct sock *sk;
+	struct http_conn *c;
+	struct task_struct *task; /* who made it */
+	struct head_text *t; /* room for what is read of the payload */
+	__u64 now; /* when it ended */
+	__u64 queue_ns; /* how long the bytes had been in the socket */
+	struct payload p;
+	__u32 moved;
+	bool received;
+};
+
 /* ---- reading heads ---------------------------------------------------------------------------- */
 
 /*
- * Reads the beginning of a payload behind the `held` bytes that the text already has. Returns
- * false when nothing could be read.
+ * Reads the beginning of a payload behind the `held` bytes that the text already has, and a zero
+ * word behind it. Returns false when nothing could be read.
  */
 static __always_inline bool text_read(struct head_text *t, const struct payload *p, __u32 held,
 				      __u32 room)
@@ -41,40 +54,65 @@ static __always_inline bool request_read(struct head_text *t, const struct http_
 {
 	__u32 held = c->held;
 
-#pragma unroll
-	for (int i = 0; i < HTTP_PATH_MAX / 8; i++)
-		t->words[i] = held ? c->path[i] : 0;
-	t->words[HTTP_PATH_MAX / 8] = 0;
-	t->words[HTTP_PATH_MAX / 8 + 1] = 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < HTTP_PATH_MAX / 8; i++) {
+		if (8 * i >= held)
+			break;
+		t->words[i] = c->record.path[i];
+	}
 	/* A fixed room: held bytes and these stay below HTTP_PATH_MAX + 16 of which all is read. */
 	return text_read(t, p, held, HTTP_PATH_MAX + 16);
 }
 
 /* ---- requests --------------------------------------------------------------------------------- */
 
-static __always_inline void request_begin(struct http_conn *c, const struct sock *sk, __u64 now,
-					  __u64 queue_ns, __u32 moved)
+/* Both ends of a connection, which stay the same until it closes. */
+static __always_inline void record_peer(struct http_record *r, const struct sock *sk)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u32 *address = (__u32 *)r->remote_address;
+
+	r->family = sk->__sk_common.skc_family;
+	if (r->family == AF_UNIX)
+		return;
+	r->local_port = sk->__sk_common.skc_num;
+	r->remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
+	if (r->family == AF_INET) {
+		address[0] = sk->__sk_common.skc_daddr;
+		return;
+	}
+	address[0] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[0];
+	address[1] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[1];
+	address[2] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2];
+	address[3] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
+}
+
+static __always_inline void request_begin(const struct socket_call *call, __u64 started_at,
+					  __u64 queue_ns, __u32 bytes)
+{
+	struct http_conn *c = call->c;
+	struct http_record *r = &c->record;
+	__u32 pid = call->task->tgid;
 
 	/* A connection mostly stays with one process, whose names are asked for once. */
-	if (pid != c->pid) {
-		c->pid = pid;
-		c->cgroup_id = bpf_get_current_cgroup_id();
-		bpf_get_current_comm(c->command, sizeof(c->command));
+	if (pid != r->pid) {
+		r->pid = pid;
+		r->cgroup_id = bpf_get_current_cgroup_id();
+		bpf_get_current_comm(r->command, sizeof(r->command));
 	}
-	c->local_port = sk->__sk_common.skc_family == AF_UNIX ? 0 : sk->__sk_common.skc_num;
-	c->started_at = now;
-	c->asked_at = now;
-	c->queue_ns = queue_ns;
-	c->request_bytes = moved;
-	c->response_bytes = 0;
-	c->flags = 0;
+	/* Taken early, since a socket that closes gives up its port before it tells. */
+	if (!r->family)
+		record_peer(r, call->sk);
+	r->started_at = started_at;
+	r->queue_ns = queue_ns;
+	r->request_bytes = bytes;
+	r->response_bytes = 0;
+	r->status = 0;
+	r->flags = 0;
+	c->asked_at = call->now;
 	c->fails = 0;
 	c->fail_bytes = 0;
 	c->held = 0;
 	c->path_open = false;
-	c->status = 0;
 }
 
 /* The path behind the method, or behind what was held of it. */
@@ -85,10 +123,10 @@ static __always_inline void request_path(struct http_conn *c, const struct head_
 	asm volatile("%0 &= 15" : "+r"(at));
 	c->path_open = false;
 	c->held = 0;
-	if (head_path_copy(c->path, (const char *)t->words + at))
+	if (head_path_copy(c->record.path, (const char *)t->words + at, &c->record.path_words))
 		return;
 	if (length - at >= HTTP_PATH_MAX) {
-		c->flags |= HTTP_PATH_CUT;
+		c->record.flags |= HTTP_PATH_CUT;
 		return;
 	}
 	c->path_open = true;
@@ -99,23 +137,24 @@ static __always_inline void request_path(struct http_conn *c, const struct head_
  * Bytes in the direction of requests, or in any direction while that is not known. Returns
  * whether they begin a request.
  */
-static __always_inline bool request_seen(struct http_conn *c, const struct sock *sk,
-					 struct head_text *t, const struct payload *p, __u64 now,
-					 __u64 queue_ns, __u32 moved, bool received)
+static __always_inline bool request_seen(const struct socket_call *call)
 {
+	struct http_conn *c = call->c;
+	struct head_text *t = call->t;
+	__u64 queue_ns = call->queue_ns;
 	enum http_method method;
 	__u32 path_at = 0;
 
-	if (!request_read(t, c, p))
+	if (!request_read(t, c, &call->p))
 		return false;
 	method = head_method(t->words[0], &path_at);
 	if (method == HTTP_METHOD_NONE) {
 		if (t->length < 8 && head_may_begin(t->words[0], t->length)) {
 			if (c->phase == PHASE_RESPONSE)
-				conn_finish(c, sk, PHASE_RESPONSE, HTTP_COMPLETE);
+				conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 			if (!c->held)
-				c->queue_ns = queue_ns;
-			c->path[0] = t->words[0];
+				c->record.queue_ns = queue_ns;
+			c->record.path[0] = t->words[0];
 			c->held = t->length;
 			return true;
 		}
@@ -123,20 +162,20 @@ static __always_inline bool request_seen(struct http_conn *c, const struct sock 
 		return false;
 	}
 	if (c->phase == PHASE_RESPONSE)
-		conn_finish(c, sk, PHASE_RESPONSE, HTTP_COMPLETE);
+		conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 	if (c->held)
-		queue_ns = c->queue_ns;
-	request_begin(c, sk, now, queue_ns, moved);
-	c->role = received ? HTTP_SERVER : HTTP_CLIENT;
-	c->method = method;
+		queue_ns = c->record.queue_ns;
+	request_begin(call, call->now, queue_ns, call->moved);
+	c->record.role = call->received ? HTTP_SERVER : HTTP_CLIENT;
+	c->record.method = method;
 	request_path(c, t, path_at);
 	c->phase = PHASE_REQUEST;
 	return true;
 }
 
 /* The path of the open request goes on in this payload. */
-static __always_inline void request_path_more(struct http_conn *c, struct head_text *t,
-					      const struct payload *p)
+static __noinline void request_path_more(struct http_conn *c, struct head_text *t,
+					 const struct payload *p)
 {
 	if (request_read(t, c, p))
 		request_path(c, t, 0);
@@ -144,15 +183,21 @@ static __always_inline void request_path_more(struct http_conn *c, struct head_t
 
 /* ---- responses -------------------------------------------------------------------------------- */
 
+/* Notes whether the last chunk of a chunked body was among the bytes that were just moved. */
+static __noinline void response_chunked(struct http_conn *c, __u32 moved)
+{
+	if (payload_tail(moved) == WORD('0', '\r', '\n', '\r', '\n', 0, 0, 0))
+		c->chunked = 2;
+}
+
 /* A response moved `moved` more bytes. */
-static __always_inline void response_more(struct http_conn *c, const struct sock *sk, __u64 now,
-					  __u64 moved)
+static __always_inline void response_more(struct http_conn *c, __u64 now, __u64 moved)
 {
 	c->last_at = now;
-	c->response_bytes += moved;
+	c->record.response_bytes += moved;
 	if (c->left == LEFT_UNKNOWN) {
-		if (c->chunked && payload_tail(moved) == WORD('0', '\r', '\n', '\r', '\n', 0, 0, 0))
-			c->chunked = 2;
+		if (c->chunked)
+			response_chunked(c, moved);
 		return;
 	}
 	if (moved < c->left) {
@@ -161,7 +206,7 @@ static __always_inline void response_more(struct http_conn *c, const struct sock
 	}
 	if (moved > c->left)
 		count_lost(HTTP_COLLAPSED);
-	conn_finish(c, sk, PHASE_RESPONSE, HTTP_COMPLETE);
+	conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 }
 
 /* How many bytes the response in t will take, head included, if it says so. */
@@ -173,7 +218,7 @@ static __always_inline void response_length(struct http_conn *c, struct head_tex
 	c->left = LEFT_UNKNOWN;
 	c->chunked = 0;
 	/* These have no body, whatever length they announce; silence ends them. */
-	if (c->method == HTTP_HEAD || status == 204 || status == 304)
+	if (c->record.method == HTTP_HEAD || status == 204 || status == 304)
 		return;
 	if (head_hint(t, c->length_hint, moved, &body)) {
 		c->left = t->end + body;
@@ -190,14 +235,16 @@ static __always_inline void response_length(struct http_conn *c, struct head_tex
 }
 
 /* The request that a response answers had come with, or right behind, an earlier one. */
-static __always_inline void request_assume(struct http_conn *c, const struct sock *sk)
+static __always_inline void request_assume(const struct socket_call *call)
 {
-	request_begin(c, sk, c->asked_at, HTTP_QUEUE_UNKNOWN, 0);
-	c->method = HTTP_METHOD_NONE;
-	c->flags = HTTP_PIPELINED;
-#pragma unroll
-	for (int i = 0; i < HTTP_PATH_MAX / 8; i++)
-		c->path[i] = 0;
+	struct http_conn *c = call->c;
+	__u64 asked_at = c->asked_at;
+
+	request_begin(call, asked_at, HTTP_QUEUE_UNKNOWN, 0);
+	c->asked_at = asked_at;
+	c->record.method = HTTP_METHOD_NONE;
+	c->record.flags = HTTP_PIPELINED;
+	c->record.path_words = 0;
 }
 
 /* Whether a response is open that surely takes the next bytes in its direction. */
@@ -206,46 +253,61 @@ static __always_inline bool response_goes_on(const struct http_conn *c)
 	return c->phase == PHASE_RESPONSE && (c->left != LEFT_UNKNOWN || c->chunked == 1);
 }
 
-/* Bytes in the direction of responses. Returns whether they belong to one. */
-static __always_inline bool response_seen(struct http_conn *c, const struct sock *sk,
-					  struct head_text *t, struct payload *p, __u64 now,
-					  __u64 queue_ns, __u32 moved)
+/* Status of the response that begins in t, 0 when none does. */
+static __always_inline __u16 response_status(const struct head_text *t)
 {
+	return t->length < 12 ? 0 : head_status(t->words[0], t->words[1]);
+}
+
+/*
+ * Behind an interim answer (1xx, but for 101) the final one may share the call: the status of
+ * that, 0 when it does not come yet.
+ */
+static __noinline __u16 response_interim(struct head_text *t, struct payload *p)
+{
+	head_scan(t);
+	if (!t->end || t->end >= t->length)
+		return 0;
+	p->at += t->end;
+	p->length -= t->end;
+	p->skipped = t->end;
+	return text_read(t, p, 0, HEAD_MAX) ? response_status(t) : 0;
+}
+
+/* Bytes in the direction of responses. Returns whether they belong to one. */
+static __always_inline bool response_seen(struct socket_call *call)
+{
+	struct http_conn *c = call->c;
+	struct head_text *t = call->t;
+	__u32 moved = call->moved;
 	__u16 status;
 
-	if (!text_read(t, p, 0, HEAD_MAX))
-		status = 0;
-	else
-		status = head_status(t->words[0], t->words[1]);
-	if (status && status < 200 && status != 101) {
-		/* An interim answer; the final one may share the call. */
-		head_scan(t);
-		if (!t->end || t->end >= t->length)
-			return true;
-		p->at += t->end;
-		p->length -= t->end;
-		moved -= t->end;
-		status = text_read(t, p, 0, HEAD_MAX) ? head_status(t->words[0], t->words[1]) : 0;
-	}
+	status = text_read(t, &call->p, 0, HEAD_MAX) ? response_status(t) : 0;
 	if (!status) {
 		if (c->phase != PHASE_RESPONSE)
 			return false;
-		response_more(c, sk, now, moved);
+		response_more(c, call->now, moved);
 		return true;
 	}
+	if (status < 200 && status != 101) {
+		status = response_interim(t, &call->p);
+		moved -= call->p.skipped;
+		if (!status)
+			return true;
+	}
 	if (c->phase == PHASE_RESPONSE)
-		conn_finish(c, sk, PHASE_RESPONSE, HTTP_COMPLETE);
+		conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 	if (c->phase == PHASE_IDLE)
-		request_assume(c, sk);
-	if (c->role == HTTP_CLIENT)
-		c->queue_ns = queue_ns;
-	c->status = status;
-	c->first_at = now;
+		request_assume(call);
+	if (c->record.role == HTTP_CLIENT)
+		c->record.queue_ns = call->queue_ns;
+	c->record.status = status;
+	c->first_at = call->now;
 	response_length(c, t, status, moved);
 	c->phase = PHASE_RESPONSE;
-	response_more(c, sk, now, moved);
+	response_more(c, call->now, moved);
 	if (status == 101) {
-		conn_finish(c, sk, PHASE_RESPONSE, HTTP_COMPLETE);
+		conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 		conn_ignore(c);
 	}
 	return true;

@@ -42,7 +42,10 @@ enum http_flag {
 
 #define HTTP_QUEUE_UNKNOWN (~0ULL)
 
-/* 208 bytes, in the byte order of the host; times are of CLOCK_MONOTONIC. */
+/*
+ * At most 208 bytes, in the byte order of the host; times are of CLOCK_MONOTONIC. In the ring the
+ * path takes only the words it needs: what lacks up to 208 bytes are zeros.
+ */
 struct http_record {
 	__u64 started_at; /* server: first byte read; client: first byte sent */
 	__u64 total_ns; /* from there to the last byte of the response; 0 when not complete */
@@ -65,11 +68,13 @@ struct http_record {
 	__u8 method; /* enum http_method */
 	__u8 outcome;
 	__u8 flags;
-	__u8 reserved;
+	__u8 path_words; /* of path[] that are in the ring */
 	char command[16]; /* of the thread that made the first call, for processes already gone */
 	/* From after the method up to the first space or '?', zeros behind; no query string ever. */
 	__u64 path[HTTP_PATH_MAX / 8];
 };
+
+#define HTTP_RECORD_MIN (sizeof(struct http_record) - HTTP_PATH_MAX) /* with an empty path */
 
 enum http_counter {
 	HTTP_SEEN, /* pairs that ended, reported or not */

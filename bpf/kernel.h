@@ -28,6 +28,7 @@
 #endif
 
 #define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT	2
 #define TCP_FIN_WAIT1	4
 #define TCP_CLOSE	7
 #define TCP_CLOSE_WAIT	8
@@ -80,6 +81,7 @@ struct tcp_sock {
 	__u32 copied_seq; /* next byte that the process has not read */
 	__u32 write_seq; /* end of what the process handed over */
 	__u32 snd_una; /* first byte that the peer has not acknowledged */
+	__u64 tcp_clock_cache; /* CLOCK_MONOTONIC when it last handled a packet */
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -97,6 +99,10 @@ struct pt_regs {
 #error "the registers of this processor are not described here"
 #endif
 
+struct task_struct {
+	int tgid;
+};
+
 struct bpf_iter__bpf_sk_storage_map {
 	struct sock *sk;
 	void *value;
@@ -106,8 +112,6 @@ struct bpf_iter__bpf_sk_storage_map {
 
 /* Since kernel 6.2; the verifier turns it into a plain move. */
 extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
-
-struct task_struct; /* only handed from helper to helper */
 
 /* What processes hand over in system calls; their layout never moves. */
 struct user_iovec {

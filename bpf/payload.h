@@ -36,6 +36,7 @@ enum {
 struct payload {
 	__u64 at;
 	__u32 length;
+	__u32 skipped; /* bytes in front of it that are done with */
 };
 
 /* All three arguments that matter, whatever the processor calls them. */
@@ -45,9 +46,9 @@ struct payload_call {
 	__u64 third; /* number of iovec */
 };
 
-static __always_inline void payload_call_read(struct payload_call *call)
+static __always_inline void payload_call_read(struct payload_call *call, struct task_struct *task)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
 #if defined(__TARGET_ARCH_x86)
 	call->number = regs->orig_ax;
@@ -70,15 +71,16 @@ static __always_inline void payload_from_iovec(struct payload *p, __u64 at, __u3
 	p->length = v.length < moved ? v.length : moved;
 }
 
-/* The first stretch of the call that moved `moved` bytes. */
-static __always_inline void payload_first(struct payload *p, __u32 moved)
+/* The first stretch of the call by `task` that moved `moved` bytes. */
+static __always_inline void payload_first(struct payload *p, struct task_struct *task, __u32 moved)
 {
 	struct payload_call call;
 	struct user_msghdr_head head;
 
 	p->at = 0;
 	p->length = 0;
-	payload_call_read(&call);
+	p->skipped = 0;
+	payload_call_read(&call, task);
 	switch (call.number) {
 	case NR_READ:
 	case NR_WRITE:
@@ -111,7 +113,7 @@ static __always_inline __u64 payload_tail(__u32 moved)
 	struct user_iovec v = {};
 	__u64 tail = 0;
 
-	payload_call_read(&call);
+	payload_call_read(&call, bpf_get_current_task_btf());
 	switch (call.number) {
 	case NR_READ:
 	case NR_WRITE:

@@ -163,10 +163,14 @@ void http_bpf_close(struct http_bpf *bpf)
 static void record_taken(void *arg, const void *record, size_t size)
 {
 	struct http_bpf *bpf = arg;
+	struct http_record whole;
 
 	/* Only our own programs write here: another size is a bug, not input. */
-	if (size == sizeof(struct http_record))
-		bpf->fn(bpf->fn_arg, record);
+	if (size < HTTP_RECORD_MIN || size > sizeof(whole))
+		return;
+	memcpy(&whole, record, size);
+	memset((char *)&whole + size, 0, sizeof(whole) - size);
+	bpf->fn(bpf->fn_arg, &whole);
 }
 
 unsigned http_bpf_drain(struct http_bpf *bpf, unsigned max, http_bpf_fn fn, void *arg)
