@@ -23,6 +23,16 @@ uint64_t turn_poll(struct agent *agent, mono_ns mono)
 	return taken;
 }
 
+static bool turn_wanted(const struct agent *agent)
+{
+	for (size_t i = 0; i < agent->source_count; i++) {
+		const struct source *source = &agent->sources[i];
+		if (source->state && source->ops->hurry && source->ops->hurry(source->state))
+			return true;
+	}
+	return false;
+}
+
 /* ---- the wire part ---------------------------------------------------------------------------- */
 
 static int name_series(struct agent *agent, series_id id, const struct series_key *key)
@@ -197,53 +207,78 @@ static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 
 /* ---- the turn ----------------------------------------------------------------------------------- */
 
-static int turn_append(struct agent *agent, wall_ns wall, bool keyframe, const uint8_t **wire,
-		       size_t *size, uint64_t *seq, struct diag *d)
+struct turn {
+	mono_ns mono;
+	wall_ns wall;
+	bool early, keyframe;
+	const uint8_t *wire; /* the record's part for the hub; NULL until it is made */
+	size_t size;
+	uint64_t seq;
+};
+
+static int turn_append(struct agent *agent, struct turn *turn, struct diag *d)
 {
 	int rc = backlog_deltas(agent->backlog, write_delta, agent);
 
 	if (!rc)
 		rc = backlog_actions(agent->backlog, write_action, agent);
 	if (!rc) {
-		write_gauges(agent);
-		write_totals(agent);
-		rc = tick_end(agent->writer, wire, size);
+		/* Last values, which the next regular turn brings. */
+		if (!turn->early) {
+			write_gauges(agent);
+			write_totals(agent);
+		}
+		rc = tick_end(agent->writer, &turn->wire, &turn->size);
 	}
 	if (!rc)
-		rc = local_write(agent, keyframe);
+		rc = local_write(agent, turn->keyframe);
 	if (rc)
 		return diag_errno(d, rc, "tick", NULL, "cannot make the record");
 	TESTPOINT(record_made);
-	return journal_append(agent->journal, wall, *wire, *size, agent->local.bytes,
-			      agent->local.size, seq, d);
+	return journal_append(agent->journal, turn->wall, turn->wire, turn->size,
+			      agent->local.bytes, agent->local.size, &turn->seq, d);
+}
+
+static void turn_make(struct agent *agent, struct turn *turn)
+{
+	mono_ns steady = agent_steady(agent, turn->mono);
+	struct diag d = {0};
+
+	turn->keyframe = journal_at_segment_start(agent->journal);
+	turn_poll(agent, turn->mono);
+	gauge_expire(agent->gauges, turn->mono);
+	if (turn->keyframe && agent->named)
+		memset(agent->named, 0, agent->named_size);
+	tick_begin(agent->writer, agent->tick_wall,
+		   turn->mono > agent->tick_mono ? turn->mono - agent->tick_mono : 0);
+	series_tick(agent->series, steady, turn_on_delta, agent);
+	judge_step(agent->judge, steady, turn->wall, agent->gauges, turn_on_action, agent);
+
+	if (turn_append(agent, turn, &d))
+		turn_refused(agent, turn->wire, turn->size, &d);
+	else
+		turn_recorded(agent, turn->keyframe, turn->seq);
+
+	agent->tick_mono = turn->mono;
+	agent->tick_wall = turn->wall;
+	agent->ticks_total++;
 }
 
 void turn_run(struct agent *agent, mono_ns mono, wall_ns wall)
 {
-	mono_ns steady = agent_steady(agent, mono);
-	bool keyframe = journal_at_segment_start(agent->journal);
-	const uint8_t *wire = NULL;
-	struct diag d = {0};
-	uint64_t seq = 0;
-	size_t size = 0;
+	struct turn turn = {.mono = mono, .wall = wall};
 
-	turn_poll(agent, mono);
-	gauge_expire(agent->gauges, mono);
-	if (keyframe && agent->named)
-		memset(agent->named, 0, agent->named_size);
-	tick_begin(agent->writer, agent->tick_wall,
-		   mono > agent->tick_mono ? mono - agent->tick_mono : 0);
-	series_tick(agent->series, steady, turn_on_delta, agent);
-	judge_step(agent->judge, steady, wall, agent->gauges, turn_on_action, agent);
-
-	if (turn_append(agent, wall, keyframe, &wire, &size, &seq, &d))
-		turn_refused(agent, wire, size, &d);
-	else
-		turn_recorded(agent, keyframe, seq);
-
-	agent->tick_mono = mono;
-	agent->tick_wall = wall;
-	agent->ticks_total++;
+	turn_make(agent, &turn);
 	self_measure(&agent->usage, mono);
 	publish_board(agent, wall);
+}
+
+void turn_run_early(struct agent *agent, mono_ns mono, wall_ns wall)
+{
+	struct turn turn = {.mono = mono, .wall = wall, .early = true};
+
+	/* While the journal refuses records, another one would give nothing back. */
+	if (mono - agent->tick_mono < TURN_EARLY_NS || agent->trouble[0] || !turn_wanted(agent))
+		return;
+	turn_make(agent, &turn);
 }

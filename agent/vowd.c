@@ -67,8 +67,10 @@ struct vowd {
 static void on_poll(void *arg)
 {
 	struct vowd *vowd = arg;
-	bool moved = turn_poll(&vowd->agent, clock_mono()) > 0;
+	mono_ns now = clock_mono();
+	bool moved = turn_poll(&vowd->agent, now) > 0;
 
+	turn_run_early(&vowd->agent, now, clock_wall());
 	if (moved)
 		vowd->idle_polls = 0;
 	else if (vowd->idle_polls < POLLS_UNTIL_IDLE)

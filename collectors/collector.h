@@ -58,6 +58,11 @@ struct collector_ops {
 	/* Drains for a bounded time (about 2 ms at most). Returns observations taken. May be NULL. */
 	uint64_t (*poll)(void *state, mono_ns now);
 	/*
+	 * Whether a commit() before the regular tick would keep what is observed next from being
+	 * coarsened, as of the last poll(). Costs nothing to ask. May be NULL.
+	 */
+	bool (*hurry)(const void *state);
+	/*
 	 * Appends to local (at most cap bytes) what commit() will let go; returns its size, 0 when
 	 * there is nothing. May be NULL together with commit and restore.
 	 */

@@ -170,6 +170,7 @@ static uint64_t lane_segment_drain_lane(struct lane_segment *ls, unsigned lane,
 		lane_segment_records(ls, records, (unsigned)count, tally);
 		taken += (uint64_t)count;
 	} while (count == LANE_SEGMENT_BATCH && taken < VOW_SHM_LANE_SLOTS);
+	ls->hurry |= lane_is_filling(take.lane);
 	return taken;
 }
 
@@ -178,6 +179,7 @@ uint64_t lane_segment_drain(struct lane_segment *ls, struct lane_tally *tally)
 	unsigned lanes = lane_segment_lanes(ls);
 	uint64_t taken = 0;
 
+	ls->hurry = false;
 	for (unsigned i = 0; i < lanes; i++)
 		taken += lane_segment_drain_lane(ls, i, tally);
 	return taken;
@@ -341,6 +343,7 @@ static int lane_segment_commit_lane(void *arg)
 
 void lane_segment_commit(struct lane_segment *ls)
 {
+	ls->hurry = false;
 	for (unsigned i = 0; i < VOW_SHM_LANES; i++) {
 		struct lane_segment_commit_one one = {&ls->lanes[i], lane_segment_shared(ls, i)};
 

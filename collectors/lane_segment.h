@@ -27,6 +27,7 @@ struct lane_segment {
 	bool thorough; /* the owner is gone: look at everything until a round takes nothing */
 	bool took; /* this round took something */
 	bool drained; /* and nothing was left */
+	bool hurry; /* a lane was more than half full at the last drain, and not full */
 };
 
 /* Bytes by which one segment's lanes make the description longer. */

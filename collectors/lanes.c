@@ -337,6 +337,16 @@ static uint64_t lanes_drain(struct lanes *lanes)
 	return taken;
 }
 
+static bool lanes_hurry(const void *state)
+{
+	const struct lanes *lanes = state;
+
+	for (unsigned i = 0; i < lanes->app_count; i++)
+		if (lanes->apps[i]->segment.hurry)
+			return true;
+	return false;
+}
+
 static size_t lanes_pending(const struct lanes *lanes)
 {
 	size_t pending = 0;
@@ -567,6 +577,7 @@ const struct collector_ops lanes_collector = {
 	.name = "lanes",
 	.open = lanes_open,
 	.poll = lanes_poll,
+	.hurry = lanes_hurry,
 	.prepare = lanes_prepare,
 	.checkpoint = lanes_checkpoint,
 	.commit = lanes_commit,

@@ -43,6 +43,13 @@ unsigned lane_take(struct lane *lane, const struct vow_shm_lane *shared,
 	return count;
 }
 
+bool lane_is_filling(const struct lane *lane)
+{
+	uint64_t held = lane->position - lane->committed;
+
+	return held > VOW_SHM_LANE_SLOTS / 2 && held < VOW_SHM_LANE_SLOTS && !lane->quarantined;
+}
+
 void lane_commit(struct lane *lane, struct vow_shm_lane *shared)
 {
 	if (lane->committed == lane->position)

@@ -36,6 +36,13 @@ void lane_begin(struct lane *lane, const struct vow_shm_lane *shared, uint64_t r
 unsigned lane_take(struct lane *lane, const struct vow_shm_lane *shared,
 		   struct vow_shm_record *records, unsigned max);
 
+/*
+ * Whether the lane is more than half full with records taken and not given back, and still has
+ * room. One that is full already fills faster than commits may come: it gains nothing by an early
+ * one, since what it gets beyond its slots is counted in overflow blocks all the same.
+ */
+bool lane_is_filling(const struct lane *lane);
+
 /* Gives back the slots of all records taken. */
 void lane_commit(struct lane *lane, struct vow_shm_lane *shared);
 

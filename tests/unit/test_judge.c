@@ -207,6 +207,41 @@ CHECK_TEST(test_ticks_that_jitter_fill_one_second_each)
 	world_free(w);
 }
 
+/* Ten ticks in each second, as an agent makes them whose lanes fill early. */
+CHECK_TEST(test_ticks_of_a_tenth_of_a_second_decide_as_whole_ones_do)
+{
+	struct policy policy = one_objective();
+	struct world *whole = world_new(&policy), *tenths = world_new(&policy);
+	struct objective_report report;
+
+	for (int i = 0; i < 40; i++) {
+		uint64_t slow = i >= 10 && i < 25 ? 50 : 0;
+
+		world_second(whole, 100 - slow, slow);
+		for (int part = 0; part < 10; part++) {
+			world_events(tenths, 0, "/pay", 10 - slow / 10, slow / 10, 200 * NS_PER_MS);
+			judge_step(tenths->judge, tenths->now, tenths->wall, tenths->gauges,
+				   world_take, tenths);
+			tenths->now += NS_PER_S / 10;
+			tenths->wall += NS_PER_S / 10;
+		}
+	}
+	CHECK_EQ_U64(whole->count, 2); /* fired and resolved */
+	CHECK_EQ_U64(tenths->count, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ_I64(tenths->actions[i].alert.to, whole->actions[i].alert.to);
+		/* Seconds are rounded, so the two may see a second's end half of one apart. */
+		CHECK_NEAR((double)tenths->actions[i].at, (double)whole->actions[i].at,
+			   1.5 * (double)NS_PER_S);
+	}
+	judge_objective_report(tenths->judge, 0, &report);
+	CHECK_EQ_U64(report.good, 40 * 100 - 15 * 50);
+	CHECK_EQ_U64(report.bad, 15 * 50);
+	CHECK_NEAR(report.coverage_ratio, 40.0 / (30 * 86400), 1.5 / (30 * 86400));
+	world_free(whole);
+	world_free(tenths);
+}
+
 CHECK_TEST(test_a_set_clock_moves_no_window)
 {
 	struct policy policy = one_objective();
@@ -799,6 +834,7 @@ CHECK_TEST(test_lack_of_memory_is_survived)
 
 CHECK_MAIN("judge", test_breach_fires_and_resolves_with_one_fingerprint,
 	   test_no_traffic_keeps_the_alert_firing, test_ticks_that_jitter_fill_one_second_each,
+	   test_ticks_of_a_tenth_of_a_second_decide_as_whole_ones_do,
 	   test_a_set_clock_moves_no_window, test_report_counts_the_period,
 	   test_unwatched_threshold_is_decided_by_buckets_and_says_so,
 	   test_errors_alone_are_exact_without_a_threshold,

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vow/shm.h>
 #include <vow/vow.h>
 
 #include "tests/unit/lanes_agent.h"
@@ -14,10 +15,19 @@
 /* Runs fn as an application in a process of its own; the caller waits for it. */
 static pid_t application(const char *dir, void (*fn)(void *), void *arg)
 {
+	int pipes[2];
+	char byte;
+
+	CHECK_OK(pipe(pipes));
 	pid_t pid = fork();
 
-	if (pid != 0)
+	if (pid != 0) {
+		/* Until it holds none of the agent's descriptors, locks among them. */
+		close(pipes[1]);
+		CHECK_EQ_I64(read(pipes[0], &byte, 1), 0);
+		close(pipes[0]);
 		return pid;
+	}
 	close_range(3, ~0u, 0); /* the agent's descriptors are not an application's */
 	struct vow_options options = {.service = "shop", .dir = dir};
 	if (vow_open_options(&options) != 0)
@@ -105,6 +115,34 @@ CHECK_TEST(test_observations_reach_their_series)
 	CHECK(lanes_agent_find(agent, SERIES_APP, "", "{unnamed}", CLASS_ERROR) != NULL);
 	CHECK_EQ_U64(lanes_agent_status(agent).events_total, 8);
 	CHECK_STR(lanes_agent_status(agent).tier, "lanes");
+	vow_close();
+	lanes_agent_free(agent);
+}
+
+CHECK_TEST(test_a_lane_more_than_half_full_is_in_a_hurry_until_its_commit)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	vow_id route = vow_route("GET /");
+	for (unsigned i = 0; i < VOW_SHM_LANE_SLOTS / 2; i++)
+		vow_observe(route, 1000, 200);
+	lanes_agent_poll(agent);
+	CHECK(!lanes_collector.hurry(agent->collector));
+	vow_observe(route, 1000, 200);
+	lanes_agent_poll(agent);
+	CHECK(lanes_collector.hurry(agent->collector));
+	/* Full: an early commit would not help it. */
+	for (unsigned i = 0; i < VOW_SHM_LANE_SLOTS; i++)
+		vow_observe(route, 1000, 200);
+	lanes_agent_poll(agent);
+	CHECK(!lanes_collector.hurry(agent->collector));
+	lanes_agent_tick(agent);
+	lanes_agent_poll(agent);
+	CHECK(!lanes_collector.hurry(agent->collector));
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_count(agent), VOW_SHM_LANE_SLOTS / 2 + 1 + VOW_SHM_LANE_SLOTS);
 	vow_close();
 	lanes_agent_free(agent);
 }
@@ -620,6 +658,7 @@ CHECK_TEST(test_values_of_processes_add_up_and_the_oldest_age_is_the_oldest)
 }
 
 CHECK_MAIN("lanes", test_calls_before_opening_do_nothing, test_observations_reach_their_series,
+	   test_a_lane_more_than_half_full_is_in_a_hurry_until_its_commit,
 	   test_span_measures_the_time_between,
 	   test_two_processes_of_four_threads_are_counted_exactly,
 	   test_agent_that_dies_and_comes_back_loses_and_doubles_nothing,
