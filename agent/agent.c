@@ -17,6 +17,19 @@ mono_ns agent_steady(const struct agent *agent, mono_ns mono)
 	return agent->steady_offset + mono;
 }
 
+/*
+ * The clock on the wall may have been set back since the journal's newest tick. The windows then go
+ * on from there; else all ticks until it has caught up would fall into one second.
+ */
+static void steady_resume(struct agent *agent)
+{
+	const struct series_clock clock = series_clock(agent->series);
+	const mono_ns newest = clock.first_tick + clock.second * NS_PER_S;
+
+	if (clock.second && newest > agent_steady(agent, agent->tick_mono))
+		agent->steady_offset = newest - agent->tick_mono;
+}
+
 static bool source_wanted(const struct agent *agent, const struct collector_ops *ops)
 {
 	if (!strcmp(ops->name, "http"))
@@ -141,6 +154,7 @@ int agent_open(struct agent *agent, struct loop *loop, struct vow_config *config
 						  agent->started);
 		sources_open(agent);
 		rc = recovery_run(agent, d);
+		steady_resume(agent);
 	}
 	if (rc)
 		parts_free(agent);
@@ -161,7 +175,13 @@ void agent_reload(struct agent *agent)
 	const char *path = config_find(agent->config_path[0] ? agent->config_path : NULL,
 				       agent->dir_given ? agent->dirs.run : NULL, buf);
 
-	if (config_load(path, &fresh, &d) || judge_reload(agent->judge, &fresh->policy)) {
+	int rc = config_load(path, &fresh, &d);
+
+	if (!rc && (rc = judge_reload(agent->judge, &fresh->policy)) < 0) {
+		diag_errno(&d, rc, path ? path : "configuration", NULL, "cannot take it over");
+		config_free(fresh);
+	}
+	if (rc) {
 		log_diag(LOG_LEVEL_ERROR, &d, "keeping the configuration as it was");
 		return;
 	}

@@ -48,6 +48,8 @@ struct agent {
 	uint8_t *named; /* by series id: its name is in the current journal segment */
 	size_t named_size;
 	struct local local; /* of the record being made */
+	uint64_t tick_events; /* of this tick, written and not yet in the journal */
+	uint64_t lost_told; /* backlog_lost_total() when it was logged last */
 
 	struct board_history *history;
 	struct board_post *post;

@@ -170,6 +170,11 @@ int backlog_actions(struct backlog *backlog, int (*fn)(void *arg, const struct a
 	return 0;
 }
 
+void backlog_lose(struct backlog *backlog, uint64_t events)
+{
+	backlog->lost_total += events;
+}
+
 uint64_t backlog_lost_total(const struct backlog *backlog)
 {
 	return backlog->lost_total;

@@ -29,6 +29,8 @@ int backlog_deltas(struct backlog *backlog, int (*fn)(void *arg, const struct se
 int backlog_actions(struct backlog *backlog, int (*fn)(void *arg, const struct action *action),
 		    void *arg);
 void backlog_clear(struct backlog *backlog);
+/* Events that could not even be added. */
+void backlog_lose(struct backlog *backlog, uint64_t events);
 /* Events whose delta could not be kept, plus actions beyond the cap. */
 uint64_t backlog_lost_total(const struct backlog *backlog);
 

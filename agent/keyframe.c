@@ -109,7 +109,7 @@ static int slot_add(void *arg, uint32_t start, const struct series_delta *delta)
 		rc = tick_end(writer, &bytes, &size);
 	if (rc)
 		return rc;
-	if (writing->bytes.size + sizeof(length) + size > writing->room)
+	if (LOCAL_HEADER + writing->bytes.size + sizeof(length) + size > writing->room)
 		return -ENOSPC;
 	rc = local_reserve(&writing->bytes, sizeof(length) + size);
 	if (rc)
@@ -134,7 +134,8 @@ static int slots_close(struct slots_writing *writing, unsigned tier)
 	if (writing->bytes.size)
 		memcpy(to, writing->bytes.bytes, writing->bytes.size);
 	local_close(local, writing->bytes.size);
-	writing->room -= writing->bytes.size;
+	if (writing->bytes.size) /* an empty section is none */
+		writing->room -= writing->bytes.size + LOCAL_HEADER;
 	return 0;
 }
 
@@ -142,9 +143,9 @@ static int slots_close(struct slots_writing *writing, unsigned tier)
  * Coarsest first: where all of them are too much, those go that fill again soonest. A tier is
  * written whole or not at all.
  */
-static int slots_write(struct agent *agent)
+static int slots_write(struct agent *agent, size_t room)
 {
-	struct slots_writing writing = {.agent = agent, .room = KEYFRAME_SLOTS_MAX};
+	struct slots_writing writing = {.agent = agent, .room = room};
 	int rc = 0;
 
 	for (unsigned tier = SERIES_TIERS; !rc && tier-- > 0;) {
@@ -200,7 +201,8 @@ static int checkpoints_write(struct agent *agent)
 	return 0;
 }
 
-int keyframe_write(struct agent *agent)
+/* Slots come last and get what is left: they alone can do with less. */
+int keyframe_write(struct agent *agent, size_t record_max)
 {
 	int rc = clock_write(agent);
 
@@ -208,10 +210,15 @@ int keyframe_write(struct agent *agent)
 	if (!rc)
 		rc = totals_write(agent);
 	if (!rc)
-		rc = slots_write(agent);
-	if (!rc)
 		rc = judge_write(agent);
-	return rc ? rc : checkpoints_write(agent);
+	if (!rc)
+		rc = checkpoints_write(agent);
+	if (rc)
+		return rc;
+	if (agent->local.size > record_max)
+		return -EMSGSIZE;
+	size_t left = record_max - agent->local.size;
+	return slots_write(agent, left < KEYFRAME_SLOTS_MAX ? left : KEYFRAME_SLOTS_MAX);
 }
 
 bool keyframe_found(const uint8_t *local, size_t size)

@@ -13,12 +13,16 @@
 /*
  * Bytes of windows in a keyframe. 200 busy routes of a month fit; where there are far more, the
  * finest grains are left out, and the windows are short of them after a restart until time fills
- * them again. Well below a record's limit, or a keyframe could never be written.
+ * them again. 12 of a record's 32 MiB, so that totals, judge and the tick itself have room.
  */
 #define KEYFRAME_SLOTS_MAX (12u << 20)
 
-/* Appends the sections to agent->local; collectors have just been asked to prepare(). -ENOMEM. */
-int keyframe_write(struct agent *agent);
+/*
+ * Appends the sections to agent->local, which then holds at most record_max bytes; collectors have
+ * just been asked to prepare(). -ENOMEM; -EMSGSIZE: even without windows it is more than that, and
+ * what was appended is to be cut off again.
+ */
+int keyframe_write(struct agent *agent, size_t record_max);
 
 /* True when this local part carries a keyframe. */
 bool keyframe_found(const uint8_t *local, size_t size);

@@ -14,7 +14,7 @@ struct replay {
 	struct series **by_id; /* series of the record's numbers */
 	size_t size;
 	wall_ns end; /* of the record's tick */
-	uint64_t records, skipped;
+	uint64_t records, skipped, deltas_skipped;
 };
 
 static int replay_series(void *arg, series_id id, const struct series_key *key)
@@ -34,16 +34,21 @@ static int replay_series(void *arg, series_id id, const struct series_key *key)
 	return replay->by_id[id] ? 0 : -ENOMEM;
 }
 
+/* One that cannot be taken up (its series was named in what is broken) keeps no other out. */
 static int replay_delta(void *arg, const struct series_delta *delta)
 {
 	struct replay *replay = arg;
 
-	if (delta->id >= replay->size || !replay->by_id[delta->id])
-		return -EPROTO;
+	if (delta->id >= replay->size || !replay->by_id[delta->id]) {
+		replay->deltas_skipped++;
+		return 0;
+	}
 	struct series *s = replay->by_id[delta->id];
 	struct series_counts counts = keyframe_counts(s, delta);
-	return series_merge_packed(s, delta->hist, delta->hist_size, delta->queue,
-				   delta->queue_size, &counts);
+	if (series_merge_packed(s, delta->hist, delta->hist_size, delta->queue, delta->queue_size,
+				&counts))
+		replay->deltas_skipped++;
+	return 0;
 }
 
 static int replay_action(void *arg, const struct action *action)
@@ -166,8 +171,11 @@ int recovery_run(struct agent *agent, struct diag *d)
 	TESTPOINT(journal_replayed);
 	free(replay.by_id);
 	journal_reader_close(reader);
-	log_info("took up %llu records of the journal from %llu on%s",
-		 (unsigned long long)replay.records, (unsigned long long)keyframe,
-		 replay.skipped ? ", some not understood" : "");
+	log_info("took up %llu records of the journal from %llu on",
+		 (unsigned long long)replay.records, (unsigned long long)keyframe);
+	if (replay.skipped || replay.deltas_skipped)
+		log_warn("journal: %llu records and %llu counts of a series were not understood",
+			 (unsigned long long)replay.skipped,
+			 (unsigned long long)replay.deltas_skipped);
 	return rc;
 }

@@ -35,6 +35,13 @@ static bool turn_wanted(const struct agent *agent)
 
 /* ---- the wire part ---------------------------------------------------------------------------- */
 
+/* The next record names its series again: who reads it may know none before. */
+static void named_forget(struct agent *agent)
+{
+	if (agent->named)
+		memset(agent->named, 0, agent->named_size);
+}
+
 static int name_series(struct agent *agent, series_id id, const struct series_key *key)
 {
 	if (id >= agent->named_size) {
@@ -70,6 +77,8 @@ static void turn_on_delta(void *arg, const struct series_delta *delta)
 	judge_delta(agent->judge, delta);
 	if (!backlog_empty(agent->backlog) || write_delta(agent, delta))
 		backlog_add_delta(agent->backlog, delta);
+	else
+		agent->tick_events += delta->counts.count;
 }
 
 static int write_action(void *arg, const struct action *action)
@@ -97,8 +106,8 @@ static void turn_on_action(void *arg, const struct action *action)
 static void write_gauges(struct agent *agent)
 {
 	for (size_t i = 0; i < gauge_count(agent->gauges); i++)
-		if (tick_add_gauge(agent->writer, gauge_at(agent->gauges, i)))
-			return; /* a gauge lost for a second is no observation lost */
+		/* One that is no number is left out, and the others are not. */
+		(void)tick_add_gauge(agent->writer, gauge_at(agent->gauges, i));
 }
 
 static void write_totals(struct agent *agent)
@@ -119,7 +128,7 @@ static void write_totals(struct agent *agent)
 
 /* ---- the local part --------------------------------------------------------------------------- */
 
-static int local_write(struct agent *agent, bool keyframe)
+static int local_write(struct agent *agent)
 {
 	agent->local.size = 0;
 	for (size_t i = 0; i < agent->source_count; i++) {
@@ -133,7 +142,26 @@ static int local_write(struct agent *agent, bool keyframe)
 		local_close(&agent->local,
 			    source->ops->prepare(source->state, to, COLLECTOR_LOCAL_MAX));
 	}
-	return keyframe ? keyframe_write(agent) : 0;
+	return 0;
+}
+
+/*
+ * A state that no record can hold must not keep the journal from going on: the segment then begins
+ * without it, and what recovery begins with stays the one before, with all that came since.
+ */
+static int local_add_keyframe(struct agent *agent, size_t record_max, bool *keyframe)
+{
+	const size_t before = agent->local.size;
+	int rc = keyframe_write(agent, record_max);
+
+	if (rc != -EMSGSIZE)
+		return rc;
+	agent->local.size = before;
+	*keyframe = false;
+	log_warn("journal: the state of %zu series is too large for a keyframe; starting again "
+		 "will take longer, and totals will be short when that segment has gone",
+		 series_count(agent->series));
+	return 0;
 }
 
 static void sources_commit(struct agent *agent)
@@ -147,13 +175,9 @@ static void sources_commit(struct agent *agent)
 
 /* ---- when the journal cannot be written --------------------------------------------------------- */
 
-struct owing {
-	struct agent *agent;
-};
-
 static int owe_delta(void *arg, const struct series_delta *delta)
 {
-	struct agent *agent = ((struct owing *)arg)->agent;
+	struct agent *agent = arg;
 	const struct series *s = series_at(agent->series, delta->id);
 	struct series_delta named = *delta;
 
@@ -166,26 +190,44 @@ static int owe_delta(void *arg, const struct series_delta *delta)
 
 static int owe_action(void *arg, const struct action *action)
 {
-	backlog_add_action(((struct owing *)arg)->agent->backlog, action);
+	backlog_add_action(((struct agent *)arg)->backlog, action);
 	return 0;
 }
 
-/* Everything that the refused record would have said is owed to the next one. */
-static void turn_refused(struct agent *agent, const uint8_t *wire, size_t size,
-			 const struct diag *d)
+/*
+ * Everything that the refused record would have said is owed to the next one. Its first `own` bytes
+ * are what this tick wrote; what comes behind them is in the backlog already, as is what the tick
+ * could not write.
+ */
+static void turn_refused(struct agent *agent, size_t own, const struct diag *d)
 {
 	const struct tick_visitor visitor = {.delta = owe_delta, .action = owe_action};
-	struct owing owing = {.agent = agent};
 	bool first = !agent->trouble[0];
+	const uint8_t *wire;
+	size_t size;
 
-	if (backlog_empty(agent->backlog) && wire)
-		tick_read(wire, size, &visitor, &owing, NULL);
-	memset(agent->named, 0, agent->named_size); /* names of a refused record never arrived */
+	if (tick_end(agent->writer, &wire, &size) || tick_read(wire, own, &visitor, agent, NULL))
+		backlog_lose(agent->backlog, agent->tick_events);
+	named_forget(agent); /* names of a refused record never arrived */
 	agent->journal_failures_total++;
 	agent->uprooted |= d->err == -ESTALE;
 	diag_format(d, agent->trouble, sizeof(agent->trouble));
 	if (first)
 		log_diag(LOG_LEVEL_ERROR, d, "going on in memory, nothing is lost yet");
+}
+
+/* Once for each time that it grew; the total is since the start. */
+static void turn_tell_lost(struct agent *agent)
+{
+	uint64_t lost = backlog_lost_total(agent->backlog);
+
+	if (lost == agent->lost_told)
+		return;
+	agent->lost_told = lost;
+	log_error(
+		"%llu events or actions are lost: the journal could not be written, and there was "
+		"no memory to keep them",
+		(unsigned long long)lost);
 }
 
 static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
@@ -198,8 +240,10 @@ static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 		agent->trouble[0] = '\0';
 	}
 	backlog_clear(agent->backlog);
-	if (keyframe)
+	if (keyframe) {
 		agent->keyframe_seq = seq;
+		local_free(&agent->local); /* megabytes that are not needed until the next one */
+	}
 	if (agent->keyframe_seq)
 		journal_trim(agent->journal, agent->keyframe_seq);
 	TESTPOINT(journal_trimmed);
@@ -211,13 +255,14 @@ struct turn {
 	mono_ns mono;
 	wall_ns wall;
 	bool early, keyframe;
-	const uint8_t *wire; /* the record's part for the hub; NULL until it is made */
-	size_t size;
+	size_t own; /* bytes of the record that this tick wrote; older debts come behind */
 	uint64_t seq;
 };
 
 static int turn_append(struct agent *agent, struct turn *turn, struct diag *d)
 {
+	const uint8_t *wire;
+	size_t size;
 	int rc = backlog_deltas(agent->backlog, write_delta, agent);
 
 	if (!rc)
@@ -228,36 +273,43 @@ static int turn_append(struct agent *agent, struct turn *turn, struct diag *d)
 			write_gauges(agent);
 			write_totals(agent);
 		}
-		rc = tick_end(agent->writer, &turn->wire, &turn->size);
+		rc = tick_end(agent->writer, &wire, &size);
 	}
 	if (!rc)
-		rc = local_write(agent, turn->keyframe);
+		rc = local_write(agent);
+	if (!rc && turn->keyframe && size < JOURNAL_RECORD_MAX)
+		rc = local_add_keyframe(agent, JOURNAL_RECORD_MAX - size, &turn->keyframe);
 	if (rc)
 		return diag_errno(d, rc, "tick", NULL, "cannot make the record");
 	TESTPOINT(record_made);
-	return journal_append(agent->journal, turn->wall, turn->wire, turn->size,
-			      agent->local.bytes, agent->local.size, &turn->seq, d);
+	return journal_append(agent->journal, turn->wall, wire, size, agent->local.bytes,
+			      agent->local.size, &turn->seq, d);
 }
 
 static void turn_make(struct agent *agent, struct turn *turn)
 {
 	mono_ns steady = agent_steady(agent, turn->mono);
+	const uint8_t *wire;
 	struct diag d = {0};
 
 	turn->keyframe = journal_at_segment_start(agent->journal);
 	turn_poll(agent, turn->mono);
 	gauge_expire(agent->gauges, turn->mono);
-	if (turn->keyframe && agent->named)
-		memset(agent->named, 0, agent->named_size);
+	if (turn->keyframe)
+		named_forget(agent);
 	tick_begin(agent->writer, agent->tick_wall,
 		   turn->mono > agent->tick_mono ? turn->mono - agent->tick_mono : 0);
+	agent->tick_events = 0;
 	series_tick(agent->series, steady, turn_on_delta, agent);
 	judge_step(agent->judge, steady, turn->wall, agent->gauges, turn_on_action, agent);
 
+	if (tick_end(agent->writer, &wire, &turn->own))
+		turn->own = 0;
 	if (turn_append(agent, turn, &d))
-		turn_refused(agent, turn->wire, turn->size, &d);
+		turn_refused(agent, turn->own, &d);
 	else
 		turn_recorded(agent, turn->keyframe, turn->seq);
+	turn_tell_lost(agent);
 
 	agent->tick_mono = turn->mono;
 	agent->tick_wall = turn->wall;

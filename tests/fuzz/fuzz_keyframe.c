@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	for (unsigned i = 1; i <= 2; i++)
 		series_tick(agent.series, UINT64_C(1795315200) * NS_PER_S + i * NS_PER_S, NULL,
 			    NULL);
-	FUZZ_CHECK(keyframe_write(&agent) == 0);
+	FUZZ_CHECK(keyframe_write(&agent, JOURNAL_RECORD_MAX) == 0);
 	check_twin(&agent);
 	agent_free(&agent);
 	return 0;

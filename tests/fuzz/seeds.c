@@ -181,7 +181,7 @@ static void seed_keyframes(void)
 		series_tick(agent.series, SEED_WALL - (7 - 3 * i) * NS_PER_S, NULL, NULL);
 	}
 	series_reader_register();
-	must(!keyframe_write(&agent), "keyframe");
+	must(!keyframe_write(&agent, JOURNAL_RECORD_MAX), "keyframe");
 	series_reader_unregister();
 	seed("keyframe", "young", agent.local.bytes, agent.local.size);
 	local_free(&agent.local);

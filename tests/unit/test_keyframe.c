@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,7 @@ CHECK_TEST(test_a_keyframe_carries_every_window_over_a_restart)
 	agent_make(&after);
 	now = live(&before, now, 2880, true);
 	now = live(&before, now, 2 * 2880, false);
-	CHECK_OK(keyframe_write(&before));
+	CHECK_OK(keyframe_write(&before, JOURNAL_RECORD_MAX));
 	CHECK(keyframe_found(before.local.bytes, before.local.size));
 	CHECK_EQ_U64(keyframe_read(&after, before.local.bytes, before.local.size), 0);
 	CHECK_EQ_U64(count_of(&after, "/old", SERIES_TOTAL), 2880);
@@ -106,7 +107,7 @@ CHECK_TEST(test_a_keyframe_that_is_cut_or_changed_breaks_nothing)
 
 	agent_make(&before);
 	live(&before, NS_PER_S, 500, true);
-	CHECK_OK(keyframe_write(&before));
+	CHECK_OK(keyframe_write(&before, JOURNAL_RECORD_MAX));
 	for (unsigned i = 0; i < 200; i++) {
 		size_t size = before.local.size;
 		uint8_t *bytes = malloc(size);
@@ -125,5 +126,32 @@ CHECK_TEST(test_a_keyframe_that_is_cut_or_changed_breaks_nothing)
 	agent_unmake(&before);
 }
 
+CHECK_TEST(test_a_keyframe_too_large_leaves_windows_out_before_it_gives_up)
+{
+	static struct agent before, after;
+	size_t whole;
+
+	agent_make(&before);
+	agent_make(&after);
+	live(&before, 1700000000 * NS_PER_S, 2880, true);
+	CHECK_OK(keyframe_write(&before, JOURNAL_RECORD_MAX));
+	whole = before.local.size;
+	before.local.size = 0;
+	CHECK_OK(keyframe_write(&before, whole));
+	CHECK_EQ_U64(before.local.size, whole);
+	before.local.size = 0;
+	CHECK_OK(keyframe_write(&before, whole - 1));
+	CHECK_LE_U64(before.local.size, whole - 1);
+	CHECK_EQ_U64(keyframe_read(&after, before.local.bytes, before.local.size), 0);
+	CHECK_EQ_U64(count_of(&after, "/old", SERIES_TOTAL), 2880);
+	/* Only the finest grain is left out, which the newest tick was still in. */
+	CHECK_EQ_U64(count_of(&after, "/old", WINDOW_30D), 2879);
+	before.local.size = 0;
+	CHECK_RC(keyframe_write(&before, 64), -EMSGSIZE);
+	agent_unmake(&before);
+	agent_unmake(&after);
+}
+
 CHECK_MAIN("keyframe", test_a_keyframe_carries_every_window_over_a_restart,
-	   test_a_keyframe_that_is_cut_or_changed_breaks_nothing)
+	   test_a_keyframe_that_is_cut_or_changed_breaks_nothing,
+	   test_a_keyframe_too_large_leaves_windows_out_before_it_gives_up)
