@@ -47,7 +47,7 @@ static int totals_add(struct agent *agent, const struct series *s, struct totals
 	return rc ? rc : tick_add_delta(agent->keyframe_writer, &delta);
 }
 
-static int totals_write(struct agent *agent)
+static int totals_write(struct agent *agent, size_t record_max)
 {
 	struct totals_scratch *scratch = calloc(1, sizeof(*scratch));
 	const uint8_t *bytes;
@@ -62,6 +62,8 @@ static int totals_write(struct agent *agent)
 		rc = tick_end(agent->keyframe_writer, &bytes, &size);
 	if (rc)
 		return rc;
+	if (size > record_max)
+		return -EMSGSIZE;
 	uint8_t *room = local_open(&agent->local, TOTALS, size);
 	if (!room)
 		return -ENOMEM;
@@ -208,7 +210,7 @@ int keyframe_write(struct agent *agent, size_t record_max)
 
 	TESTPOINT(keyframe_begun);
 	if (!rc)
-		rc = totals_write(agent);
+		rc = totals_write(agent, record_max);
 	if (!rc)
 		rc = judge_write(agent);
 	if (!rc)

@@ -240,10 +240,8 @@ static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 		agent->trouble[0] = '\0';
 	}
 	backlog_clear(agent->backlog);
-	if (keyframe) {
+	if (keyframe)
 		agent->keyframe_seq = seq;
-		local_free(&agent->local); /* megabytes that are not needed until the next one */
-	}
 	if (agent->keyframe_seq)
 		journal_trim(agent->journal, agent->keyframe_seq);
 	TESTPOINT(journal_trimmed);
