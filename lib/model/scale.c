@@ -253,8 +253,9 @@ int scale_restore(struct scale *scale, uint64_t latest, struct bytes_reader *r)
 
 	read.replicas = (unsigned)bytes_get_u64(r, SCALE_WANTED_MAX);
 	read.second = bytes_get_u64(r, latest);
-	read.up_at = bytes_get_u64(r, read.second);
-	read.changed_at = bytes_get_u64(r, read.second);
+	/* What was recalled may be later than the last step that had a value. */
+	read.up_at = bytes_get_u64(r, latest);
+	read.changed_at = bytes_get_u64(r, latest);
 	for (unsigned i = 0; i < SCALE_LIMITS; i++)
 		read.met_at[i] = bytes_get_u64(r, read.second);
 	if (r->failed)

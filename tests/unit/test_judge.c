@@ -710,6 +710,30 @@ CHECK_TEST(test_recalled_decision_begins_its_cooldown)
 	world_free(w);
 }
 
+/* A restart between a recalled decision and the first value of its gauge: all counters were lost. */
+CHECK_TEST(test_recalled_decision_is_saved_before_the_next_value)
+{
+	struct policy policy = one_scaler();
+	struct world *w = world_new(&policy);
+	struct action told = {.kind = ACTION_SCALE, .at = START};
+	struct scaler_report report;
+	uint8_t *bytes;
+	size_t size;
+
+	world_tick(w);
+	strcpy(told.scale.scaler, "workers");
+	told.scale.from = 2;
+	told.scale.to = 4;
+	judge_recall(w->judge, &told);
+	world_tick(w);
+	bytes = saved(w->judge, &size);
+	CHECK_OK(judge_restore(w->judge, bytes, size));
+	judge_scaler_report(w->judge, 0, &report);
+	CHECK_EQ_U64(report.replicas, 4);
+	free(bytes);
+	world_free(w);
+}
+
 CHECK_TEST(test_damaged_state_is_refused_and_changes_nothing)
 {
 	struct policy policy = both();
@@ -847,6 +871,7 @@ CHECK_MAIN("judge", test_breach_fires_and_resolves_with_one_fingerprint,
 	   test_replay_by_time_of_day_goes_on_with_the_live_clock,
 	   test_recalled_alert_ends_under_its_old_fingerprint,
 	   test_recalled_decision_begins_its_cooldown,
+	   test_recalled_decision_is_saved_before_the_next_value,
 	   test_damaged_state_is_refused_and_changes_nothing,
 	   test_reload_keeps_what_has_the_same_name, test_restore_skips_rules_that_are_gone,
 	   test_lack_of_memory_is_survived)
