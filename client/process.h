@@ -12,6 +12,7 @@
 #define VOW_CLIENT_PROCESS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <vow/shm.h>
 #include <vow/vow.h>
 
@@ -26,7 +27,10 @@ struct writer {
 	uint64_t limit; /* the tail at which the lane is full, as far as is known */
 	struct vow_shm_record *slots; /* NULL: no lane */
 	struct vow_shm_lane *lane;
-	uint64_t pad[4]; /* neighbours' writers stay off this cache line */
+	uint64_t mask; /* slots in use - 1 */
+	bool spilled; /* the lane was full; it grows when it is empty next */
+	bool kept; /* it does not grow: it has, or there was no memory for it */
+	uint8_t pad[22]; /* neighbours' writers stay off this cache line */
 };
 
 struct process {

@@ -54,6 +54,11 @@ static void writer_announce(struct vow_shm *shm, uint32_t lanes)
 		;
 }
 
+static uint32_t writer_slots(const struct vow_shm_lane *lane)
+{
+	return lane->grown == VOW_SHM_LANE_ROOM ? VOW_SHM_LANE_ROOM : VOW_SHM_LANE_SLOTS;
+}
+
 /* Takes a lane when one is free; NULL otherwise. */
 static struct writer *writer_claim(struct vow_shm *shm)
 {
@@ -71,7 +76,7 @@ static struct writer *writer_claim(struct vow_shm *shm)
 			continue;
 		/* Without memory for the lane the thread spills, into whatever pages there are. */
 		if (process_populate(lane, offsetof(struct vow_shm_lane, slots) +
-						   VOW_SHM_LANE_SLOTS * sizeof(lane->slots[0])) < 0)
+						   writer_slots(lane) * sizeof(lane->slots[0])) < 0)
 			return NULL;
 		if (!__atomic_compare_exchange_n(&lane->owner, &nobody, tid, 0, __ATOMIC_ACQUIRE,
 						 __ATOMIC_RELAXED))
@@ -84,12 +89,27 @@ static struct writer *writer_claim(struct vow_shm *shm)
 		*writer = (struct writer){.tail = lane->tail,
 					  .limit = lane->tail,
 					  .slots = lane->slots,
-					  .lane = lane};
+					  .lane = lane,
+					  .mask = writer_slots(lane) - 1};
+		writer->kept = writer->mask == VOW_SHM_LANE_ROOM - 1;
 		writer_mine = writer;
 		pthread_setspecific(writer_key, writer);
 		return writer;
 	}
 	return NULL;
+}
+
+/* An empty lane that was full before: 96 KiB more, once. A lane without them stays as it is. */
+static void writer_grow(struct writer *writer)
+{
+	struct vow_shm_lane *lane = writer->lane;
+
+	writer->kept = true;
+	if (process_populate(&lane->slots[VOW_SHM_LANE_SLOTS],
+			     (VOW_SHM_LANE_ROOM - VOW_SHM_LANE_SLOTS) * sizeof(lane->slots[0])) < 0)
+		return;
+	__atomic_store_n(&lane->grown, VOW_SHM_LANE_ROOM, __ATOMIC_RELAXED);
+	writer->mask = VOW_SHM_LANE_ROOM - 1;
 }
 
 /* True when the agent made room since the last look. */
@@ -98,9 +118,11 @@ static bool writer_room(struct writer *writer)
 	uint64_t head = __atomic_load_n(&writer->lane->head, __ATOMIC_ACQUIRE);
 
 	/* A head that makes no sense counts as "full": it can cost resolution, not memory. */
-	if (writer->tail - head >= VOW_SHM_LANE_SLOTS)
+	if (writer->tail - head > writer->mask)
 		return false;
-	writer->limit = head + VOW_SHM_LANE_SLOTS;
+	if (writer->spilled && !writer->kept && head == writer->tail)
+		writer_grow(writer);
+	writer->limit = head + writer->mask + 1;
 	return true;
 }
 
@@ -123,6 +145,7 @@ __attribute__((noinline)) void writer_push_slow(uint64_t extra, uint64_t latency
 		writer_push(extra, latency_ns, what, tag);
 		return;
 	}
+	writer->spilled = true;
 	__atomic_store_n(&writer->lane->overflowed, writer->lane->overflowed + 1, __ATOMIC_RELAXED);
 	TESTPOINT(lane_overflowed);
 	spill_record(shm, (unsigned)(writer->lane - shm->lanes) % VOW_SHM_SHARDS, extra, latency_ns,

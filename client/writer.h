@@ -10,6 +10,7 @@
  *   agent copies the record                after acquire of tail      -
  *   agent stores lane->head                release, with the owner    the slot may be reused
  *   owner loads lane->head                 acquire, only when full    -
+ *   owner stores lane->grown               relaxed, before a tail     an empty lane of more slots
  *
  * The owner knows its tail from private memory and the head from when it last looked, so a push
  * loads no line that the agent writes. Progress: wait-free; a full lane spills (spill.h). A thread
@@ -44,7 +45,7 @@ static inline void writer_push(uint64_t extra, uint64_t latency_ns, uint64_t wha
 		writer_push_slow(extra, latency_ns, what, tag);
 		return;
 	}
-	struct vow_shm_record *record = &writer->slots[tail & (VOW_SHM_LANE_SLOTS - 1)];
+	struct vow_shm_record *record = &writer->slots[tail & writer->mask];
 	record->extra = extra;
 	record->latency_ns = latency_ns;
 	record->what = what;

@@ -169,7 +169,7 @@ static uint64_t lane_segment_drain_lane(struct lane_segment *ls, unsigned lane,
 			break;
 		lane_segment_records(ls, records, (unsigned)count, tally);
 		taken += (uint64_t)count;
-	} while (count == LANE_SEGMENT_BATCH && taken < VOW_SHM_LANE_SLOTS);
+	} while (count == LANE_SEGMENT_BATCH && taken < take.lane->slots);
 	ls->hurry |= lane_is_filling(take.lane);
 	return taken;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Layout of the segment that a process shares with the agent, version 1. docs/shm-format.md tells
+ * Layout of the segment that a process shares with the agent, version 2. docs/shm-format.md tells
  * the same in prose, with the rules for writers and readers in any language.
  *
  * The application makes one segment per process (memfd "vow-XXXXXXXX", sealed against shrinking,
@@ -14,15 +14,16 @@
 #include <stdint.h>
 
 #define VOW_SHM_MAGIC	UINT64_C(0x314d48532d574f56) /* "VOW-SHM1" read as little endian */
-#define VOW_SHM_VERSION 1u
+#define VOW_SHM_VERSION 2u
+#define VOW_SHM_OLDEST	1u /* whose lanes do not grow; the same in all else, so read as well */
 #define VOW_SHM_PAGE	4096u
 #define VOW_SHM_SERVICE 64u /* bytes for the service name, with its NUL */
 
 /* ---- sizes, fixed by the version --------------------------------------------------------------- */
 
 #define VOW_SHM_LANES	   64u
-#define VOW_SHM_LANE_SLOTS 1024u /* in use; a power of two */
-#define VOW_SHM_LANE_ROOM  4096u /* slots that the layout has room for */
+#define VOW_SHM_LANE_SLOTS 1024u /* in use at first; a power of two */
+#define VOW_SHM_LANE_ROOM  4096u /* in use once the lane has grown; a power of two */
 #define VOW_SHM_NAMES	   1024u /* name 0 is "{unnamed}" */
 #define VOW_SHM_NAME_TEXT  120u /* bytes of a name, no NUL needed */
 #define VOW_SHM_DIRECTORY  4096u /* a power of two */
@@ -149,9 +150,13 @@ struct vow_shm_record {
 #define VOW_SHM_WHAT_ATTEMPT(what) ((unsigned)((what) >> 56) & 0xff)
 
 /*
- * One writer thread at a time. The owner stores a record into slot tail & (lane_slots - 1) and
- * then tail + 1 with release; there is room while tail - head < lane_slots. 128-byte lines keep
- * the two sides (and the prefetcher of neighbouring lines) apart.
+ * One writer thread at a time. The owner stores a record into slot tail & (slots - 1) and then
+ * tail + 1 with release; there is room while tail - head < slots. 128-byte lines keep the two sides
+ * (and the prefetcher of neighbouring lines) apart.
+ *
+ * slots is VOW_SHM_LANE_SLOTS until the owner stores VOW_SHM_LANE_ROOM into `grown`, which it may do
+ * once, before a push and while tail == head: then no record is left that was stored by the smaller
+ * number, and the agent sees `grown` with the tail behind it.
  */
 struct vow_shm_lane {
 	uint64_t tail; /* records ever written */
@@ -161,7 +166,9 @@ struct vow_shm_lane {
 	uint32_t owner; /* thread id, 0 while free */
 	uint32_t generation; /* grows with each new owner */
 	uint64_t overflowed; /* observations of this lane's owners that went to overflow blocks */
-	uint64_t pad2[14];
+	uint32_t grown; /* 0 or VOW_SHM_LANE_ROOM; never back */
+	uint32_t reserved;
+	uint64_t pad2[13];
 	uint8_t room[VOW_SHM_PAGE - 3 * 128];
 	struct vow_shm_record slots[VOW_SHM_LANE_ROOM];
 };

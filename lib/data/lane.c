@@ -5,16 +5,29 @@
 
 #include "lib/base/testpoint.h"
 
+/*
+ * How many slots the owner uses. To be asked after the tail was loaded: the owner grows its lane
+ * only while it is empty, before it moves the tail. A claim like all else in the lane: whatever it
+ * says, records are read within the lane.
+ */
+static uint32_t lane_slots(const struct vow_shm_lane *shared)
+{
+	uint32_t grown = __atomic_load_n(&shared->grown, __ATOMIC_RELAXED);
+
+	return grown == VOW_SHM_LANE_ROOM ? VOW_SHM_LANE_ROOM : VOW_SHM_LANE_SLOTS;
+}
+
 void lane_begin(struct lane *lane, const struct vow_shm_lane *shared, uint64_t restored)
 {
 	uint64_t tail = __atomic_load_n(&shared->tail, __ATOMIC_ACQUIRE);
 	uint64_t head = __atomic_load_n(&shared->head, __ATOMIC_RELAXED);
 
-	*lane = (struct lane){.position = head, .committed = head, .begun = true};
+	*lane = (struct lane){
+		.position = head, .committed = head, .slots = lane_slots(shared), .begun = true};
 	/* restored lies in (head, tail]: the last agent died before it could give these back. */
 	if (restored - head <= tail - head)
 		lane->position = restored;
-	lane->quarantined = tail - head > VOW_SHM_LANE_SLOTS;
+	lane->quarantined = tail - head > lane->slots;
 }
 
 unsigned lane_take(struct lane *lane, const struct vow_shm_lane *shared,
@@ -27,13 +40,14 @@ unsigned lane_take(struct lane *lane, const struct vow_shm_lane *shared,
 	uint64_t ready = tail - lane->position;
 	if (ready == 0)
 		return 0;
-	if (tail - lane->committed > VOW_SHM_LANE_SLOTS || ready > VOW_SHM_LANE_SLOTS) {
+	lane->slots = lane_slots(shared);
+	if (tail - lane->committed > lane->slots || ready > lane->slots) {
 		lane->quarantined = true;
 		return 0;
 	}
 	unsigned count = ready < max ? (unsigned)ready : max;
-	unsigned first = (unsigned)(lane->position % VOW_SHM_LANE_SLOTS);
-	unsigned straight = VOW_SHM_LANE_SLOTS - first;
+	unsigned first = (unsigned)(lane->position % lane->slots);
+	unsigned straight = lane->slots - first;
 
 	if (straight > count)
 		straight = count;
@@ -47,7 +61,7 @@ bool lane_is_filling(const struct lane *lane)
 {
 	uint64_t held = lane->position - lane->committed;
 
-	return held > VOW_SHM_LANE_SLOTS / 2 && held < VOW_SHM_LANE_SLOTS && !lane->quarantined;
+	return held > lane->slots / 2 && held < lane->slots && !lane->quarantined;
 }
 
 void lane_commit(struct lane *lane, struct vow_shm_lane *shared)

@@ -6,7 +6,7 @@
  * holds what became of them (lane_commit()). If it dies in between, the next agent begins at the
  * position that the journal knows, or at the lane's head, whichever is further.
  *
- *   head (shared) <= committed <= position <= tail (shared) <= head + VOW_SHM_LANE_SLOTS
+ *   head (shared) <= committed <= position <= tail (shared) <= head + slots
  *
  * One thread. Call under segment_guard(). No function blocks or allocates.
  */
@@ -19,6 +19,7 @@
 struct lane {
 	uint64_t position; /* records taken */
 	uint64_t committed; /* records given back */
+	uint32_t slots; /* in use, as of the last look */
 	bool begun; /* false: lane_begin() was not called yet */
 	bool quarantined; /* the owner's words made no sense: not read any more */
 };

@@ -22,7 +22,7 @@ _Static_assert(VOW_SHM_THRESHOLDS == SERIES_THRESHOLDS, "a count for each thresh
 _Static_assert(CLASS_OK == 0 && CLASS_1XX == 1 && CLASS_5XX == 5, "classes as in the segment");
 _Static_assert(CLASS_ERROR == VOW_SHM_CLASS_ERROR, "classes as in the segment");
 _Static_assert(CLASS_COUNT <= VOW_SHM_CLASSES, "a block for each class");
-/* Version 1, byte for byte: a change here is another version. */
+/* Version 2, byte for byte: a change here is another version. */
 _Static_assert(sizeof(struct vow_shm_record) == 32, "layout");
 _Static_assert(sizeof(struct vow_shm_lane) == 135168, "layout");
 _Static_assert(sizeof(struct vow_shm_block) == 90112, "layout");
@@ -123,11 +123,11 @@ static int segment_check_header(const struct vow_shm_header *header, uint64_t si
 {
 	if (header->magic != VOW_SHM_MAGIC)
 		return diag_set(d, -EPROTO, NULL, NULL, "the segment does not begin as one of vow");
-	if (header->version != VOW_SHM_VERSION)
-		return diag_set(d, -ENOTSUP, NULL,
-				"link the application with the libvow of this release",
-				"the segment has layout version %u, this agent reads version %u",
-				header->version, VOW_SHM_VERSION);
+	if (header->version < VOW_SHM_OLDEST || header->version > VOW_SHM_VERSION)
+		return diag_set(
+			d, -ENOTSUP, NULL, "link the application with the libvow of this release",
+			"the segment has layout version %u, this agent reads versions %u to %u",
+			header->version, VOW_SHM_OLDEST, VOW_SHM_VERSION);
 	if (header->header_size != sizeof(*header) || header->size != VOW_SHM_SIZE ||
 	    size != VOW_SHM_SIZE || header->lanes != VOW_SHM_LANES ||
 	    header->lane_slots != VOW_SHM_LANE_SLOTS || header->names != VOW_SHM_NAMES ||

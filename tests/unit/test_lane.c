@@ -103,7 +103,7 @@ CHECK_TEST(test_reader_and_writers_at_once_lose_nothing)
 CHECK_TEST(test_layout_is_what_the_page_says)
 {
 	static const uint8_t magic[] = {'V', 'O', 'W', '-', 'S', 'H', 'M', '1',
-					1,   0,	  0,   0,   144, 0,   0,   0};
+					2,   0,	  0,   0,   144, 0,   0,   0};
 	static const uint8_t delivered[] = {
 		0x01, 0,    0x02, 0,
 		0xc8, 0,    0x03, 0x21, /* name 1, peer 2, status 200, kind 3, 1 | 1 << 5 */
@@ -146,4 +146,66 @@ CHECK_TEST(test_layout_is_what_the_page_says)
 	vow_close();
 }
 
-CHECK_MAIN("lane", test_layout_is_what_the_page_says, test_reader_and_writers_at_once_lose_nothing)
+/* Takes records until there are none and gives them back; latencies tell their order. */
+static void grown_take(struct lane *lane, struct vow_shm_lane *shared, uint64_t first,
+		       uint64_t count)
+{
+	struct vow_shm_record records[BATCH];
+	uint64_t taken = 0;
+	unsigned more;
+
+	while ((more = lane_take(lane, shared, records, BATCH)) > 0)
+		for (unsigned i = 0; i < more; i++)
+			CHECK_EQ_U64(records[i].latency_ns, first + taken++);
+	CHECK_EQ_U64(taken, count);
+	lane_commit(lane, shared);
+}
+
+static uint64_t grown_observe(vow_id route, uint64_t next, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		vow_observe(route, next++, 200);
+	return next;
+}
+
+CHECK_TEST(test_a_lane_that_overflowed_grows_once_it_is_empty_and_keeps_order)
+{
+	struct vow_options options = {.service = "grown", .dir = check_dir()};
+	struct lane lane;
+	uint64_t next = 1;
+
+	CHECK_OK(vow_open_options(&options));
+	vow_id route = vow_route("r");
+	struct vow_shm_lane *shared = &process_mine->shm->lanes[0];
+	next = grown_observe(route, next, VOW_SHM_LANE_SLOTS);
+	vow_observe(route, 1, 200);
+	CHECK_EQ_U64(shared->overflowed, 1);
+	lane_begin(&lane, shared, 0);
+	struct vow_shm_record record;
+	CHECK_EQ_U64(lane_take(&lane, shared, &record, 1), 1);
+	lane_commit(&lane, shared);
+	next = grown_observe(route, next, 1); /* there is room, but records as well */
+	CHECK_EQ_U64(shared->grown, 0);
+	grown_take(&lane, shared, 2, VOW_SHM_LANE_SLOTS);
+	for (unsigned round = 0; round < 3; round++) {
+		uint64_t first = next;
+
+		next = grown_observe(route, next, VOW_SHM_LANE_ROOM);
+		CHECK_EQ_U64(shared->grown, VOW_SHM_LANE_ROOM);
+		CHECK_EQ_U64(shared->overflowed, 1);
+		grown_take(&lane, shared, first, VOW_SHM_LANE_ROOM);
+	}
+	grown_observe(route, next, VOW_SHM_LANE_ROOM + 1);
+	CHECK_EQ_U64(shared->overflowed, 2);
+	grown_take(&lane, shared, next, VOW_SHM_LANE_ROOM);
+	CHECK(!lane.quarantined);
+	/* A lane that says it is small again and holds more than that makes no sense. */
+	grown_observe(route, next, VOW_SHM_LANE_ROOM);
+	shared->grown = 0;
+	CHECK_EQ_U64(lane_take(&lane, shared, &record, 1), 0);
+	CHECK(lane.quarantined);
+	vow_close();
+}
+
+CHECK_MAIN("lane", test_a_lane_that_overflowed_grows_once_it_is_empty_and_keeps_order,
+	   test_layout_is_what_the_page_says, test_reader_and_writers_at_once_lose_nothing)
