@@ -84,6 +84,11 @@ static int journal_start(struct agent *agent, struct diag *d)
 		.segment_bytes = agent->config->journal_segment_bytes,
 		.budget_bytes = agent->config->journal_budget_bytes,
 		.fsync_every = agent->config->journal_fsync_every,
+		.age = agent->config->journal_age,
+		.free_bytes = agent->config->journal_free_bytes,
+		.keep_sent = true,
+		.merge = compact_merge,
+		.merge_arg = agent->compact,
 	};
 	char dir[DIRS_PATH_MAX];
 	int rc = dirs_path(dir, agent->dirs.state, "journal");
@@ -109,10 +114,12 @@ static int parts_make(struct agent *agent, struct diag *d)
 	agent->writer = tick_writer_new();
 	agent->keyframe_writer = tick_writer_new();
 	agent->backlog = backlog_new();
+	agent->compact = compact_new();
 	agent->history = board_history_new();
 	agent->post = board_post_new();
 	if (!agent->series || !agent->gauges || !agent->judge || !agent->writer ||
-	    !agent->keyframe_writer || !agent->backlog || !agent->history || !agent->post)
+	    !agent->keyframe_writer || !agent->backlog || !agent->compact || !agent->history ||
+	    !agent->post)
 		return diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
 	return 0;
 }
@@ -121,6 +128,7 @@ static void parts_free(struct agent *agent)
 {
 	sources_close(agent);
 	journal_close(agent->journal);
+	compact_free(agent->compact);
 	board_post_free(agent->post);
 	board_history_free(agent->history);
 	backlog_free(agent->backlog);

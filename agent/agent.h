@@ -7,6 +7,7 @@
 #define VOW_AGENT_AGENT_H
 
 #include "agent/backlog.h"
+#include "agent/compact.h"
 #include "agent/local.h"
 #include "collectors/collector.h"
 #include "config/config.h"
@@ -40,6 +41,7 @@ struct agent {
 	struct source sources[AGENT_SOURCES];
 	size_t source_count;
 
+	struct compact *compact; /* merges old records for the journal */
 	struct journal *journal;
 	uint64_t keyframe_seq; /* newest record that recovery can begin with; 0 none */
 	struct tick_writer *writer;

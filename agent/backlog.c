@@ -77,6 +77,15 @@ static uint64_t delta_bad(const struct series_delta *delta, dur_ns threshold)
 	return 0;
 }
 
+bool backlog_fits(const struct backlog *backlog, const struct series_delta *delta)
+{
+	const struct owed *owed = delta->id < backlog->owed_size ? backlog->owed[delta->id] : NULL;
+
+	return !owed || (owed->threshold_count == delta->threshold_count &&
+			 memcmp(owed->thresholds, delta->thresholds,
+				owed->threshold_count * sizeof(owed->thresholds[0])) == 0);
+}
+
 int backlog_add_delta(struct backlog *backlog, const struct series_delta *delta)
 {
 	struct owed *owed = backlog_get(backlog, delta);

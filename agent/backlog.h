@@ -15,6 +15,8 @@ struct backlog;
 struct backlog *backlog_new(void);
 void backlog_free(struct backlog *backlog);
 
+/* Whether adding it loses no count: what is owed of the series has the same thresholds. */
+bool backlog_fits(const struct backlog *backlog, const struct series_delta *delta);
 /* Adds what a tick had. -ENOMEM: this delta is not kept, and backlog_lost_total() says so. */
 int backlog_add_delta(struct backlog *backlog, const struct series_delta *delta);
 void backlog_add_action(struct backlog *backlog, const struct action *action);

@@ -23,6 +23,8 @@ static void config_defaults(struct vow_config *config)
 	config->series_max = 4096;
 	config->journal_segment_bytes = 8 << 20;
 	config->journal_budget_bytes = 256 << 20;
+	config->journal_free_bytes = 64 << 20;
+	config->journal_age = 7 * 24 * NS_PER_H;
 	policy_defaults(&config->policy);
 	if (gethostname(config->host, sizeof(config->host)) < 0 || !config->host[0])
 		strcpy(config->host, "localhost");

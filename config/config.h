@@ -52,6 +52,8 @@ struct vow_config {
 	size_t receiver_count;
 
 	uint64_t journal_segment_bytes, journal_budget_bytes;
+	uint64_t journal_free_bytes; /* of the disk, left to others; 64 MiB */
+	dur_ns journal_age; /* records older than this go; 7 d; 0: never */
 	dur_ns journal_fsync_every; /* 0: never */
 
 	/* mTLS between vow-export and vow-hub; all empty: plain, allowed on loopback only */

@@ -53,6 +53,10 @@ static int convert_journal(const struct value_reader *r, const struct raw_journa
 		       &config->journal_segment_bytes));
 	TRY(value_size(r, "journal", "budget", raw->budget, 4 << 20, most,
 		       &config->journal_budget_bytes));
+	TRY(value_duration(r, "journal", "age", raw->age, 0, 366 * 24 * NS_PER_H,
+			   &config->journal_age));
+	TRY(value_size(r, "journal", "free_space", raw->free_space, 0, most,
+		       &config->journal_free_bytes));
 	TRY(value_duration(r, "journal", "fsync", raw->fsync, 0, NS_PER_H,
 			   &config->journal_fsync_every));
 	if (config->journal_budget_bytes < 2 * config->journal_segment_bytes)

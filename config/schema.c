@@ -106,10 +106,9 @@ static const cyaml_schema_field_t schema_receiver[] = {
 };
 
 static const cyaml_schema_field_t schema_journal[] = {
-	TEXT("segment", raw_journal, segment),
-	TEXT("budget", raw_journal, budget),
-	TEXT("fsync", raw_journal, fsync),
-	CYAML_FIELD_END,
+	TEXT("segment", raw_journal, segment), TEXT("budget", raw_journal, budget),
+	TEXT("age", raw_journal, age),	       TEXT("free_space", raw_journal, free_space),
+	TEXT("fsync", raw_journal, fsync),     CYAML_FIELD_END,
 };
 
 static const cyaml_schema_field_t schema_tls[] = {

@@ -55,7 +55,7 @@ struct raw_receiver {
 };
 
 struct raw_journal {
-	char *segment, *budget, *fsync;
+	char *segment, *budget, *age, *free_space, *fsync;
 };
 
 struct raw_tls {

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "proto/stream.h"
+#include "proto/tick.h"
 
 struct outbox {
+	struct tick_writer *bare; /* ticks of merged records: a time and nothing else */
 	uint8_t *bytes;
 	size_t size, room;
 	size_t count;
@@ -16,13 +18,23 @@ struct outbox {
 
 struct outbox *outbox_new(void)
 {
-	return calloc(1, sizeof(struct outbox));
+	struct outbox *outbox = calloc(1, sizeof(*outbox));
+
+	if (!outbox)
+		return NULL;
+	outbox->bare = tick_writer_new();
+	if (!outbox->bare) {
+		free(outbox);
+		return NULL;
+	}
+	return outbox;
 }
 
 void outbox_free(struct outbox *outbox)
 {
 	if (!outbox)
 		return;
+	tick_writer_free(outbox->bare);
 	free(outbox->bytes);
 	free(outbox);
 }
@@ -45,7 +57,18 @@ size_t outbox_count(const struct outbox *outbox)
 
 int outbox_add(struct outbox *outbox, const struct journal_record *record)
 {
-	size_t size = outbox->size + record->wire_size;
+	const uint8_t *wire = record->wire;
+	size_t wire_size = record->wire_size, size;
+	int rc;
+
+	/* Without a byte the hub would take it for a lost one. */
+	if (journal_record_merged(record)) {
+		tick_begin(outbox->bare, record->wall, 0);
+		rc = tick_end(outbox->bare, &wire, &wire_size);
+		if (rc)
+			return rc;
+	}
+	size = outbox->size + wire_size;
 
 	if (size > outbox->room) {
 		size_t room = size < OUTBOX_BYTES_MAX ? OUTBOX_BYTES_MAX : size;
@@ -56,11 +79,11 @@ int outbox_add(struct outbox *outbox, const struct journal_record *record)
 		outbox->bytes = bytes;
 		outbox->room = room;
 	}
-	if (record->wire_size)
-		memcpy(outbox->bytes + outbox->size, record->wire, record->wire_size);
+	if (wire_size)
+		memcpy(outbox->bytes + outbox->size, wire, wire_size);
 	outbox->records[outbox->count++] = (struct stream_record){
 		.seq = record->seq,
-		.tick_size = record->wire_size,
+		.tick_size = wire_size,
 	};
 	outbox->size = size;
 	return 0;

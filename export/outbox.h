@@ -21,7 +21,10 @@ void outbox_free(struct outbox *outbox);
 void outbox_clear(struct outbox *outbox);
 bool outbox_full(const struct outbox *outbox);
 size_t outbox_count(const struct outbox *outbox);
-/* Copies the record's number and wire bytes. -ENOMEM. */
+/*
+ * Copies the record's number and wire bytes. One that was merged into a later one becomes a tick
+ * of nothing but a time, since one without bytes says that it was lost. -ENOMEM.
+ */
 int outbox_add(struct outbox *outbox, const struct journal_record *record);
 /* The batch as a message, malloc'ed; gone_before and sent as in the stream's batch. -ENOMEM. */
 int outbox_encode(struct outbox *outbox, uint64_t gone_before, wall_ns sent, uint8_t **bytes,

@@ -25,6 +25,11 @@
  * forget, and vow show how far the hub is.
  */
 #define HEARTBEAT (2 * NS_PER_S)
+/*
+ * Records claimed at a time: few claims while catching up, and little that cannot be merged when
+ * this program dies while the hub is away.
+ */
+#define CLAIM_AHEAD 256
 
 enum uplink_state {
 	UPLINK_WAITING, /* the timer, or the journal's first record, begins the next attempt */
@@ -45,6 +50,7 @@ struct uplink {
 	uint64_t first; /* oldest record when the reader was opened */
 	uint64_t next; /* to be sent */
 	uint64_t committed, written; /* by the hub; in the position file */
+	uint64_t claimed; /* records up to here are not merged any more */
 	int unwritten; /* why the position could not be written last; 0 it could */
 	uint32_t credits;
 	unsigned failures; /* in a row, without an answer in between */
@@ -99,6 +105,16 @@ static void position_write(struct uplink *uplink)
 	else if (!rc)
 		uplink->written = uplink->committed;
 	uplink->unwritten = rc;
+}
+
+/* Says what may be sent from now on, or that no more was sent than this. */
+static int claim_write(struct uplink *uplink, uint64_t seq)
+{
+	int rc = journal_reader_claim(uplink->reader, seq);
+
+	if (!rc)
+		uplink->claimed = seq;
+	return rc;
 }
 
 /* ---- connecting ------------------------------------------------------------------------------- */
@@ -176,8 +192,16 @@ static int outbox_fill(struct uplink *uplink, uint64_t *gone)
 	outbox_clear(uplink->outbox);
 	*gone = 0;
 	while (!outbox_full(uplink->outbox) && in_flight(uplink) < uplink->credits) {
-		int rc = journal_reader_next(uplink->reader, &record, &d);
+		int rc = uplink->next > uplink->claimed
+				 ? claim_write(uplink, uplink->next + CLAIM_AHEAD)
+				 : 0;
 
+		if (rc < 0) {
+			log_error("cannot claim records in %s: %s", uplink->options.journal,
+				  strerror(-rc));
+			return rc;
+		}
+		rc = journal_reader_next(uplink->reader, &record, &d);
 		if (rc == 0)
 			return 0;
 		if (rc == -EPROTO) {
@@ -187,6 +211,15 @@ static int outbox_fill(struct uplink *uplink, uint64_t *gone)
 		if (rc < 0) {
 			log_diag(LOG_LEVEL_ERROR, &d, "cannot go on reading the journal");
 			return rc;
+		}
+		if (record.seq > uplink->claimed) {
+			/* Numbers before it are gone: it is read again once it is claimed. */
+			rc = claim_write(uplink, record.seq + CLAIM_AHEAD);
+			if (!rc)
+				rc = journal_reader_seek(uplink->reader, record.seq);
+			if (rc)
+				return rc;
+			continue;
 		}
 		if (record.seq != uplink->next && outbox_count(uplink->outbox))
 			return journal_reader_seek(uplink->reader, record.seq);
@@ -291,7 +324,9 @@ static void uplink_begin(struct uplink *uplink, const struct stream_from_hub *an
 			  ", more than the journal has: seconds that are numbered alike are lost; "
 			  "remove %s while vowd is stopped to begin a new one",
 			  answer->committed_seq, uplink->options.journal);
-	if (journal_reader_seek(uplink->reader, uplink->next)) {
+	/* What the hub has not got by now never reached it: whatever was claimed before is free. */
+	if (claim_write(uplink, answer->committed_seq) ||
+	    journal_reader_seek(uplink->reader, uplink->next)) {
 		rpc_client_disconnect(uplink->client);
 		return;
 	}
@@ -339,6 +374,8 @@ static void on_closed(void *arg, enum rpc_status status, const char *text)
 	dur_ns wait;
 
 	position_write(uplink);
+	if (uplink->state == UPLINK_STREAMING && uplink->next <= uplink->claimed)
+		(void)claim_write(uplink, uplink->next - 1); /* else more than needed is kept */
 	reader_close(uplink);
 	uplink->state = UPLINK_WAITING;
 	uplink->busy = false;

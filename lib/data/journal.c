@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/data/journal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,7 +15,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/testpoint.h"
-#include "lib/data/journal_format.h"
+#include "lib/data/journal_compact.h"
+#include "lib/data/journal_writer.h"
 
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(8) << 20)
 #define BUDGET_BYTES_DEFAULT  (UINT64_C(256) << 20)
@@ -27,37 +27,16 @@
 #define CRASH_SKIP 256
 #define DIR_MODE   0770 /* readers of the group write their positions */
 
-struct segment {
-	uint64_t first_seq, last_seq, bytes;
-};
-
-struct journal {
-	char *dir;
-	struct journal_options options;
-	int lock_fd;
-	struct journal_header header; /* of the next segment, but for its first_seq */
-	uint64_t last_seq;
-
-	struct segment *segments; /* oldest first; the last is written to while fd >= 0 */
-	size_t count, cap;
-	int fd; /* -1: the next record begins a segment */
-	uint64_t begun_bytes; /* of the newest segment up to the end of its first record */
-	bool dirty; /* bytes of a record that failed could not be cut off yet */
-	mono_ns synced_at;
-
-	struct journal_counters counters;
-};
-
-static struct segment *newest(const struct journal *journal)
+static struct journal_segment *newest(const struct journal *journal)
 {
 	return &journal->segments[journal->count - 1];
 }
 
-static int segments_add(struct journal *journal, struct segment segment)
+static int segments_add(struct journal *journal, struct journal_segment segment)
 {
 	if (journal->count == journal->cap) {
 		size_t cap = journal->cap ? 2 * journal->cap : 64;
-		struct segment *grown = realloc(journal->segments, cap * sizeof(*grown));
+		struct journal_segment *grown = realloc(journal->segments, cap * sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
@@ -146,6 +125,17 @@ static int set_all_aside(struct journal *journal, const uint64_t *seqs, size_t c
 	return 0;
 }
 
+/* When a segment that was found was last written to. */
+static wall_ns segment_written(const struct journal *journal, uint64_t first_seq)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (journal_path(path, journal->dir, first_seq, "") < 0 || stat(path, &st) < 0)
+		return clock_wall();
+	return (wall_ns)st.st_mtim.tv_sec * NS_PER_S + (wall_ns)st.st_mtim.tv_nsec;
+}
+
 static int segment_take(struct journal *journal, uint64_t first_seq, uint64_t limit_seq,
 			uint8_t boot_id[16], struct diag *d)
 {
@@ -167,45 +157,15 @@ static int segment_take(struct journal *journal, uint64_t first_seq, uint64_t li
 	journal->last_seq = repair.last_seq;
 	memcpy(boot_id, repair.header.boot_id, 16);
 	if (repair.last_seq >= first_seq)
-		return segments_add(journal,
-				    (struct segment){first_seq, repair.last_seq, repair.bytes});
+		return segments_add(journal, (struct journal_segment){.first_seq = first_seq,
+								      .last_seq = repair.last_seq,
+								      .bytes = repair.bytes,
+								      .newest = segment_written(
+									      journal, first_seq)});
 	/* A crash between making it and its first record; its name will be needed. */
 	if (journal_path(path, journal->dir, first_seq, "") == 0 && unlink(path) < 0)
 		return diag_errno(d, -errno, path, NULL, "cannot remove an empty segment");
 	return 0;
-}
-
-/* Calls fn for every named reader's position in this epoch. */
-static void positions_each(const struct journal *journal, void (*fn)(uint64_t *, uint64_t),
-			   uint64_t *result)
-{
-	static const char suffix[] = ".position";
-	DIR *dir = opendir(journal->dir);
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir))) {
-		size_t length = strlen(entry->d_name);
-
-		if (length < sizeof(suffix) ||
-		    strcmp(entry->d_name + length - (sizeof(suffix) - 1), suffix) != 0)
-			continue;
-		entry->d_name[length - (sizeof(suffix) - 1)] = '\0';
-		fn(result, journal_position(journal->dir, entry->d_name, journal->header.epoch));
-	}
-	if (dir)
-		closedir(dir);
-}
-
-static void keep_least(uint64_t *result, uint64_t position)
-{
-	if (position < *result)
-		*result = position;
-}
-
-static void keep_most(uint64_t *result, uint64_t position)
-{
-	if (position > *result)
-		*result = position;
 }
 
 /*
@@ -215,7 +175,8 @@ static void keep_most(uint64_t *result, uint64_t position)
 static int skip_used(struct journal *journal, const uint8_t boot_id[16], struct diag *d)
 {
 	_cleanup_(fd_closep) int fd = -1;
-	uint64_t until = journal->last_seq, position = 0;
+	uint64_t until = journal->last_seq,
+		 position = journal_places_read(journal->dir, journal->header.epoch).most;
 	char path[PATH_MAX];
 	int rc;
 
@@ -223,7 +184,6 @@ static int skip_used(struct journal *journal, const uint8_t boot_id[16], struct 
 		return 0;
 	if (memcmp(boot_id, journal->header.boot_id, 16) != 0)
 		until += CRASH_SKIP;
-	positions_each(journal, keep_most, &position);
 	if (position > until && position - until < JOURNAL_AHEAD_MAX)
 		until = position;
 	if (until == journal->last_seq)
@@ -289,6 +249,8 @@ static int journal_begin(struct journal *journal, const char *dir, struct diag *
 	if (journal->lock_fd < 0)
 		return journal->lock_fd;
 	rc = boot_id_read(journal->header.boot_id);
+	if (!rc && journal->options.merge)
+		rc = journal_compact_prepare(dir);
 	if (rc < 0)
 		return diag_errno(d, rc, dir, NULL, "cannot open the journal");
 	return segments_take(journal, d);
@@ -322,6 +284,7 @@ void journal_close(struct journal *journal)
 {
 	if (!journal)
 		return;
+	journal_compact_abandon(journal->compact);
 	if (journal->fd >= 0) {
 		(void)fdatasync(journal->fd);
 		close(journal->fd);
@@ -347,7 +310,9 @@ static void dir_sync(const char *dir)
 static int segment_begin(struct journal *journal, char path[PATH_MAX])
 {
 	uint8_t bytes[JOURNAL_HEADER_BYTES];
-	struct segment segment = {journal->last_seq + 1, journal->last_seq, JOURNAL_HEADER_BYTES};
+	struct journal_segment segment = {.first_seq = journal->last_seq + 1,
+					  .last_seq = journal->last_seq,
+					  .bytes = JOURNAL_HEADER_BYTES};
 	int fd, rc = journal_path(path, journal->dir, segment.first_seq, "");
 
 	if (!rc)
@@ -483,6 +448,7 @@ static int record_write(struct journal *journal, const struct journal_record *re
 	if (begun)
 		journal->begun_bytes = newest(journal)->bytes;
 	newest(journal)->last_seq = record->seq;
+	newest(journal)->newest = record->wall;
 	journal->counters.bytes += size;
 	return 0;
 }
@@ -514,51 +480,6 @@ int journal_append(struct journal *journal, wall_ns wall, const void *wire, size
 	if (seq)
 		*seq = record.seq;
 	return 0;
-}
-
-/* ---- trimming --------------------------------------------------------------------------------- */
-
-/* Deletes the oldest segment: 0, or a negative errno with nothing changed. */
-static int oldest_delete(struct journal *journal)
-{
-	const struct segment *oldest = &journal->segments[0];
-	char path[PATH_MAX];
-	int rc = journal_path(path, journal->dir, oldest->first_seq, "");
-
-	if (rc < 0)
-		return rc;
-	if (unlink(path) < 0 && errno != ENOENT)
-		return -errno;
-	journal->counters.segments--;
-	journal->counters.bytes -= oldest->bytes;
-	journal->count--;
-	memmove(journal->segments, journal->segments + 1,
-		journal->count * sizeof(*journal->segments));
-	return 0;
-}
-
-void journal_trim(struct journal *journal, uint64_t keep_from)
-{
-	uint64_t read = UINT64_MAX;
-
-	if (journal->count < 2)
-		return;
-	positions_each(journal, keep_least, &read);
-	while (journal->count > 1) {
-		struct segment oldest = journal->segments[0];
-		/* Without any reader the budget is a memory, for who comes later or looks back. */
-		bool unread = read == UINT64_MAX || oldest.last_seq > read;
-
-		if (oldest.last_seq >= keep_from ||
-		    (unread && journal->counters.bytes <= journal->options.budget_bytes))
-			return;
-		if (oldest_delete(journal) < 0)
-			return;
-		if (unread && read != UINT64_MAX)
-			journal->counters.dropped_records_total +=
-				oldest.last_seq -
-				(read >= oldest.first_seq ? read : oldest.first_seq - 1);
-	}
 }
 
 /* ---- what is known ---------------------------------------------------------------------------- */

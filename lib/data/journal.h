@@ -23,16 +23,41 @@
 #define VOW_LIB_DATA_JOURNAL_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "lib/base/diag.h"
 #include "lib/base/types.h"
 
 #define JOURNAL_RECORD_MAX (32u << 20) /* bytes of wire + local in one record */
 
+struct journal_record {
+	uint64_t seq;
+	wall_ns wall;
+	const uint8_t *wire, *local; /* good until the next call on the reader */
+	size_t wire_size, local_size;
+};
+
+/* Whether its content went into that of a later record: empty, and yet nothing is lost. */
+bool journal_record_merged(const struct journal_record *record);
+
+/*
+ * Makes one record of neighbours that nobody has sent: returns how many of the first records (1 to
+ * count) went into it, 1 when the first is to stay as it is (then wire is not used), or a negative
+ * errno. *wire belongs to the callee, until its next call.
+ */
+typedef ssize_t (*journal_merge_fn)(void *arg, const struct journal_record *records, size_t count,
+				    const uint8_t **wire, size_t *wire_size);
+
 struct journal_options {
 	uint64_t
 		segment_bytes; /* a new segment begins beyond this and its first record; 0: 8 MiB */
 	uint64_t budget_bytes; /* oldest segments go beyond this, counted; 0: 256 MiB */
+	dur_ns age; /* segments go when all in them is older than this, counted; 0: never */
+	uint64_t
+		free_bytes; /* what is to stay free on the disk, at the budget's cost; 0: nothing */
+	bool keep_sent; /* what every reader has stays, too, as a memory, until room is needed */
+	journal_merge_fn merge; /* merges before anything unread is dropped; NULL: never */
+	void *merge_arg;
 	dur_ns fsync_every; /* 0: never (the kernel writes back within about 30 s) */
 };
 
@@ -65,9 +90,13 @@ int journal_append(struct journal *journal, wall_ns wall, const void *wire, size
 		   const void *local, size_t local_size, uint64_t *seq, struct diag *d);
 
 /*
- * Deletes segments whose every record is < keep_from and <= every named reader's position; beyond
- * the budget, oldest first, also those not yet read, counted in dropped. Without named readers,
- * those within the budget stay. Never the newest segment. One directory scan at most.
+ * Keeps the journal within its budgets; call it after each record. What goes, whole segments whose
+ * every record is < keep_from: those that are too old; those that every named reader has, at once
+ * or (keep_sent) when room is needed; without named readers those beyond the budget. When three
+ * quarters of the budget are used by what is not read, neighbouring records of old segments are
+ * merged, those below a reader's claim excepted. Only when that does not help, the oldest unread
+ * segments go, counted. Never the newest. One directory scan, and at most COMPACT_STEP bytes of
+ * records merged a call (journal_compact.h).
  */
 void journal_trim(struct journal *journal, uint64_t keep_from);
 
@@ -76,18 +105,12 @@ struct journal_counters {
 	uint64_t torn_total; /* tails cut at open */
 	uint64_t quarantined_total; /* segments set aside */
 	uint64_t lost_records_total; /* empty ones in the place of broken ones */
-	uint64_t dropped_records_total; /* unread records that the budget cost */
+	uint64_t dropped_records_total; /* unread records that a budget cost */
+	uint64_t merged_records_total; /* numbers whose content went into a later one's */
 };
 struct journal_counters journal_counters(const struct journal *journal);
 
 /* ---- readers: any process that may read the directory ---------------------------------------- */
-
-struct journal_record {
-	uint64_t seq;
-	wall_ns wall;
-	const uint8_t *wire, *local; /* good until the next call on the reader */
-	size_t wire_size, local_size;
-};
 
 struct journal_reader;
 /*
@@ -113,6 +136,13 @@ int journal_reader_seek(struct journal_reader *reader, uint64_t from);
  * some ms. -EINVAL for a reader without a name.
  */
 int journal_reader_commit(struct journal_reader *reader, uint64_t seq);
+/*
+ * For a reader that passes content on: before it does so with records <= seq, it claims them, and
+ * they are never merged from then on, whatever becomes of the reader. Does not fall below what was
+ * committed; a lower seq than before gives back what was surely not passed on. Waits for a segment
+ * that is just being replaced; then reads are those of the segment as it is. Errors as commit.
+ */
+int journal_reader_claim(struct journal_reader *reader, uint64_t seq);
 /* Position of a named reader; 0 when it never committed in this epoch. */
 uint64_t journal_position(const char *dir, const char *name, uint64_t epoch);
 

@@ -88,6 +88,34 @@ int journal_repair_segment(const char *dir, struct journal_repair *repair, struc
 /* How far a sequence number may be ahead of another for a gap between them to be believed. */
 #define JOURNAL_AHEAD_MAX (1u << 20)
 
+/*
+ * The local part of a record whose content went into that of a later one: the later one's number.
+ * Its wire part is empty.
+ */
+#define JOURNAL_MERGED_BYTES 8
+
+/* How far a reader came; claim: no record up to it may be merged (0 where it does not say). */
+struct journal_place {
+	uint64_t epoch, seq, claim;
+};
+/* 0, or a negative errno when there is no whole one. */
+int journal_place_read(const char *dir, const char *name, struct journal_place *place);
+
+/* dir/NAME.position of a reader. -ENAMETOOLONG. */
+int journal_place_path(char path[PATH_MAX], const char *dir, const char *name);
+/* Atomic and durable by rename. Errno as open(2). */
+int journal_place_write(const char *dir, const char *name, const struct journal_place *place);
+
+/* What the named readers of an epoch say together; one that says nothing of it stands at 0. */
+struct journal_places {
+	uint64_t least, most; /* positions; least is UINT64_MAX without readers */
+	uint64_t claim; /* nothing up to here is to be merged */
+};
+struct journal_places journal_places_read(const char *dir, uint64_t epoch);
+
+/* dir/NAME of the lock that is held while claims are written, or a segment replaced. */
+#define JOURNAL_CLAIM_LOCK "claims"
+
 /* Appends empty records from..to with this time to fd, whose position is its end. */
 int journal_write_empty(int fd, uint64_t from, uint64_t to, wall_ns wall);
 

@@ -6,90 +6,53 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/crc32c.h"
 #include "lib/base/fd.h"
 #include "lib/data/journal_format.h"
-
-#define POSITION_BYTES_MAX 128
 
 struct journal_reader {
 	char *dir, *name;
 	uint64_t epoch;
 	uint64_t next_seq; /* of the next record; what is before it is skipped */
 	uint64_t first_seq; /* of the open segment */
+	uint64_t committed, claim; /* as in the position's file */
 	struct journal_cursor cursor;
 };
 
 /* ---- positions -------------------------------------------------------------------------------- */
 
-static int position_path(char path[PATH_MAX], const char *dir, const char *name)
+static int place_set(struct journal_reader *reader, uint64_t seq, uint64_t claim)
 {
-	int n = snprintf(path, PATH_MAX, "%s/%s.position", dir, name);
-
-	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-/* Reads a position of any epoch: 0, or a negative errno when there is no whole one. */
-static int position_read(const char *path, uint64_t *epoch, uint64_t *seq)
-{
-	char *text, *check;
-	unsigned crc;
-	size_t size;
-	int rc = fd_read_file(path, POSITION_BYTES_MAX, &text, &size, NULL);
+	const struct journal_place place = {reader->epoch, seq, claim};
+	int rc = journal_place_write(reader->dir, reader->name, &place);
 
 	if (rc < 0)
 		return rc;
-	check = strrchr(text, ' ');
-	if (!check || sscanf(text, "1 %16" SCNx64 " %20" SCNu64, epoch, seq) != 2 ||
-	    sscanf(check, " %8x", &crc) != 1 || crc != crc32c(0, text, (size_t)(check - text)))
-		rc = -EPROTO;
-	free(text);
-	return rc;
-}
-
-static int position_write(const char *path, uint64_t epoch, uint64_t seq)
-{
-	char text[POSITION_BYTES_MAX];
-	int n = snprintf(text, sizeof(text), "1 %016" PRIx64 " %" PRIu64, epoch, seq);
-
-	n += snprintf(text + n, sizeof(text) - (size_t)n, " %08x\n", crc32c(0, text, (size_t)n));
-	return fd_replace_file(path, text, (size_t)n, JOURNAL_MODE, NULL);
-}
-
-uint64_t journal_position(const char *dir, const char *name, uint64_t epoch)
-{
-	char path[PATH_MAX];
-	uint64_t found, seq;
-
-	if (position_path(path, dir, name) < 0 || position_read(path, &found, &seq) < 0)
-		return 0;
-	return found == epoch ? seq : 0;
+	reader->committed = seq;
+	reader->claim = claim;
+	return 0;
 }
 
 int journal_reader_commit(struct journal_reader *reader, uint64_t seq)
 {
-	char path[PATH_MAX];
-	int rc;
-
-	if (!reader->name)
-		return -EINVAL;
-	rc = position_path(path, reader->dir, reader->name);
-	return rc < 0 ? rc : position_write(path, reader->epoch, seq);
+	return reader->name ? place_set(reader, seq, reader->claim) : -EINVAL;
 }
 
 /* Makes the reader's position count, from before its first record. */
-static int reader_announce(const struct journal_reader *reader)
+static int reader_announce(struct journal_reader *reader)
 {
-	char path[PATH_MAX];
-	uint64_t epoch, seq;
-	int rc = position_path(path, reader->dir, reader->name);
+	struct journal_place place;
 
-	if (rc < 0 || (position_read(path, &epoch, &seq) == 0 && epoch == reader->epoch))
-		return rc;
-	return position_write(path, reader->epoch, 0);
+	if (journal_place_read(reader->dir, reader->name, &place) == 0 &&
+	    place.epoch == reader->epoch) {
+		reader->committed = place.seq;
+		reader->claim = place.claim;
+		return 0;
+	}
+	return place_set(reader, 0, 0);
 }
 
 /* ---- segments --------------------------------------------------------------------------------- */
@@ -182,6 +145,35 @@ static bool segment_replaced(const struct journal_reader *reader)
 	return journal_path(path, reader->dir, reader->first_seq, "") == 0 &&
 	       fstat(reader->cursor.fd, &mine) == 0 && stat(path, &named) == 0 &&
 	       (mine.st_ino != named.st_ino || mine.st_dev != named.st_dev);
+}
+
+/* The open segment as it is by now; what was read of it is skipped. */
+static int reader_refresh(struct journal_reader *reader)
+{
+	return segment_replaced(reader) ? reader_enter(reader, reader->first_seq) : 0;
+}
+
+int journal_reader_claim(struct journal_reader *reader, uint64_t seq)
+{
+	_cleanup_(fd_closep) int lock = -1;
+	char path[PATH_MAX];
+	int rc;
+
+	if (!reader->name)
+		return -EINVAL;
+	if ((size_t)snprintf(path, sizeof(path), "%s/" JOURNAL_CLAIM_LOCK, reader->dir) >=
+	    sizeof(path))
+		return -ENAMETOOLONG;
+	/* A writer that merges nothing has not made it: then there is nothing to wait for. */
+	lock = open(path, O_RDONLY | O_CLOEXEC);
+	if (lock < 0 && errno != ENOENT)
+		return -errno;
+	while (lock >= 0 && flock(lock, LOCK_SH) < 0)
+		if (errno != EINTR)
+			return -errno;
+	rc = place_set(reader, reader->committed,
+		       seq > reader->committed ? seq : reader->committed);
+	return rc < 0 ? rc : reader_refresh(reader);
 }
 
 int journal_reader_seek(struct journal_reader *reader, uint64_t from)

@@ -112,6 +112,44 @@ def a_backlog_is_caught_up_and_then_freed(s):
 
 @test
 @needs("vow-export", "vow-hub", "vow")
+def what_was_merged_while_the_hub_was_away_adds_up_exactly(s):
+    listen, http = s.port(), s.port()
+    budget_kib = 1024
+    tight = (0, 0, budget_kib)  # no alerts, age, budget
+
+    def lived_through(feeder, seconds=60):
+        equal(feeder.wait(seconds), 0, "status of the feeder")
+        _, records, events, _, _, dropped, merged, size = feeder.log().split()
+        equal(int(dropped), 0, "records dropped")
+        return int(records), int(events), int(merged), int(size)
+
+    def tight_feed(records, rate):
+        return s.start(s.program("tests/journal_feed"), s.dir("run"), records, rate, SERIES, EVENTS,
+                       *tight)
+    # Both die while records are on their way: what was claimed by then must never be merged.
+    central, exporter = hub(s, listen, http), export(s, listen)
+    feeder = tight_feed(1500, 1000)
+    s.until(lambda: sum(totals(s, listen).values()) > 50 * SERIES * EVENTS, 20, "some events")
+    exporter.kill()
+    central.kill()
+    _, events, _, _ = lived_through(feeder)
+    _, more, merged, size = lived_through(tight_feed(8000, 2000))
+    at_least(merged, 4000, "records merged")
+    at_most(size, budget_kib * 1024, "bytes of the journal")
+    # The hub is back only for a moment, and merging goes on behind what was sent.
+    central, exporter = hub(s, listen, http), export(s, listen)
+    s.until(lambda: sum(totals(s, listen).values()) > events, 30, "the first of what was merged")
+    equal(exporter.stop(), 0, "status of vow-export")
+    central.kill()
+    _, last, _, _ = lived_through(tight_feed(1000, 1000))
+    hub(s, listen, http)
+    export(s, listen)
+    arrives(s, listen, events + more + last)
+    equal(s.vow("hosts", hub=f"127.0.0.1:{listen}")[0]["gap_records_total"], 0, "gaps")
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
 def hub_of_another_version_is_named_once_and_nothing_is_lost(s):
     listen, http = s.port(), s.port()
     text = "this hub speaks protocol 2: update vow-export"

@@ -3,13 +3,14 @@
  * Stands for vowd where a test needs a journal of known content: appends records to DIR/journal and
  * says at the end what is in them.
  *
- *	journal_feed DIR RECORDS RATE_PER_S SERIES EVENTS [ALERT_EVERY [AGE_S]]
+ *	journal_feed DIR RECORDS RATE_PER_S SERIES EVENTS [ALERT_EVERY [AGE_S [BUDGET_KIB]]]
  *
  * Each record is a tick in which each of SERIES routes ("/r0", "/r1", ... of service "feed") had
  * EVENTS requests of 1 to 2 ms, every seventh of them an error of sort. With ALERT_EVERY, every
  * so-manieth record carries an alert that fires and the next one its resolution. The clock of the
- * records is AGE_S behind. RATE_PER_S 0 is as fast as it goes; SIGTERM ends it early. Prints
- * "fed RECORDS EVENTS ALERTS LAST_SEQ".
+ * records is AGE_S behind. With BUDGET_KIB the journal merges what nobody sent, as vowd's does.
+ * RATE_PER_S 0 is as fast as it goes; SIGTERM ends it early. Prints
+ * "fed RECORDS EVENTS ALERTS LAST_SEQ DROPPED MERGED BYTES".
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/compact.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/data/journal.h"
@@ -26,7 +28,7 @@
 static volatile sig_atomic_t ended;
 
 struct feed {
-	uint64_t records, rate_per_s, series, events, alert_every, age_s;
+	uint64_t records, rate_per_s, series, events, alert_every, age_s, budget_kib;
 	struct journal *journal;
 	struct tick_writer *writer;
 	uint64_t fed, alerts, last_seq;
@@ -130,7 +132,7 @@ static int feed_run(struct feed *feed, struct diag *d)
 		rc = feed_record(feed, i, d);
 		if (!rc)
 			feed->fed++;
-		if (i % 100 == 0)
+		if (i % (feed->budget_kib ? 5 : 100) == 0)
 			journal_trim(feed->journal, feed->last_seq);
 		while (feed->rate_per_s && !ended &&
 		       clock_mono() - start < i * NS_PER_S / feed->rate_per_s)
@@ -142,31 +144,38 @@ static int feed_run(struct feed *feed, struct diag *d)
 int main(int argc, char **argv)
 {
 	/* Small segments: a test sees many of them come and go. */
-	const struct journal_options options = {.segment_bytes = 1 << 20};
-	uint64_t numbers[6] = {0};
+	struct journal_options options = {.segment_bytes = 1 << 20};
+	struct compact *compact = compact_new();
+	struct journal_counters counters;
+	uint64_t numbers[7] = {0};
 	struct feed feed;
 	struct diag d;
 	char dir[512];
 
-	if (argc < 6 || argc > 8)
+	if (argc < 6 || argc > 9 || !compact)
 		return 2;
 	for (int i = 2; i < argc; i++)
 		numbers[i - 2] = strtoull(argv[i], NULL, 10);
-	feed = (struct feed){numbers[0],
-			     numbers[1],
-			     numbers[2],
-			     numbers[3],
-			     numbers[4],
-			     numbers[5],
-			     .writer = tick_writer_new()};
+	feed = (struct feed){numbers[0], numbers[1], numbers[2], numbers[3],
+			     numbers[4], numbers[5], numbers[6], .writer = tick_writer_new()};
+	if (feed.budget_kib) {
+		options.segment_bytes = feed.budget_kib * 1024 / 8;
+		options.budget_bytes = feed.budget_kib * 1024;
+		options.merge = compact_merge;
+		options.merge_arg = compact;
+	}
 	signal(SIGTERM, on_signal);
 	snprintf(dir, sizeof(dir), "%s/journal", argv[1]);
 	if (!feed.writer || fd_make_dirs(argv[1], 0755, &d) ||
 	    journal_open(dir, &options, &feed.journal, &d) || feed_run(&feed, &d))
 		return fail(&d);
-	printf("fed %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", feed.fed,
-	       feed.fed * feed.series * feed.events, feed.alerts, feed.last_seq);
+	counters = journal_counters(feed.journal);
+	printf("fed %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+	       " %" PRIu64 "\n",
+	       feed.fed, feed.fed * feed.series * feed.events, feed.alerts, feed.last_seq,
+	       counters.dropped_records_total, counters.merged_records_total, counters.bytes);
 	journal_close(feed.journal);
 	tick_writer_free(feed.writer);
+	compact_free(compact);
 	return 0;
 }

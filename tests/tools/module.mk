@@ -11,7 +11,7 @@ view_server_LIBS  := -lprotobuf-c -lurcu-memb -lurcu-cds -lm
 
 $(B)/tests/doomed $(B)/tests/observe: $(B)/libvow.a
 $(B)/tests/other_hub: $(call part_archive,rpc)
-$(B)/tests/journal_feed: $(foreach p,proto lib/model lib/data,$(call part_archive,$(p)))
+$(B)/tests/journal_feed: $(foreach p,agent proto lib/model lib/data,$(call part_archive,$(p)))
 $(B)/tests/view_server: $(foreach p,view proto lib/model lib/data,$(call part_archive,$(p)))
 $(TOOLS): $(B)/tests/%: $(B)/tests/tools/%.o $(call part_archive,collectors) $(call part_archive,lib/base)
 	$(call say,LD,$@)

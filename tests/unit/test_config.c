@@ -172,6 +172,8 @@ CHECK_TEST(test_example_shows_the_true_defaults)
 	CHECK_EQ_U64(example->journal_segment_bytes, bare->journal_segment_bytes);
 	CHECK_EQ_U64(example->journal_budget_bytes, bare->journal_budget_bytes);
 	CHECK_EQ_U64(example->journal_fsync_every, bare->journal_fsync_every);
+	CHECK_EQ_U64(example->journal_age, bare->journal_age);
+	CHECK_EQ_U64(example->journal_free_bytes, bare->journal_free_bytes);
 	pay = &example->policy.objectives[0];
 	objective_init(&fresh);
 	fresh.target_ratio = 0.95;
@@ -279,6 +281,8 @@ CHECK_TEST(test_values_out_of_range_name_line_and_range)
 	refused("series_max: 0\n", 1, "series_max: '0'", "from 16 to 1000000");
 	refused("series_max: -5\n", 1, "series_max: '-5'", "from 16");
 	refused("journal:\n  budget: 8MiB\n", 2, "does not hold two segments", "twice");
+	refused("journal:\n  age: 2y\n", 2, "not a span of time", "10s");
+	refused("journal:\n  free_space: some\n", 2, "not a size", "MiB");
 	refused("journal:\n  fsync: often\n", 2, "not a span of time", "10s");
 	refused("tls:\n  ca: /a\n", 2, "tls needs ca, certificate and key", "all three");
 	refused("host: \"a\\tb\"\n", 1, "control character", "");
