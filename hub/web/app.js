@@ -342,6 +342,7 @@ function showLive() {
   const state = age === null ? 'waiting' : age > STALE_MS ? 'stale' : 'live';
   live.dataset.state = state;
   document.body.toggleAttribute('data-stale', state === 'stale');
+  document.body.toggleAttribute('data-waiting', state === 'waiting');
   setText($('live-text'), state === 'live' ? 'live'
     : state === 'stale' ? `no figures for ${Math.round(age / 1000)} s, connecting again`
       : 'waiting for the first figures');
