@@ -164,7 +164,9 @@ install: all $(INSTALL_TARGETS) ## into $(DESTDIR)$(PREFIX)
 	  install -D -m 644 $(B)/$$p.$$section \
 	    $(DESTDIR)$(PREFIX)/share/man/man$$section/$$p.$$section || exit 1; \
 	done
-	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow LICENSE $(wildcard LICENSES/* README.md)
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow LICENSE README.md \
+	  $(wildcard LICENSES/*) deploy/vow.yaml.example
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/docs $(wildcard docs/*.md docs/*.png)
 	$(Q)install -D -m 644 deploy/vow.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vow
 
 clean: ## remove build/

@@ -33,6 +33,7 @@ struct hub {
 	struct vow_config *config;
 	char config_path[DIRS_PATH_MAX]; /* given by --config, "" to look in the usual places */
 	char dir[DIRS_PATH_MAX];
+	bool dir_given; /* then the configuration is looked for there too */
 	int lock;
 	struct store *store;
 	struct fleet *fleet;
@@ -198,7 +199,7 @@ static int hub_config_load(struct hub *hub, struct vow_config **config, struct d
 	char buf[512];
 	const char *path = hub->config_path[0] ? hub->config_path : NULL;
 
-	return config_load(config_find(path, hub->dir, buf), config, d);
+	return config_load(config_find(path, hub->dir_given ? hub->dir : NULL, buf), config, d);
 }
 
 static void hub_reload(struct hub *hub)
@@ -455,7 +456,8 @@ int hub_open(const struct hub_options *options, struct vow_config *config, struc
 	hub->config = config;
 	hub->lock = -1;
 	hub->started = clock_wall();
-	snprintf(hub->dir, sizeof(hub->dir), "%s", options->dir);
+	hub->dir_given = options->dir != NULL;
+	snprintf(hub->dir, sizeof(hub->dir), "%s", options->dir ? options->dir : HUB_DIR_DEFAULT);
 	snprintf(hub->config_path, sizeof(hub->config_path), "%s",
 		 options->config ? options->config : "");
 	rc = hub_open_parts(hub, options, d);

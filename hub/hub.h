@@ -10,8 +10,10 @@
 
 struct hub;
 
+#define HUB_DIR_DEFAULT "/var/lib/vow-hub"
+
 struct hub_options {
-	const char *dir; /* store, lock and token */
+	const char *dir; /* store, lock and token; NULL: HUB_DIR_DEFAULT */
 	const char *listen; /* of gRPC, "127.0.0.1:7412" */
 	const char *http; /* "127.0.0.1:7413" */
 	const char *config; /* as given on the command line; NULL: looked for */

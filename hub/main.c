@@ -10,13 +10,13 @@
 
 static const struct opt main_table[] = {
 	OPT(struct hub_options, dir, "dir", 'd', OPT_STRING, "DIR",
-	    "keep everything here; default /var/lib/vow-hub"),
+	    "keep everything in this folder (" HUB_DIR_DEFAULT ")"),
 	OPT(struct hub_options, listen, "listen", 'l', OPT_STRING, "HOST:PORT",
-	    "where agents stream to and the command line asks; default 127.0.0.1:7412"),
+	    "where agents stream to and the command line asks (127.0.0.1:7412)"),
 	OPT(struct hub_options, http, "http", 0, OPT_STRING, "HOST:PORT",
 	    "dashboard, HTTP API and /metrics (127.0.0.1:7413)"),
 	OPT(struct hub_options, config, "config", 'c', OPT_STRING, "FILE",
-	    "read this configuration (DIR/vow.yaml; without it, sound defaults)"),
+	    "read this configuration (DIR/vow.yaml, else /etc/vow/vow.yaml)"),
 };
 
 static const struct opts_program main_program = {
@@ -72,7 +72,6 @@ static void main_hold_signals(int how)
 int main(int argc, char **argv)
 {
 	struct hub_options options = {
-		.dir = "/var/lib/vow-hub",
 		.listen = "127.0.0.1:7412",
 		.http = "127.0.0.1:7413",
 	};
