@@ -167,6 +167,7 @@ install: all $(INSTALL_TARGETS) ## into $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow LICENSE README.md \
 	  $(wildcard LICENSES/*) deploy/vow.yaml.example
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/docs $(wildcard docs/*.md docs/*.png)
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/docs/adr $(wildcard docs/adr/*.md)
 	$(Q)install -D -m 644 deploy/vow.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vow
 
 clean: ## remove build/
