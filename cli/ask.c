@@ -125,7 +125,8 @@ static int ask_explain_agent(int rc, const char *path, struct diag *d)
 	if (rc == -ENOENT || rc == -ECONNREFUSED)
 		return diag_set(d, rc, path,
 				"start vowd, or name its folder with --dir DIR, or a hub with "
-				"--hub HOST:PORT",
+				"--hub HOST:PORT; what was can be read without it: vow routes --at "
+				"TIME",
 				"no agent answers here: vowd is not running with this folder");
 	return rc;
 }

@@ -6,7 +6,7 @@ MAINS    += cli/vow.c cli/fleet.c
 
 vow_MAIN  := cli/vow.c
 vow_PARTS := cli view config proto lib/model lib/data lib/base
-vow_LIBS  := -lprotobuf-c -ljansson -lcyaml -lyaml -lm
+vow_LIBS  := -lprotobuf-c -ljansson -lcyaml -lyaml -lurcu-memb -lurcu-cds -lm
 
 vow-fleet_MAIN  := cli/fleet.c
 vow-fleet_PARTS := cli view deliver rpc proto lib/model lib/data lib/base

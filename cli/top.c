@@ -10,6 +10,7 @@
 #include "cli/ask.h"
 #include "cli/figure.h"
 #include "cli/options.h"
+#include "cli/past.h"
 #include "cli/screen.h"
 #include "cli/show.h"
 #include "cli/table.h"
@@ -92,22 +93,47 @@ static void top_sort_routes(struct top *top)
 			&top->sort);
 }
 
+static const enum view_what top_whats[TOP_PARTS] = {
+	[TOP_STATUS] = VIEW_STATUS,
+	[TOP_ROUTES] = VIEW_ROUTES,
+	[TOP_DELIVERIES] = VIEW_DELIVERIES,
+	[TOP_ALERTS] = VIEW_ALERTS,
+};
+
+/* All parts from the journal: what was. */
+static int top_recall(struct top *top, struct diag *d)
+{
+	struct past *past = NULL;
+	wall_ns at;
+	int rc = past_parse(top->options->at, clock_wall(), &at, d);
+
+	if (!rc)
+		rc = past_open(top->options->dir, at, top->window, &past, d);
+	for (unsigned i = 0; !rc && i < TOP_PARTS; i++) {
+		struct view_query query = cli_query(top->options, top_whats[i], top->window);
+
+		rc = past_view(past, &query, &top->parts[i]);
+		if (rc)
+			diag_errno(d, rc, NULL, NULL, "cannot read the past");
+	}
+	past_close(past);
+	if (!rc && top->options->output != CLI_JSON)
+		top_drop_deliveries(top->parts[TOP_ROUTES]);
+	if (!rc)
+		top_sort_routes(top);
+	return rc;
+}
+
 /* Asks for all parts; the old ones stay until the new ones are there. */
 static int top_refresh(struct top *top, struct diag *d)
 {
-	static const enum view_what what[TOP_PARTS] = {
-		[TOP_STATUS] = VIEW_STATUS,
-		[TOP_ROUTES] = VIEW_ROUTES,
-		[TOP_DELIVERIES] = VIEW_DELIVERIES,
-		[TOP_ALERTS] = VIEW_ALERTS,
-	};
 	struct view *fresh[TOP_PARTS] = {NULL};
 	int rc = 0;
 
 	if (!top->connected)
 		rc = ask_open(&top->ask, top->options->dir, top->options->hub, d);
 	for (unsigned i = 0; !rc && i < TOP_PARTS; i++) {
-		struct view_query query = cli_query(top->options, what[i], top->window);
+		struct view_query query = cli_query(top->options, top_whats[i], top->window);
 
 		query.window = top->window;
 		query.limit = i == TOP_ALERTS ? 3 : 0;
@@ -510,6 +536,17 @@ int cli_top(const struct cli_options *options)
 	struct diag d;
 	int status;
 
+	if (options->at) {
+		int rc = top_recall(&top, &d);
+
+		if (rc)
+			return cli_complain(&d, rc == -EINVAL ? CLI_USAGE : CLI_UNREACHABLE);
+		status = options->output == CLI_JSON
+				 ? cli_print_json(view_json(top.parts[TOP_ROUTES], true))
+				 : top_once(&top);
+		top_forget(&top);
+		return status;
+	}
 	/* The first answer is asked for before the screen is taken: an error stays readable. */
 	if (top_refresh(&top, &d))
 		return cli_complain(&d, CLI_UNREACHABLE);

@@ -9,6 +9,7 @@
 
 #include "cli/ask.h"
 #include "cli/options.h"
+#include "cli/past.h"
 #include "cli/screen.h"
 #include "cli/show.h"
 #include "lib/base/opts.h"
@@ -29,6 +30,10 @@ static const struct opt vow_table[] = {
 	OPT(struct cli_options, window, "window", 'w', OPT_CHOICE, "TIME",
 	    "look back 10s, 1m, 5m, 30m, 1h, 6h, 1d, 3d or 30d (1m; top: 10s)",
 	    .choices = vow_windows),
+	OPT(struct cli_options, at, "at", 0, OPT_STRING, "TIME",
+	    "top, routes, deliveries: the window that ended then, read from the journal, vowd "
+	    "running "
+	    "or not: 2026-11-22T03:00, 03:00, -15m"),
 	OPT(struct cli_options, total, "total", 't', OPT_FLAG, NULL,
 	    "count since the agent first started, across restarts"),
 	OPT(struct cli_options, service, "service", 's', OPT_STRING, "NAME",
@@ -146,19 +151,40 @@ static int vow_verdict(const struct view *view)
 	return CLI_FINE;
 }
 
+/* What is now, from an agent or a hub; what was, from the journal. */
+static int vow_answer(const struct cli_options *options, const struct view_query *query,
+		      struct view **view, struct diag *d)
+{
+	struct past *past = NULL;
+	struct ask ask;
+	wall_ns at;
+	int rc;
+
+	if (options->at) {
+		rc = past_parse(options->at, clock_wall(), &at, d);
+		if (!rc)
+			rc = past_open(options->dir, at, query->window, &past, d);
+		if (!rc && past_view(past, query, view))
+			rc = diag_errno(d, -ENOMEM, NULL, NULL, "cannot read the past");
+		past_close(past);
+		return rc;
+	}
+	rc = ask_open(&ask, options->dir, options->hub, d);
+	rc = rc ? rc : ask_view(&ask, query, view, d);
+	ask_close(&ask);
+	return rc;
+}
+
 static int vow_show(const struct cli_options *options, enum view_what what)
 {
 	struct view_query query = cli_query(options, what, WINDOW_1M);
 	struct show show = {stdout, screen_width(STDOUT_FILENO), cli_colour(options), "\n"};
 	struct view *view = NULL;
-	struct ask ask;
 	struct diag d;
-	int rc = ask_open(&ask, options->dir, options->hub, &d);
+	int rc = vow_answer(options, &query, &view, &d);
 
-	rc = rc ? rc : ask_view(&ask, &query, &view, &d);
-	ask_close(&ask);
 	if (rc)
-		return cli_complain(&d, CLI_UNREACHABLE);
+		return cli_complain(&d, rc == -EINVAL && options->at ? CLI_USAGE : CLI_UNREACHABLE);
 	rc = CLI_FINE;
 	if (options->output == CLI_JSON)
 		rc = cli_print_json(view_json(view, true));
@@ -176,6 +202,18 @@ static int vow_usage(const char *word, const char *fix)
 
 	diag_set(&d, -EINVAL, NULL, fix, "unexpected '%s'", word);
 	return cli_complain(&d, CLI_USAGE);
+}
+
+/* --at is for figures that stand in records of the journal, and for this host's. */
+static const char *vow_at_refusal(const struct cli_options *options, const char *word)
+{
+	if (options->hub)
+		return "a hub has no journal: ask on the host itself";
+	if (options->total)
+		return "--total has no window: give --window with --at";
+	if (strcmp(word, "top") && strcmp(word, "routes") && strcmp(word, "deliveries"))
+		return "only top, routes and deliveries know the past";
+	return NULL;
 }
 
 static int vow_run(const struct cli_options *options, int argc, char **argv)
@@ -198,6 +236,8 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 		return vow_usage("--window", "--total has no window: give one of the two");
 	if (options->dir && options->hub)
 		return vow_usage("--dir", "--hub asks a hub, --dir an agent: give one of the two");
+	if (options->at && vow_at_refusal(options, word))
+		return vow_usage("--at", vow_at_refusal(options, word));
 	if (strcmp(word, "top") == 0)
 		return cli_top(options);
 	if (what == VIEW_DOCTOR)

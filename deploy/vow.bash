@@ -18,7 +18,7 @@ _vow() {
 		compopt -o default
 		return
 		;;
-	--hub | -s | --service | -n | --limit) return ;;
+	--hub | -s | --service | -n | --limit | --at) return ;;
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(grep -oE -- '--[a-z-]+' <<<"$help" | sort -u)" -- "$word")
