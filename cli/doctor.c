@@ -172,8 +172,14 @@ static void doctor_hosts(struct doctor *doctor, const struct view *view)
 			   figure_age(age, sizeof(age), row->last_seen, view->at));
 		if (row->gap_records_total)
 			doctor_say(doctor_add(doctor, VIEW_REMARK, row->host, NULL),
-				   "%llu records were lost before they came here",
+				   "%llu records were lost before they could be counted here",
 				   (unsigned long long)row->gap_records_total);
+		if (row->problem[0])
+			doctor_say(
+				doctor_add(
+					doctor, VIEW_BAD, row->host,
+					"is the hub as new as the agent? hub.db keeps the record"),
+				"%s", row->problem);
 	}
 }
 

@@ -566,6 +566,7 @@ static void show_hosts(const struct show *show, const struct view *view)
 		{"HOST", TABLE_LEFT, 10, 0},   {"STATE", TABLE_LEFT, 0, 0},
 		{"SEEN", TABLE_RIGHT, 0, 0},   {"VERSION", TABLE_LEFT, 0, 1},
 		{"RECORD", TABLE_RIGHT, 0, 2}, {"LOST RECORDS", TABLE_RIGHT, 0, 3},
+		{"PROBLEM", TABLE_LEFT, 0, 3},
 	};
 	struct table *table = table_new(columns, ARRAY_LEN(columns));
 
@@ -582,6 +583,7 @@ static void show_hosts(const struct show *show, const struct view *view)
 		table_cell(table, TABLE_DIM, "%llu", (unsigned long long)row->last_seq);
 		cell_count(table, row->gap_records_total ? TABLE_WARN : TABLE_DIM,
 			   row->gap_records_total);
+		table_foreign(table, TABLE_BAD, row->problem);
 	}
 	if (view->board->host_count)
 		show_table(show, table, 0);

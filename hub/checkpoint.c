@@ -161,6 +161,14 @@ static int checkpoint_load_agent(void *arg, const struct store_agent *agent)
 	return 0;
 }
 
+static int checkpoint_load_refused(void *arg, const struct store_refused *refused)
+{
+	struct checkpoint *c = arg;
+
+	merge_restore_refused(c->merge, refused);
+	return 0;
+}
+
 static int checkpoint_load_series(void *arg, const struct store_series *row)
 {
 	struct checkpoint *c = arg;
@@ -413,6 +421,8 @@ static int checkpoint_load_all(struct checkpoint *c)
 {
 	int rc = store_agents_read(c->store, checkpoint_load_agent, c, c->d);
 
+	if (!rc)
+		rc = store_refused_read(c->store, checkpoint_load_refused, c, c->d);
 	if (!rc)
 		rc = store_series_read(c->store, checkpoint_load_series, c, c->d);
 	if (!rc)

@@ -29,6 +29,8 @@
 #define HUB_TRIM_EVERY (10 * NS_PER_S)
 #define HUB_TRIM_TICKS 2000 /* in one go, so that no commit takes long */
 
+#define HUB_REFUSED_EVERY (10 * NS_PER_S) /* a line about records that cannot be read */
+
 struct hub {
 	struct vow_config *config;
 	char config_path[DIRS_PATH_MAX]; /* given by --config, "" to look in the usual places */
@@ -47,6 +49,7 @@ struct hub {
 	uint64_t ticks_total;
 	mono_ns next_tick, next_checkpoint, next_trim; /* by the fleet's clock */
 	char trouble[240];
+	mono_ns refused_logged; /* 0: never */
 	volatile sig_atomic_t reload;
 };
 
@@ -162,7 +165,7 @@ static void hub_trim(struct hub *hub, wall_ns wall)
 		rc = store_record_trim(hub->store, merge_saved(hub->merge), wall - HUB_KEEP,
 				       HUB_KEEP_BYTES, HUB_TRIM_TICKS, &d);
 	if (!rc)
-		rc = store_action_trim(hub->store, &d);
+		rc = store_history_trim(hub->store, &d);
 	if (!rc)
 		rc = store_commit(hub->store, &d);
 	if (rc)
@@ -246,6 +249,17 @@ static void hub_opened(void *arg, struct rpc_stream *stream, const char *peer, c
 		rpc_stream_finish(stream, RPC_RESOURCE_EXHAUSTED, "the hub lacks memory");
 }
 
+/* An agent that goes wrong does so each second: its last one stands in the hosts' view. */
+static void hub_note_refused(struct hub *hub, const struct diag *d)
+{
+	mono_ns now = clock_mono();
+
+	if (hub->refused_logged && now - hub->refused_logged < HUB_REFUSED_EVERY)
+		return;
+	hub->refused_logged = now;
+	log_diag(LOG_LEVEL_ERROR, d, "do hub and agent run the same version?");
+}
+
 static void hub_message(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t size)
 {
 	struct hub *hub = arg;
@@ -256,7 +270,9 @@ static void hub_message(void *arg, struct rpc_stream *stream, const uint8_t *byt
 	if (!peer)
 		return;
 	rc = merge_message(peer, bytes, size, &d);
-	if (rc == -EPROTO || rc == -ENOTSUP)
+	if (rc == 1)
+		hub_note_refused(hub, &d);
+	else if (rc == -EPROTO || rc == -ENOTSUP)
 		log_diag(LOG_LEVEL_WARN, &d, merge_peer_name(peer));
 	else if (rc)
 		hub_note(hub, rc, &d, "nothing is acknowledged; agents send again");

@@ -70,6 +70,8 @@ struct intake_reader {
 	struct intake *intake;
 	size_t bytes_used, bytes_room;
 	size_t delta_room, gauge_room, total_room, action_room;
+	struct tick_writer *names_to; /* of intake_read_names() only */
+	int name_count;
 	struct diag *d;
 };
 
@@ -269,13 +271,25 @@ int intake_read(const struct intake_context *context, const uint8_t *tick, size_
 	return 0;
 }
 
-int intake_read_names(const struct intake_context *context, const uint8_t *tick, size_t tick_size,
-		      struct diag *d)
+static int intake_name(void *arg, series_id id, const struct series_key *key)
 {
-	static const struct tick_visitor visitor = {.series = intake_series};
-	struct intake_reader reader = {.context = context, .d = d};
+	struct intake_reader *reader = arg;
+	int rc = intake_series(arg, id, key);
 
-	return tick_read(tick, tick_size, &visitor, &reader, d);
+	if (!rc && tick_add_series(reader->names_to, id, key))
+		rc = intake_no_memory(reader);
+	reader->name_count += !rc;
+	return rc;
+}
+
+int intake_read_names(const struct intake_context *context, const uint8_t *tick, size_t tick_size,
+		      struct tick_writer *writer, struct diag *d)
+{
+	static const struct tick_visitor visitor = {.series = intake_name};
+	struct intake_reader reader = {.context = context, .names_to = writer, .d = d};
+	int rc = tick_read(tick, tick_size, &visitor, &reader, d);
+
+	return rc == -ENOMEM ? rc : reader.name_count;
 }
 
 void intake_deinit(struct intake *intake)

@@ -72,8 +72,13 @@ int intake_read(const struct intake_context *context, const uint8_t *tick, size_
 		struct intake *intake, struct diag *d);
 void intake_deinit(struct intake *intake);
 
-/* Takes from a tick nothing but the names it gives. 0, -EPROTO, -ENOMEM. */
+struct tick_writer;
+
+/*
+ * Takes from a tick nothing but the names it gives, as far as they can be read, and adds each to
+ * writer, so that they can be kept without it. Returns how many, or -ENOMEM with d filled.
+ */
 int intake_read_names(const struct intake_context *context, const uint8_t *tick, size_t tick_size,
-		      struct diag *d);
+		      struct tick_writer *writer, struct diag *d);
 
 #endif

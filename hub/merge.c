@@ -186,12 +186,15 @@ static void merge_peer_answer(struct merge_peer *peer, uint64_t committed, bool 
 
 /*
  * The transaction is lost: whatever was accepted since the last commit was never here. Streams that
- * took part end, so that their agents begin again behind what is durable.
+ * took part end, so that their agents begin again behind what is durable. Nothing to do when none
+ * is open: who could not begin one, or saw its commit fail, comes here as well.
  */
 static void merge_abort(struct merge *merge, const struct diag *why)
 {
 	char text[512];
 
+	if (!merge->group_open)
+		return;
 	store_rollback(merge->store);
 	merge_group_clear(merge);
 	merge->counters.commit_failures_total++;
@@ -260,6 +263,17 @@ static int merge_refuse(struct merge_peer *peer, enum rpc_status status, const s
 	return d->err;
 }
 
+/* The store or memory failed while the peer was served: it begins again behind what is durable. */
+static int merge_fail(struct merge_peer *peer, const struct diag *d)
+{
+	char text[512];
+
+	merge_abort(peer->merge, d);
+	diag_format(d, text, sizeof(text));
+	merge_peer_finish(peer, RPC_UNAVAILABLE, text);
+	return d->err;
+}
+
 /* Records [accepted + 1, first) will never count: the agent proved it, or they cannot be read. */
 static int merge_gap(struct merge *merge, struct source *source, uint64_t first, struct diag *d)
 {
@@ -288,6 +302,7 @@ static int merge_source_add(struct merge *merge, const struct stream_hello *hell
 		/* What an unknown journal lost before it came here was never ours to count. */
 		.committed = hello->first_seq ? hello->first_seq - 1 : 0,
 	};
+	struct source *made;
 	int rc = merge_group_begin(merge, d);
 
 	memcpy(row.id, hello->agent_id, sizeof(row.id));
@@ -295,13 +310,19 @@ static int merge_source_add(struct merge *merge, const struct stream_hello *hell
 	memcpy(row.version, hello->version, sizeof(row.version));
 	if (!rc)
 		rc = store_agent_add(merge->store, &row, d);
-	/* Durable at once: from here on it is an agent as any other. */
-	if (!rc)
-		rc = merge_commit(merge, d);
 	if (rc)
 		return rc;
-	*source = sources_add(merge->sources, &row);
-	return *source ? 0 : diag_set(d, -ENOMEM, NULL, NULL, "no memory for one more agent");
+	made = sources_add(merge->sources, &row);
+	if (!made)
+		return diag_set(d, -ENOMEM, NULL, NULL, "no memory for one more agent");
+	/* Durable at once: from here on it is an agent as any other. */
+	rc = merge_commit(merge, d);
+	if (rc) {
+		sources_forget(merge->sources, made);
+		return rc;
+	}
+	*source = made;
+	return 0;
 }
 
 /* Any older stream of the agent ends: it is half open, and its end would come late. */
@@ -348,19 +369,13 @@ static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello
 		rc = merge_gap(merge, source, hello->first_seq, d);
 	if (!rc)
 		rc = merge_group_begin(merge, d);
-	if (rc) {
-		merge_abort(merge, d);
-		merge_peer_finish(peer, RPC_UNAVAILABLE, d->what);
-		return rc;
-	}
+	if (rc)
+		return merge_fail(peer, d);
 	merge_source_leave(source);
 	merge_source_renew(source, hello);
 	/* The answer comes after the commit, so that it counts no record that is only on its way. */
-	rc = merge_commit(merge, d);
-	if (rc) {
-		merge_peer_finish(peer, RPC_UNAVAILABLE, d->what);
-		return rc;
-	}
+	if (merge_commit(merge, d))
+		return merge_fail(peer, d);
 	source->owner = peer;
 	peer->source = source;
 	sources_prefer(merge->sources, source);
@@ -379,18 +394,8 @@ static bool merge_is_late(const struct intake *intake, wall_ns sent, wall_ns now
 	return reference > end && reference - end > FLEET_LATE;
 }
 
-static int merge_actions_add(struct merge *merge, const struct source *source,
-			     const struct intake *intake, struct diag *d)
-{
-	int rc = 0;
-
-	for (size_t i = 0; i < intake->action_count && !rc; i++)
-		rc = merge_action_add(merge, source->next_row.host, &intake->actions[i], d);
-	return rc;
-}
-
-int merge_action_add(struct merge *merge, const char *host, const struct action *action,
-		     struct diag *d)
+static int merge_action_put(struct merge *merge, const char *host, const struct action *action,
+			    struct diag *d)
 {
 	const uint8_t *bytes;
 	size_t size;
@@ -404,6 +409,26 @@ int merge_action_add(struct merge *merge, const char *host, const struct action 
 		return diag_set(d, rc, NULL, NULL, "no memory for an action");
 	rc = merge_group_begin(merge, d);
 	return rc ? rc : store_action_add(merge->store, host, bytes, size, d);
+}
+
+static int merge_actions_add(struct merge *merge, const struct source *source,
+			     const struct intake *intake, struct diag *d)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < intake->action_count && !rc; i++)
+		rc = merge_action_put(merge, source->next_row.host, &intake->actions[i], d);
+	return rc;
+}
+
+int merge_action_add(struct merge *merge, const char *host, const struct action *action,
+		     struct diag *d)
+{
+	int rc = merge_action_put(merge, host, action, d);
+
+	if (rc)
+		merge_abort(merge, d);
+	return rc;
 }
 
 static int merge_accept(struct merge *merge, struct source *source,
@@ -445,54 +470,108 @@ static struct intake_context merge_context(struct merge *merge, struct source *s
 }
 
 /*
- * An agent whose names are not known is asked, by the answer to its next hello, for all of them. One
- * that told all it has lost the record with the name: what speaks of it can never be read, and
- * would stop all that follows if it were waited for.
+ * Names that came with a record which is not kept are kept as a tick of nothing but names: after a
+ * crash the raw ticks behind the checkpoint are read again, and must find what they speak of.
  */
-static int merge_names_missing(struct merge_peer *peer, uint64_t seq, struct diag *d)
+static int merge_names(struct merge *merge, struct source *source,
+		       const struct stream_record *record, struct diag *d)
 {
-	if (peer->source->names_lost)
-		return merge_gap(peer->merge, peer->source, seq + 1, d);
-	peer->source->names_lost = true;
-	merge_peer_finish(peer, RPC_UNAVAILABLE, "the hub lacks names of series: connect again");
-	return 0;
+	const struct intake_context context = merge_context(merge, source);
+	struct store_record row = {
+		.agent = source->row.no,
+		.arrived = clock_wall(),
+		.late = true, /* it belongs to no second */
+	};
+	int rc;
+
+	tick_begin(merge->writer, row.arrived, 0);
+	rc = intake_read_names(&context, record->tick, record->tick_size, merge->writer, d);
+	if (rc <= 0)
+		return rc;
+	rc = tick_end(merge->writer, &row.tick, &row.tick_size);
+	if (!rc)
+		rc = merge_group_begin(merge, d);
+	if (!rc)
+		rc = store_record_add(merge->store, &row, d);
+	if (!rc)
+		merge->newest = row.no;
+	return rc;
 }
 
-static int merge_record(struct merge_peer *peer, const struct stream_record *record, wall_ns sent,
-			struct diag *d)
+/*
+ * A record that cannot be understood, and never could, however often it came: waiting for it would
+ * stop all that follows. It is a gap with a reason, its bytes stay in the store, and the agent goes
+ * on.
+ */
+static int merge_set_aside(struct merge *merge, struct source *source,
+			   const struct stream_record *record, const struct diag *why,
+			   struct diag *d)
+{
+	const struct store_refused refused = {
+		.agent = source->row.no,
+		.seq = record->seq,
+		.at = clock_wall(),
+		.reason = why->what,
+		.tick = record->tick,
+		.tick_size = record->tick_size,
+	};
+	int rc = merge_names(merge, source, record, d);
+
+	if (!rc)
+		rc = merge_gap(merge, source, record->seq + 1, d);
+	if (!rc)
+		rc = store_refused_add(merge->store, &refused, d);
+	if (rc)
+		return rc;
+	merge->counters.refused_total++;
+	source_take_refused(source, record->seq, why->what);
+	diag_set(d, -EPROTO, source->next_row.host, NULL,
+		 "record %" PRIu64 " cannot be read: %s; it is kept aside and counts as lost",
+		 record->seq, why->what);
+	return 1;
+}
+
+/* It counted when it came first; only its names may be news. */
+static int merge_repeat(struct merge *merge, struct source *source,
+			const struct stream_record *record, struct diag *d)
+{
+	int rc = merge_group_begin(merge, d);
+
+	merge->counters.duplicates_total++;
+	source->touched = true; /* so that it is acknowledged again */
+	return rc || !source->names_lost ? rc : merge_names(merge, source, record, d);
+}
+
+/*
+ * The record that follows the last one. An agent whose names are not known is asked, by the answer
+ * to its next hello, for all of them; one that told all it has lost the record with the name.
+ */
+static int merge_next(struct merge_peer *peer, const struct stream_record *record, wall_ns sent,
+		      struct diag *d)
 {
 	struct merge *merge = peer->merge;
 	struct source *source = peer->source;
 	const struct intake_context context = merge_context(merge, source);
-	struct merge_waiting *waiting;
+	struct merge_waiting *waiting = merge_group_next(merge);
+	struct diag why = {0};
 	int rc;
 
-	if (record->seq <= source->next_row.committed) {
-		merge->counters.duplicates_total++;
-		source->touched = true; /* so that it is acknowledged again */
-		return source->names_lost
-			       ? intake_read_names(&context, record->tick, record->tick_size, d)
-			       : merge_group_begin(merge, d);
-	}
-	if (record->seq != source->next_row.committed + 1) {
-		char text[120];
-
-		snprintf(text, sizeof(text), "record %" PRIu64 " is missing before %" PRIu64,
-			 source->next_row.committed + 1, record->seq);
-		merge_peer_finish(peer, RPC_UNAVAILABLE, text);
-		return 0;
-	}
-	if (!record->tick_size) /* a number whose record the agent's disk lost */
-		return merge_gap(merge, source, record->seq + 1, d);
-	waiting = merge_group_next(merge);
 	if (!waiting)
 		return diag_set(d, -ENOMEM, NULL, NULL, "no memory for one more record");
 	*waiting = (struct merge_waiting){.source = source};
-	rc = intake_read(&context, record->tick, record->tick_size, &waiting->intake, d);
-	if (rc == -ENOKEY)
-		return merge_names_missing(peer, record->seq, d);
-	if (rc)
+	rc = intake_read(&context, record->tick, record->tick_size, &waiting->intake, &why);
+	if (rc == -ENOKEY && !source->names_lost) {
+		source->names_lost = true;
+		merge_peer_finish(peer, RPC_UNAVAILABLE,
+				  "the hub lacks names of series: connect again");
+		return 0;
+	}
+	if (rc == -EPROTO || rc == -ENOKEY)
+		return merge_set_aside(merge, source, record, &why, d);
+	if (rc) {
+		*d = why;
 		return rc;
+	}
 	source->names_lost = false;
 	waiting->late = merge_is_late(&waiting->intake, sent, clock_wall());
 	rc = merge_accept(merge, source, record, waiting, d);
@@ -501,8 +580,30 @@ static int merge_record(struct merge_peer *peer, const struct stream_record *rec
 	return rc;
 }
 
+/* 0; 1 when it was set aside, with d filled; or what the store said. */
+static int merge_record(struct merge_peer *peer, const struct stream_record *record, wall_ns sent,
+			struct diag *d)
+{
+	struct merge *merge = peer->merge;
+	struct source *source = peer->source;
+	char text[120];
+
+	if (record->seq <= source->next_row.committed)
+		return merge_repeat(merge, source, record, d);
+	if (record->seq != source->next_row.committed + 1) {
+		snprintf(text, sizeof(text), "record %" PRIu64 " is missing before %" PRIu64,
+			 source->next_row.committed + 1, record->seq);
+		merge_peer_finish(peer, RPC_UNAVAILABLE, text);
+		return 0;
+	}
+	if (!record->tick_size) /* a number whose record the agent's disk lost */
+		return merge_gap(merge, source, record->seq + 1, d);
+	return merge_next(peer, record, sent, d);
+}
+
 static int merge_batch(struct merge_peer *peer, const struct stream_batch *batch, struct diag *d)
 {
+	bool aside = false;
 	int rc = 0;
 
 	if (!peer->source) {
@@ -511,13 +612,11 @@ static int merge_batch(struct merge_peer *peer, const struct stream_batch *batch
 	}
 	if (batch->gone_before)
 		rc = merge_gap(peer->merge, peer->source, batch->gone_before, d);
-	for (size_t i = 0; i < batch->record_count && !rc && !peer->finished; i++)
+	for (size_t i = 0; i < batch->record_count && rc >= 0 && !peer->finished; i++) {
 		rc = merge_record(peer, &batch->records[i], batch->sent, d);
-	if (rc == -EPROTO)
-		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
-	if (rc)
-		merge_abort(peer->merge, d);
-	return rc;
+		aside |= rc == 1;
+	}
+	return rc < 0 ? merge_fail(peer, d) : aside;
 }
 
 int merge_message(struct merge_peer *peer, const uint8_t *bytes, size_t size, struct diag *d)
@@ -594,6 +693,14 @@ int merge_restore_name(struct merge *merge, int64_t agent, uint32_t id, struct s
 		return -ENOENT;
 	source->names_lost = false;
 	return intake_names_set(&source->names, id, series, false);
+}
+
+void merge_restore_refused(struct merge *merge, const struct store_refused *refused)
+{
+	struct source *source = sources_find_no(merge->sources, refused->agent);
+
+	if (source)
+		source_take_refused(source, refused->seq, refused->reason);
 }
 
 int merge_restore_record(struct merge *merge, const struct store_record *record,

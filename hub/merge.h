@@ -7,6 +7,7 @@
  * Records wait in a group until merge_commit(): then the raw ticks and each agent's position become
  * durable in one transaction, only then are they added to the fleet, and only then acknowledged.
  * When the transaction fails the group is forgotten as a whole, streams end, and agents send again.
+ * A record that cannot be understood is no reason to stop: it is set aside and counts as a gap.
  *
  * Transport is the caller's: a peer is one stream of one agent. One thread; commit blocks as long
  * as the disk does.
@@ -39,8 +40,8 @@ struct merge_counters {
 	uint64_t histograms_total;
 	uint64_t duplicates_total; /* records that were sent again */
 	uint64_t late_total; /* counted in totals, in no window */
-	uint64_t refused_total; /* records or messages that were broken */
-	uint64_t gap_records_total; /* records that agents lost, ever */
+	uint64_t refused_total; /* messages that were broken, records that were set aside */
+	uint64_t gap_records_total; /* records that agents lost or that were set aside, ever */
 	uint64_t commits_total, commit_failures_total;
 	uint64_t bytes_total; /* of raw ticks */
 };
@@ -55,9 +56,10 @@ void merge_peer_free(struct merge_peer *peer);
 const char *merge_peer_name(const struct merge_peer *peer);
 
 /*
- * Takes one message of the stream. 0; or a negative errno with d filled after which the stream was
- * finished with that text: -EPROTO broken, -ENOTSUP another protocol version, or what the store
- * said.
+ * Takes one message of the stream; d is not NULL. 0. 1: a record in it cannot be read and was set
+ * aside, d says which and why, the stream goes on. Or a negative errno with d filled, after which
+ * the stream was finished with that text: -EPROTO broken, -ENOTSUP another protocol version, or
+ * what the store said.
  */
 int merge_message(struct merge_peer *peer, const uint8_t *bytes, size_t size, struct diag *d);
 
@@ -67,8 +69,8 @@ bool merge_due(const struct merge *merge);
 int merge_commit(struct merge *merge, struct diag *d);
 
 /*
- * Puts an action into the group, so that it survives; host "" for the fleet's own judge. Failures
- * as the store's.
+ * Puts an action into the group, so that it survives; host "" for the fleet's own judge. On failure
+ * (as the store's) the group is lost as above.
  */
 int merge_action_add(struct merge *merge, const char *host, const struct action *action,
 		     struct diag *d);
@@ -89,6 +91,7 @@ unsigned merge_connected(const struct merge *merge);
 int merge_restore_agent(struct merge *merge, const struct store_agent *agent);
 /* What the agent calls a series. -ENOENT for an unknown agent. */
 int merge_restore_name(struct merge *merge, int64_t agent, uint32_t id, struct series *series);
+void merge_restore_refused(struct merge *merge, const struct store_refused *refused);
 /* Merges a raw tick again, as far as `share` says; at is the fleet's clock then. */
 int merge_restore_record(struct merge *merge, const struct store_record *record,
 			 enum fleet_share share, mono_ns at, struct diag *d);

@@ -2,6 +2,7 @@
 #include "hub/source.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,18 @@ struct source *sources_add(struct sources *sources, const struct store_agent *ro
 	sources->first = source;
 	sources->count++;
 	return source;
+}
+
+void sources_forget(struct sources *sources, struct source *source)
+{
+	struct source **at = &sources->first;
+
+	while (*at != source)
+		at = &(*at)->next;
+	*at = source->next;
+	sources->count--;
+	intake_names_deinit(&source->names);
+	free(source);
 }
 
 struct source *sources_find(const struct sources *sources, const uint8_t id[STORE_ID_SIZE],
@@ -138,6 +151,12 @@ void source_take_totals(struct source *source, const struct intake *intake)
 	}
 }
 
+void source_take_refused(struct source *source, uint64_t seq, const char *reason)
+{
+	snprintf(source->problem, sizeof(source->problem), "record %" PRIu64 " cannot be read: %s",
+		 seq, reason);
+}
+
 /* ---- the board --------------------------------------------------------------------------------- */
 
 static void source_to_host(const struct source *source, struct board_host *host)
@@ -148,6 +167,7 @@ static void source_to_host(const struct source *source, struct board_host *host)
 	host->last_seq = source->row.committed;
 	host->gap_records_total = source->row.gap_records_total;
 	host->connected = source->owner != NULL;
+	memcpy(host->problem, source->problem, sizeof(host->problem));
 }
 
 int sources_board(const struct sources *sources, struct board *board)

@@ -25,6 +25,7 @@ struct source {
 	struct intake_names names;
 	struct board_collector collectors[SOURCE_COLLECTORS];
 	unsigned collector_count;
+	char problem[160]; /* with its records, the newest; "" none */
 	struct merge_peer *owner; /* the stream that feeds it now; NULL: not connected */
 };
 
@@ -34,6 +35,7 @@ void sources_free(struct sources *sources); /* NULL is allowed */
 
 /* Copies row; its names count as lost. NULL when memory lacks. */
 struct source *sources_add(struct sources *sources, const struct store_agent *row);
+void sources_forget(struct sources *sources, struct source *source); /* and frees it */
 struct source *sources_find(const struct sources *sources, const uint8_t id[STORE_ID_SIZE],
 			    uint64_t epoch);
 struct source *sources_find_no(const struct sources *sources, int64_t no);
@@ -48,6 +50,9 @@ void sources_roll_back(struct sources *sources);
 
 /* Running totals of collectors, for the board; the newest wins. */
 void source_take_totals(struct source *source, const struct intake *intake);
+
+/* A record of the source could not be read, for the board. */
+void source_take_refused(struct source *source, uint64_t seq, const char *reason);
 
 /* Fills hosts (the newest life of each agent) and their collectors. -ENOMEM. */
 int sources_board(const struct sources *sources, struct board *board);

@@ -44,6 +44,12 @@ static const char store_schema[] =
 	"PRAGMA user_version=1;"
 	"COMMIT;";
 
+/* What was added to version 1 so that a hub from before goes on with the file as well. */
+static const char store_additions[] =
+	"CREATE TABLE IF NOT EXISTS refused(no INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" agent INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL,"
+	" tick BLOB NOT NULL);";
+
 enum store_query {
 	STORE_BEGIN,
 	STORE_COMMIT,
@@ -52,6 +58,10 @@ enum store_query {
 	STORE_AGENT_PUT,
 	STORE_GAP_ADD,
 	STORE_GAP_GROW,
+	STORE_GAP_TRIM,
+	STORE_REFUSED_ADD,
+	STORE_REFUSED_TRIM,
+	STORE_REFUSED,
 	STORE_RECORD_ADD,
 	STORE_RECORD_TRIM,
 	STORE_RECORD_OLDEST,
@@ -81,6 +91,10 @@ static const char *const store_sql[STORE_QUERIES] = {
 			    " gap_records=? WHERE no=?",
 	[STORE_GAP_ADD] = "INSERT INTO gap VALUES(?,?,?,?)",
 	[STORE_GAP_GROW] = "UPDATE gap SET end=?3 WHERE agent=?1 AND end=?2",
+	[STORE_GAP_TRIM] = "DELETE FROM gap WHERE rowid <= (SELECT max(rowid) FROM gap) - ?",
+	[STORE_REFUSED_ADD] = "INSERT INTO refused(agent, seq, at, reason, tick) VALUES(?,?,?,?,?)",
+	[STORE_REFUSED_TRIM] = "DELETE FROM refused WHERE no <= (SELECT max(no) FROM refused) - ?",
+	[STORE_REFUSED] = "SELECT agent, seq, at, reason, tick FROM refused ORDER BY no",
 	[STORE_RECORD_ADD] = "INSERT INTO record(agent, seq, arrived, late, tick)"
 			     " VALUES(?,?,?,?,?)",
 	[STORE_RECORD_TRIM] = "DELETE FROM record WHERE no IN (SELECT no FROM record WHERE no<=?1"
@@ -128,7 +142,7 @@ static int store_errno(int code)
 		return -EBUSY;
 	case SQLITE_NOTADB:
 	case SQLITE_CORRUPT:
-		return -EPROTO;
+		return -EUCLEAN;
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 	case SQLITE_CANTOPEN:
@@ -145,7 +159,7 @@ static const char *store_fix(int err)
 		return "free space there; the hub goes on by itself";
 	case -EBUSY:
 		return "end the other process that has it open";
-	case -EPROTO:
+	case -EUCLEAN:
 		return "move the file away; agents send again what they still have";
 	case -EACCES:
 		return "let the hub's user write the folder";
@@ -265,11 +279,14 @@ static int store_prepare(struct store *store, struct diag *d)
 		if (code != SQLITE_OK)
 			return store_fail(store, code, d);
 	} else if (version != STORE_SCHEMA) {
-		return diag_set(d, -EPROTO, store->path,
+		return diag_set(d, -EUCLEAN, store->path,
 				"run the hub that made it, or move it away",
 				"is a store of version %d, this hub reads version %d", version,
 				STORE_SCHEMA);
 	}
+	code = sqlite3_exec(store->db, store_additions, NULL, NULL, NULL);
+	if (code != SQLITE_OK)
+		return store_fail(store, code, d);
 	for (int i = 0; i < STORE_QUERIES; i++) {
 		code = sqlite3_prepare_v3(store->db, store_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
 					  &store->queries[i], NULL);
@@ -433,6 +450,45 @@ int store_gap_add(struct store *store, int64_t agent, uint64_t first, uint64_t e
 	store_bind_int(query, 3, end);
 	store_bind_int(query, 4, at);
 	return store_run(store, STORE_GAP_ADD, d);
+}
+
+int store_refused_add(struct store *store, const struct store_refused *refused, struct diag *d)
+{
+	sqlite3_stmt *query = store_query(store, STORE_REFUSED_ADD);
+	size_t size = refused->tick_size;
+
+	sqlite3_bind_int64(query, 1, refused->agent);
+	store_bind_int(query, 2, refused->seq);
+	store_bind_int(query, 3, refused->at);
+	store_bind_text(query, 4, refused->reason);
+	store_bind_blob(query, 5, refused->tick,
+			size < STORE_REFUSED_BYTES ? size : STORE_REFUSED_BYTES);
+	return store_run(store, STORE_REFUSED_ADD, d);
+}
+
+int store_refused_read(struct store *store,
+		       int (*fn)(void *arg, const struct store_refused *refused), void *arg,
+		       struct diag *d)
+{
+	sqlite3_stmt *row = store_query(store, STORE_REFUSED);
+	int rc;
+
+	while ((rc = store_row(store, STORE_REFUSED, d)) == 1) {
+		struct store_refused refused = {
+			.agent = sqlite3_column_int64(row, 0),
+			.seq = store_int(row, 1),
+			.at = store_int(row, 2),
+			.reason = (const char *)sqlite3_column_text(row, 3),
+		};
+
+		refused.tick = store_blob(row, 4, &refused.tick_size);
+		rc = refused.reason ? fn(arg, &refused) : 0;
+		if (rc) {
+			sqlite3_reset(row);
+			return rc;
+		}
+	}
+	return rc;
 }
 
 int store_agents_read(struct store *store, int (*fn)(void *arg, const struct store_agent *agent),
@@ -698,10 +754,23 @@ int store_action_add(struct store *store, const char *host, const uint8_t *tick,
 	return store_run(store, STORE_ACTION_ADD, d);
 }
 
-int store_action_trim(struct store *store, struct diag *d)
+int store_history_trim(struct store *store, struct diag *d)
 {
-	sqlite3_bind_int(store_query(store, STORE_ACTION_TRIM), 1, STORE_ACTIONS_MAX);
-	return store_run(store, STORE_ACTION_TRIM, d);
+	static const struct {
+		enum store_query query;
+		int most;
+	} kept[] = {
+		{STORE_ACTION_TRIM, STORE_ACTIONS_MAX},
+		{STORE_GAP_TRIM, STORE_GAPS_MAX},
+		{STORE_REFUSED_TRIM, STORE_REFUSED_MAX},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(kept) && !rc; i++) {
+		sqlite3_bind_int(store_query(store, kept[i].query), 1, kept[i].most);
+		rc = store_run(store, kept[i].query, d);
+	}
+	return rc;
 }
 
 int store_actions_read(struct store *store, unsigned most,

@@ -8,8 +8,8 @@
  * switched on (SQLite 3.40's WAL is safe for a single connection only). A commit is fsync'ed: what
  * it returned for survives the machine. Every function blocks as long as the disk does.
  *
- * Errors: -ENOSPC the disk is full, -EIO it fails, -EBUSY another process has the file, -EPROTO it
- * is no store of ours or damaged, -ENOMEM; with d filled. Writing happens between store_begin() and
+ * Errors: -ENOSPC the disk is full, -EIO it fails, -EBUSY another process has the file, -EUCLEAN it
+ * is no store of ours or damaged, -ESTALE it was removed, -ENOMEM; with d filled. Writing happens between store_begin() and
  * store_commit(); after a failed write or commit the transaction is gone as a whole.
  */
 #ifndef VOW_STORE_STORE_H
@@ -52,6 +52,19 @@ int store_agent_put(struct store *store, const struct store_agent *agent, struct
 /* Records [first, end) are lost for ever. */
 int store_gap_add(struct store *store, int64_t agent, uint64_t first, uint64_t end, wall_ns at,
 		  struct diag *d);
+
+/* A record that this hub cannot read: kept, as its loss is, so that somebody can find out why. */
+struct store_refused {
+	int64_t agent;
+	uint64_t seq;
+	wall_ns at;
+	const char *reason;
+	const uint8_t *tick; /* kept up to STORE_REFUSED_BYTES */
+	size_t tick_size;
+};
+#define STORE_REFUSED_BYTES (1u << 20) /* of each: a tick of a busy host, and then some */
+
+int store_refused_add(struct store *store, const struct store_refused *refused, struct diag *d);
 
 /* ---- raw ticks ------------------------------------------------------------------------------- */
 
@@ -100,14 +113,18 @@ int store_value_get(struct store *store, const char *name, uint8_t **bytes, size
 
 /* ---- alerts and decisions ---------------------------------------------------------------------- */
 
-#define STORE_ACTIONS_MAX 10000 /* older ones are deleted by store_action_trim() */
+/* Of each the newest so many are kept: months of a calm fleet, some MB of a mad one. */
+#define STORE_ACTIONS_MAX 10000
+#define STORE_GAPS_MAX	  10000
+#define STORE_REFUSED_MAX 100
 
 /* tick: a tick that holds the one action; host "" for the fleet's own judge. */
 int store_action_add(struct store *store, const char *host, const uint8_t *tick, size_t tick_size,
 		     struct diag *d);
-int store_action_trim(struct store *store, struct diag *d);
+/* Deletes the oldest actions, gaps and refused records beyond what is kept. */
+int store_history_trim(struct store *store, struct diag *d);
 
-/* ---- reading back, in the order of writing; agents in the order they were last seen ------------------------------------------- */
+/* ---- reading back: in the order of writing, agents in the order they were last heard of -------- */
 
 /* A callback that returns non-zero ends the reading; that is handed up. */
 int store_agents_read(struct store *store, int (*fn)(void *arg, const struct store_agent *agent),
@@ -117,6 +134,9 @@ int store_series_read(struct store *store, int (*fn)(void *arg, const struct sto
 int store_names_read(struct store *store,
 		     int (*fn)(void *arg, int64_t agent, uint32_t id, series_id no), void *arg,
 		     struct diag *d);
+int store_refused_read(struct store *store,
+		       int (*fn)(void *arg, const struct store_refused *refused), void *arg,
+		       struct diag *d);
 /* Records with no > after. */
 int store_records_read(struct store *store, int64_t after,
 		       int (*fn)(void *arg, const struct store_record *record), void *arg,

@@ -56,6 +56,8 @@ struct board_host { /* hub: each agent; agent: itself */
 	uint64_t last_seq;
 	uint64_t gap_records_total; /* records that are known to be lost */
 	bool connected;
+	char problem
+		[160]; /* hub: with the host's records ("record 7 cannot be read: ..."); "" none */
 };
 
 #define BOARD_HISTORY 128 /* alerts, and decisions, kept */

@@ -354,6 +354,7 @@ static int decode_hosts(const Vow__V1__Answer *answer, struct board *board, stru
 		host->last_seq = row->last_seq;
 		host->gap_records_total = row->gap_records_total;
 		host->connected = row->connected;
+		DECODE_TEXT(host->problem, row->problem);
 	}
 	board->host_count = answer->n_hosts;
 	return rc;

@@ -293,6 +293,7 @@ static int encode_host(struct message_buffer *to, const struct board_host *host)
 	row.last_seq = host->last_seq;
 	row.gap_records_total = host->gap_records_total;
 	row.connected = host->connected;
+	row.problem = TEXT(host->problem);
 	answer.n_hosts = 1;
 	answer.hosts = &rows;
 	return encode_answer(to, &answer);

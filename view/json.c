@@ -396,6 +396,7 @@ static json_t *json_hosts(struct json *json, const struct board *board)
 				   host->last_seen);
 		json_count(json, row, "last_seq", host->last_seq);
 		json_count(json, row, "gap_records_total", host->gap_records_total);
+		json_text_or_null(json, row, "problem", host->problem);
 	}
 	return rows;
 }

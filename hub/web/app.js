@@ -120,6 +120,8 @@ const hosts = new Table($('hosts-table'), {
     { title: 'Lost records', hint: 'gone before they reached the hub', num: true,
       value: (r) => r.gap_records_total, text: (r) => count(r.gap_records_total),
       tone: (r) => (r.gap_records_total ? 'bad' : 'quiet') },
+    { title: 'Problem', hint: 'with its records', value: (r) => r.problem, text: (r) => r.problem || '–',
+      tone: (r) => (r.problem ? 'bad' : 'quiet') },
     { title: 'Version', value: (r) => r.version, text: (r) => r.version || '–', class: 'quiet' },
   ],
 });

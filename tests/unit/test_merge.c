@@ -128,7 +128,7 @@ static struct merge_peer *scene_hello(struct scene *s, struct ear *ear, const ch
 	snprintf(hello.host, sizeof(hello.host), "%s", host);
 	snprintf((char *)hello.agent_id, sizeof(hello.agent_id), "%s", host);
 	CHECK_OK(stream_hello_encode(&hello, &bytes, &size));
-	CHECK_OK(merge_message(peer, bytes, size, NULL));
+	CHECK_OK(merge_message(peer, bytes, size, &(struct diag){0}));
 	free(bytes);
 	return peer;
 }
@@ -351,42 +351,144 @@ CHECK_TEST(test_other_protocol_version_is_refused_by_naming_both)
 	scene_end(&s);
 }
 
-CHECK_TEST(test_broken_record_is_refused_and_the_others_stay)
+struct found { /* what the store kept of records that could not be read */
+	unsigned count;
+	uint64_t seq;
+	size_t size;
+	char reason[120];
+};
+
+static int found_refused(void *arg, const struct store_refused *refused)
 {
-	struct scene s;
-	struct ear good = {0}, bad = {0};
-	struct merge_peer *peer, *liar;
-	struct stream_record record = {.seq = 2};
+	struct found *found = arg;
+
+	found->count++;
+	found->seq = refused->seq;
+	found->size = refused->tick_size;
+	snprintf(found->reason, sizeof(found->reason), "%s", refused->reason);
+	return 0;
+}
+
+/* The agent's second record says 1001 where its histogram holds 1000 events; it gives a name. */
+static void scene_send_broken(struct scene *s, struct merge_peer *peer, uint64_t seq)
+{
+	struct stream_record record = {.seq = seq};
 	uint8_t *copy;
 
-	scene_start(&s);
-	peer = scene_hello(&s, &good, "web-1", 1, 1);
-	liar = scene_hello(&s, &bad, "web-2", 1, 1);
-	CHECK_OK(scene_send(&s, peer, 1, 10));
-	CHECK_OK(scene_send(&s, liar, 1, 10));
-	/* Bytes cut off the end. */
-	scene_tick(&s, s.wall, 1000, true, &record);
-	record.tick_size -= 3;
-	CHECK_RC(scene_batch(liar, &record, 0, s.wall), -EPROTO);
-	CHECK_EQ_U64(bad.status, RPC_INVALID_ARGUMENT);
-	/* A histogram whose count is another than the one beside it. */
-	liar = scene_hello(&s, &bad, "web-2", 1, 1);
-	scene_tick(&s, s.wall, 1000, true, &record);
+	scene_tick(s, s->wall, 1000, true, &record);
 	copy = malloc(record.tick_size);
 	memcpy(copy, record.tick, record.tick_size);
 	for (size_t i = 0; i + 1 < record.tick_size; i++)
 		if (copy[i] == 0x20 && copy[i + 1] == 0xe8) /* field 4, varint 1000 */
 			copy[i + 1] = 0xe9;
 	record.tick = copy;
-	CHECK_RC(scene_batch(liar, &record, 0, s.wall), -EPROTO);
-	CHECK_STR_HAS(bad.text, "another number of events");
+	CHECK_RC(scene_batch(peer, &record, 0, s->wall), 1);
 	free(copy);
-	CHECK_EQ_U64(good.ends, 0);
+}
+
+CHECK_TEST(test_record_that_cannot_be_read_is_a_gap_with_a_reason_and_stops_nothing)
+{
+	struct scene s;
+	struct ear good = {0}, bad = {0};
+	struct merge_peer *peer, *liar;
+	struct stream_record record = {.seq = 3};
+	struct found found = {0};
+	struct board *board = board_new();
+
+	scene_start(&s);
+	peer = scene_hello(&s, &good, "web-1", 1, 1);
+	liar = scene_hello(&s, &bad, "web-2", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	CHECK_OK(scene_send(&s, liar, 1, 10));
+	scene_send_broken(&s, liar, 2);
+	/* Bytes cut off the end. */
+	scene_tick(&s, s.wall, 1000, true, &record);
+	record.tick_size -= 3;
+	CHECK_RC(scene_batch(liar, &record, 0, s.wall), 1);
+	CHECK_OK(scene_send(&s, liar, 4, 10));
 	CHECK_OK(scene_send(&s, peer, 2, 10));
 	scene_second(&s);
+	CHECK_EQ_U64(good.ends + bad.ends, 0);
 	CHECK_EQ_U64(good.last.committed_seq, 2);
-	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 30);
+	CHECK_EQ_U64(bad.last.committed_seq, 4);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 40);
 	CHECK_EQ_U64(merge_counters(s.merge).refused_total, 2);
+	CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 2);
+	CHECK_OK(store_refused_read(s.store, found_refused, &found, NULL));
+	CHECK_EQ_U64(found.count, 2);
+	CHECK_EQ_U64(found.seq, 3);
+	CHECK_EQ_U64(found.size, record.tick_size);
+	scene_kill(&s);
+	scene_begin(&s);
+	CHECK_OK(merge_board(s.merge, board));
+	CHECK_EQ_U64(board->host_count, 2);
+	for (size_t i = 0; i < board->host_count; i++)
+		if (strcmp(board->hosts[i].host, "web-2") == 0)
+			CHECK_STR_HAS(board->hosts[i].problem, "record 3 cannot be read");
+		else
+			CHECK_STR(board->hosts[i].problem, "");
+	board_unref(board);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_record_that_cannot_be_read_says_why)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+	struct found found = {0};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	scene_send_broken(&s, peer, 1);
+	CHECK_OK(merge_commit(s.merge, NULL));
+	CHECK_OK(store_refused_read(s.store, found_refused, &found, NULL));
+	CHECK_STR_HAS(found.reason, "another number of events");
+	scene_end(&s);
+}
+
+CHECK_TEST(test_name_given_by_a_record_that_cannot_be_read_outlives_a_crash)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+	struct stream_record record = {.seq = 2};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	scene_send_broken(&s, peer, 1);
+	scene_tick(&s, s.wall, 10, false, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_second(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
+	scene_kill(&s);
+	scene_begin(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_name_given_by_a_repeat_outlives_a_crash)
+{
+	struct scene s;
+	struct ear ear = {0}, again = {0};
+	struct merge_peer *peer;
+	struct stream_record record = {.seq = 2};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 1}, 0, s.wall));
+	peer = scene_hello(&s, &again, "web-1", 1, 1);
+	scene_tick(&s, s.wall, 999, true, &record);
+	record.seq = 1;
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_tick(&s, s.wall, 10, false, &record);
+	record.seq = 2;
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_second(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
+	scene_kill(&s);
+	scene_begin(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
 	scene_end(&s);
 }
 
@@ -454,7 +556,7 @@ CHECK_TEST(test_record_whose_names_are_lost_is_a_gap)
 	peer = scene_hello(&s, &ear, "web-1", 1, 1);
 	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 1}, 0, s.wall));
 	scene_tick(&s, s.wall, 999, false, &record);
-	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	CHECK_RC(scene_batch(peer, &record, 0, s.wall), 1);
 	CHECK_OK(scene_send(&s, peer, 3, 10));
 	scene_second(&s);
 	CHECK_EQ_U64(ear.ends, 0);
@@ -624,7 +726,10 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_new_journal_of_an_agent_adds_to_the_old_one,
 	   test_second_stream_of_an_agent_ends_the_first,
 	   test_other_protocol_version_is_refused_by_naming_both,
-	   test_broken_record_is_refused_and_the_others_stay, test_number_without_a_record_is_a_gap,
+	   test_record_that_cannot_be_read_is_a_gap_with_a_reason_and_stops_nothing,
+	   test_record_that_cannot_be_read_says_why,
+	   test_name_given_by_a_record_that_cannot_be_read_outlives_a_crash,
+	   test_name_given_by_a_repeat_outlives_a_crash, test_number_without_a_record_is_a_gap,
 	   test_record_whose_names_are_lost_is_a_gap, test_series_that_was_never_named_is_asked_for,
 	   test_record_that_comes_late_counts_in_totals_and_in_no_window,
 	   test_restart_without_any_checkpoint_gives_the_same_fleet,

@@ -191,7 +191,8 @@ static struct board *board_full(void)
 					      .last_seen = WALL,
 					      .last_seq = 7,
 					      .gap_records_total = 2,
-					      .connected = true};
+					      .connected = true,
+					      .problem = "record 7 cannot be read"};
 	return board;
 }
 
@@ -833,7 +834,8 @@ CHECK_TEST(test_json_of_other_views_is_the_documented_one)
 	CHECK_STR_HAS(scale, "\"from\":3,\"to\":4,\"wanted\":5");
 	CHECK_STR(hosts, "[{\"host\":\"web1\",\"version\":\"1.2.3\",\"connected\":true,"
 			 "\"last_seen_unix_ns\":1795315200000000000,\"last_seq\":7,"
-			 "\"gap_records_total\":2}]");
+			 "\"gap_records_total\":2,"
+			 "\"problem\":\"record 7 cannot be read\"}]");
 	CHECK_STR(none, "null");
 	free(slo);
 	free(alerts);
