@@ -136,8 +136,14 @@ static int checkpoint_save_all(struct checkpoint *c, bool everything)
 int checkpoint_save(struct fleet *fleet, struct merge *merge, struct store *store, struct diag *d)
 {
 	struct checkpoint c;
-	int rc = checkpoint_init(&c, fleet, merge, store, d);
+	int rc;
 
+	/* Totals that lack a part must not be called complete: a restart counts it from its raw tick. */
+	if (fleet_unmerged_total(fleet))
+		return diag_set(d, -ENOMEM, NULL, "start vow-hub again, with more memory",
+				"memory lacked to add %llu records to the fleet's figures",
+				(unsigned long long)fleet_unmerged_total(fleet));
+	rc = checkpoint_init(&c, fleet, merge, store, d);
 	if (!rc)
 		rc = checkpoint_save_all(&c, fleet_renumbered(fleet));
 	if (rc) {

@@ -11,7 +11,8 @@
 
 /*
  * Writes what changed since the last one, in a transaction of its own. Call it when no group is
- * open, right after fleet_step(). On failure (the store's errno) the older checkpoint stands.
+ * open, right after fleet_step(). On failure (the store's errno; -ENOMEM, also when the fleet lacks
+ * part of a record) the older checkpoint stands.
  */
 int checkpoint_save(struct fleet *fleet, struct merge *merge, struct store *store, struct diag *d);
 

@@ -128,14 +128,19 @@ static int fleet_merge_delta(struct fleet *fleet, const struct intake_delta *in,
 		.errors = delta->counts.errors,
 	};
 
+	int rc = -EOVERFLOW;
+
 	fleet_mark(fleet, delta->id);
-	if (share == FLEET_TOTALS)
-		return series_restore_total(in->series, delta->hist, delta->hist_size, delta->queue,
-					    delta->queue_size, &counts);
 	if (share == FLEET_ALL)
 		judge_delta(fleet->judge, delta);
-	return series_merge_packed(in->series, delta->hist, delta->hist_size, delta->queue,
-				   delta->queue_size, &counts);
+	if (share != FLEET_TOTALS)
+		rc = series_merge_packed(in->series, delta->hist, delta->hist_size, delta->queue,
+					 delta->queue_size, &counts);
+	/* Totals also take what is more than one second of a series can hold. */
+	if (rc == -EOVERFLOW)
+		rc = series_restore_total(in->series, delta->hist, delta->hist_size, delta->queue,
+					  delta->queue_size, &counts);
+	return rc;
 }
 
 void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_share share,

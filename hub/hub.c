@@ -12,6 +12,7 @@
 #include "hub/api.h"
 #include "hub/checkpoint.h"
 #include "hub/token.h"
+#include "hub/trouble.h"
 #include "lib/base/clock.h"
 #include "lib/base/dirs.h"
 #include "lib/base/fd.h"
@@ -26,9 +27,12 @@
 /* Raw ticks kept so that windows come back after a restart, and for looking back. */
 #define HUB_KEEP       (48 * NS_PER_H)
 #define HUB_KEEP_BYTES (UINT64_C(4) << 30)
-#define HUB_TRIM_EVERY (10 * NS_PER_S)
-#define HUB_TRIM_TICKS 2000 /* in one go, so that no commit takes long */
-
+/*
+ * Old raw ticks are deleted in small portions, so that none takes long: twice as many as came since
+ * the last time, to get ahead of any number of agents, and some more.
+ */
+#define HUB_TRIM_EVERY	  NS_PER_S
+#define HUB_TRIM_TICKS	  200
 #define HUB_REFUSED_EVERY (10 * NS_PER_S) /* a line about records that cannot be read */
 
 struct hub {
@@ -48,26 +52,13 @@ struct hub {
 	wall_ns started, counted_since;
 	uint64_t ticks_total;
 	mono_ns next_tick, next_checkpoint, next_trim; /* by the fleet's clock */
-	char trouble[240];
+	struct trouble trouble;
 	mono_ns refused_logged; /* 0: never */
+	uint64_t trimmed_at; /* records merged by then */
 	volatile sig_atomic_t reload;
 };
 
-/* ---- trouble: what the board and /healthz show until it is over --------------------------------- */
-
-static void hub_note(struct hub *hub, int rc, const struct diag *d, const char *then)
-{
-	if (!rc) {
-		if (hub->trouble[0])
-			log_info("the store works again");
-		hub->trouble[0] = '\0';
-		return;
-	}
-	/* Once for each new text, not once for each agent that tries again. */
-	if (strcmp(hub->trouble, d->what) != 0)
-		log_diag(LOG_LEVEL_ERROR, d, then);
-	snprintf(hub->trouble, sizeof(hub->trouble), "%s", d->what);
-}
+static const char hub_unacknowledged[] = "nothing is acknowledged; agents send again";
 
 static void hub_commit(struct hub *hub)
 {
@@ -75,7 +66,7 @@ static void hub_commit(struct hub *hub)
 	int rc = merge_commit(hub->merge, &d);
 
 	if (rc)
-		hub_note(hub, rc, &d, "nothing is acknowledged; agents send again");
+		trouble_note(&hub->trouble, TROUBLE_COMMIT, rc, &d, hub_unacknowledged);
 }
 
 /* ---- the second -------------------------------------------------------------------------------- */
@@ -113,7 +104,7 @@ static void hub_publish(struct hub *hub, wall_ns wall)
 	snprintf(board->host, sizeof(board->host), "%s", hub->config->host);
 	snprintf(board->scope, sizeof(board->scope), "fleet");
 	snprintf(board->config_path, sizeof(board->config_path), "%s", hub->config->path);
-	snprintf(board->trouble, sizeof(board->trouble), "%s", hub->trouble);
+	snprintf(board->trouble, sizeof(board->trouble), "%s", trouble_text(&hub->trouble));
 	board->pid = (uint32_t)getpid();
 	board->started = hub->started;
 	board->counted_since = hub->counted_since;
@@ -145,7 +136,7 @@ static void hub_probe(struct hub *hub)
 		rc = store_commit(hub->store, &d);
 	if (rc)
 		store_rollback(hub->store);
-	hub_note(hub, rc, &d, "nothing is acknowledged; agents send again");
+	trouble_note(&hub->trouble, TROUBLE_COMMIT, rc, &d, hub_unacknowledged);
 }
 
 static void hub_checkpoint(struct hub *hub)
@@ -153,24 +144,27 @@ static void hub_checkpoint(struct hub *hub)
 	struct diag d = {0};
 	int rc = checkpoint_save(hub->fleet, hub->merge, hub->store, &d);
 
-	hub_note(hub, rc, &d, "the older checkpoint stands");
+	trouble_note(&hub->trouble, TROUBLE_CHECKPOINT, rc, &d, "the older checkpoint stands");
 }
 
 static void hub_trim(struct hub *hub, wall_ns wall)
 {
 	struct diag d = {0};
+	uint64_t records = merge_counters(hub->merge).records_total;
+	unsigned most = HUB_TRIM_TICKS + 2 * (unsigned)(records - hub->trimmed_at);
 	int rc = store_begin(hub->store, &d);
 
+	hub->trimmed_at = records;
 	if (!rc)
 		rc = store_record_trim(hub->store, merge_saved(hub->merge), wall - HUB_KEEP,
-				       HUB_KEEP_BYTES, HUB_TRIM_TICKS, &d);
+				       HUB_KEEP_BYTES, most, &d);
 	if (!rc)
 		rc = store_history_trim(hub->store, &d);
 	if (!rc)
 		rc = store_commit(hub->store, &d);
 	if (rc)
 		store_rollback(hub->store);
-	hub_note(hub, rc, &d, "old raw ticks stay");
+	trouble_note(&hub->trouble, TROUBLE_TRIM, rc, &d, "old raw ticks stay");
 }
 
 static void hub_second(struct hub *hub, mono_ns now)
@@ -180,7 +174,7 @@ static void hub_second(struct hub *hub, mono_ns now)
 	hub_commit(hub);
 	fleet_step(hub->fleet, now, wall, hub_action, hub);
 	hub_commit(hub);
-	if (hub->trouble[0])
+	if (trouble_in(&hub->trouble, TROUBLE_COMMIT))
 		hub_probe(hub);
 	if (now >= hub->next_checkpoint) {
 		hub->next_checkpoint = now + HUB_CHECKPOINT_EVERY;
@@ -275,7 +269,7 @@ static void hub_message(void *arg, struct rpc_stream *stream, const uint8_t *byt
 	else if (rc == -EPROTO || rc == -ENOTSUP)
 		log_diag(LOG_LEVEL_WARN, &d, merge_peer_name(peer));
 	else if (rc)
-		hub_note(hub, rc, &d, "nothing is acknowledged; agents send again");
+		trouble_note(&hub->trouble, TROUBLE_COMMIT, rc, &d, hub_unacknowledged);
 	if (merge_due(hub->merge))
 		hub_commit(hub);
 }

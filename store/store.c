@@ -64,7 +64,7 @@ enum store_query {
 	STORE_REFUSED,
 	STORE_RECORD_ADD,
 	STORE_RECORD_TRIM,
-	STORE_RECORD_OLDEST,
+	STORE_RECORDS_OLDEST,
 	STORE_SERIES_PUT,
 	STORE_NAME_PUT,
 	STORE_VALUE_PUT,
@@ -97,9 +97,8 @@ static const char *const store_sql[STORE_QUERIES] = {
 	[STORE_REFUSED] = "SELECT agent, seq, at, reason, tick FROM refused ORDER BY no",
 	[STORE_RECORD_ADD] = "INSERT INTO record(agent, seq, arrived, late, tick)"
 			     " VALUES(?,?,?,?,?)",
-	[STORE_RECORD_TRIM] = "DELETE FROM record WHERE no IN (SELECT no FROM record WHERE no<=?1"
-			      " AND (?3 OR arrived<?2) ORDER BY no LIMIT ?4)",
-	[STORE_RECORD_OLDEST] = "SELECT arrived FROM record ORDER BY no LIMIT 1",
+	[STORE_RECORD_TRIM] = "DELETE FROM record WHERE no<=?",
+	[STORE_RECORDS_OLDEST] = "SELECT no, arrived FROM record WHERE no<=? ORDER BY no LIMIT ?",
 	[STORE_SERIES_PUT] = "INSERT OR REPLACE INTO series VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_NAME_PUT] = "INSERT OR REPLACE INTO name VALUES(?,?,?)",
 	[STORE_VALUE_PUT] = "INSERT OR REPLACE INTO value VALUES(?,?)",
@@ -542,22 +541,23 @@ int store_record_add(struct store *store, struct store_record *record, struct di
 int store_record_trim(struct store *store, int64_t applied, wall_ns before, uint64_t budget_bytes,
 		      unsigned most, struct diag *d)
 {
-	sqlite3_stmt *oldest = store_query(store, STORE_RECORD_OLDEST);
-	sqlite3_stmt *query = store_query(store, STORE_RECORD_TRIM);
+	sqlite3_stmt *oldest = store_query(store, STORE_RECORDS_OLDEST);
 	bool over = store_bytes(store) > budget_bytes;
-	wall_ns arrived;
-	int rc = store_row(store, STORE_RECORD_OLDEST, d);
+	int64_t last = 0;
+	int rc;
 
-	if (rc != 1)
-		return rc;
-	arrived = store_int(oldest, 0);
-	sqlite3_reset(oldest);
-	if (!over && arrived >= before)
-		return 0;
-	sqlite3_bind_int64(query, 1, applied);
-	store_bind_int(query, 2, before);
-	sqlite3_bind_int(query, 3, over);
-	store_bind_int(query, 4, most);
+	sqlite3_bind_int64(oldest, 1, applied);
+	store_bind_int(oldest, 2, most);
+	while ((rc = store_row(store, STORE_RECORDS_OLDEST, d)) == 1) {
+		if (!over && store_int(oldest, 1) >= before) {
+			sqlite3_reset(oldest);
+			break;
+		}
+		last = sqlite3_column_int64(oldest, 0);
+	}
+	if (rc < 0 || !last)
+		return rc < 0 ? rc : 0;
+	sqlite3_bind_int64(store_query(store, STORE_RECORD_TRIM), 1, last);
 	return store_run(store, STORE_RECORD_TRIM, d);
 }
 

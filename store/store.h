@@ -81,9 +81,9 @@ struct store_record {
 int store_record_add(struct store *store, struct store_record *record, struct diag *d);
 
 /*
- * Deletes at most `most` of the oldest raw ticks among those that arrived before `before` or, while
- * the file uses more than budget bytes, before any other; never one with no > applied. In a
- * transaction of the caller.
+ * Deletes the oldest raw ticks, `most` of them at most: up to the first that arrived at `before` or
+ * later, or, when the file uses more than budget bytes, without asking how old they are; never one
+ * with no > applied. In a transaction of the caller. Reads no more rows than it deletes, and one.
  */
 int store_record_trim(struct store *store, int64_t applied, wall_ns before, uint64_t budget_bytes,
 		      unsigned most, struct diag *d);

@@ -265,7 +265,7 @@ function showHeader(status) {
   $('pill-trouble').hidden = !status.trouble;
   pill($('pill-trouble'), 'hub in trouble', 'bad');
   $('notice').hidden = !status.trouble;
-  setText($('notice'), status.trouble ? `The hub is in trouble: ${status.trouble}. It acknowledges nothing until that is over; agents keep their records.` : '');
+  setText($('notice'), status.trouble ? `The hub is in trouble: ${status.trouble}. What it does not acknowledge agents keep and send again.` : '');
   document.title = firing ? `(${firing}) vow` : 'vow';
   setText($('scope'), status.host ? `fleet · ${status.host}` : 'fleet');
   setText($('about'), `vow-hub ${status.version} · ${bytes(status.rss_bytes)} · ${share(status.cpu_ratio)} of a core · up ${span(status.at_unix_ns - status.started_unix_ns)}`);

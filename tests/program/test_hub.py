@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # limit: 120 s
 """The hub as a program: restarts, bad input, a full disk, and what it answers over HTTP."""
+import contextlib
 import re
 import socket
+import sqlite3
 import urllib.parse
 
 from story import *
@@ -105,7 +107,33 @@ def record_as_large_as_a_journal_takes_comes_through(s):
     fed(s.start(s.program("tests/journal_feed"), s.dir("run"), 1, 0, 230000, 40))
     size = sum(entry.stat().st_size for entry in os.scandir(s.dir("run/journal")))
     at_least(size, 17 << 20, "bytes of the journal with its one record")
-    s.until(lambda: hub.metric("vow_hub_histograms_total") == 230000, 20, "all of it at the hub")
+    s.until(lambda: [row["last_seq"] for row in hub.json("/api/v1/hosts")] == [1], 20,
+            "the record at the hub")
+
+
+@test
+@needs("vow-hub", "vow-export")
+def records_that_cannot_be_read_are_told_and_stop_nothing(s):
+    hub = Hub(s)
+    export(s, hub)
+    events = fed(s.start(s.program("tests/journal_feed"), s.dir("run"), 100, 0, SERIES, EVENTS, 0,
+                         0, 0, 25))
+    s.until(lambda: hub.events() == events, 10, "all events that can be read")
+    row, = hub.json("/api/v1/hosts")
+    equal((row["last_seq"], row["gap_records_total"]), (100, 4), "last and lost records")
+    check("record 100 cannot be read" in row["problem"], row["problem"])
+    check(row["connected"], "the stream goes on")
+    equal(hub.metric("vow_hub_refused_total"), 4, "refused records")
+    equal(hub.get("/healthz")[0], 200, "health")
+    doctor = s.vow("doctor", hub=f"127.0.0.1:{hub.listen}", status=None)
+    check("record 100 cannot be read" in json.dumps(doctor), f"doctor: {doctor}")
+    hub.program.stop()
+    with contextlib.closing(sqlite3.connect(f"{hub.dir}/hub.db")) as db:
+        rows = db.execute("SELECT seq, reason, length(tick) FROM refused ORDER BY seq").fetchall()
+    equal([row[0] for row in rows], [25, 50, 75, 100], "records that were kept")
+    check(all(reason and size > 100 for _, reason, size in rows), f"what was kept: {rows}")
+    hub.start()
+    equal(hub.events(), events, "events after a restart")
 
 
 @test

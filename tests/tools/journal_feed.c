@@ -3,13 +3,14 @@
  * Stands for vowd where a test needs a journal of known content: appends records to DIR/journal and
  * says at the end what is in them.
  *
- *	journal_feed DIR RECORDS RATE_PER_S SERIES EVENTS [ALERT_EVERY [AGE_S [BUDGET_KIB]]]
+ *	journal_feed DIR RECORDS RATE_PER_S SERIES EVENTS [ALERT_EVERY [AGE_S [BUDGET_KIB [BROKEN_EVERY]]]]
  *
  * Each record is a tick in which each of SERIES routes ("/r0", "/r1", ... of service "feed") had
  * EVENTS requests of 1 to 2 ms, every seventh of them an error of sort. With ALERT_EVERY, every
  * so-manieth record carries an alert that fires and the next one its resolution. The clock of the
  * records is AGE_S behind. With BUDGET_KIB the journal merges what nobody sent, as vowd's does.
- * RATE_PER_S 0 is as fast as it goes; SIGTERM ends it early. Prints
+ * Every so-manieth record as BROKEN_EVERY says lacks its last bytes, which no reader can make sense
+ * of, and is none of those that are told at the end. RATE_PER_S 0 is as fast as it goes; SIGTERM ends it early. Prints
  * "fed RECORDS EVENTS ALERTS LAST_SEQ DROPPED MERGED BYTES".
  */
 #include <inttypes.h>
@@ -28,10 +29,10 @@
 static volatile sig_atomic_t ended;
 
 struct feed {
-	uint64_t records, rate_per_s, series, events, alert_every, age_s, budget_kib;
+	uint64_t records, rate_per_s, series, events, alert_every, age_s, budget_kib, broken_every;
 	struct journal *journal;
 	struct tick_writer *writer;
-	uint64_t fed, alerts, last_seq;
+	uint64_t fed, broken, alerts, last_seq;
 };
 
 static void on_signal(int signum)
@@ -120,6 +121,10 @@ static int feed_record(struct feed *feed, uint64_t number, struct diag *d)
 		rc = tick_end(feed->writer, &bytes, &size);
 	if (rc)
 		return diag_errno(d, rc, NULL, NULL, "cannot make a tick");
+	if (feed->broken_every && number % feed->broken_every == 0) {
+		feed->broken++;
+		size -= 3;
+	}
 	return journal_append(feed->journal, now, bytes, size, NULL, 0, &feed->last_seq, d);
 }
 
@@ -147,17 +152,18 @@ int main(int argc, char **argv)
 	struct journal_options options = {.segment_bytes = 1 << 20};
 	struct compact *compact = compact_new();
 	struct journal_counters counters;
-	uint64_t numbers[7] = {0};
+	uint64_t numbers[8] = {0};
 	struct feed feed;
 	struct diag d;
 	char dir[512];
 
-	if (argc < 6 || argc > 9 || !compact)
+	if (argc < 6 || argc > 10 || !compact)
 		return 2;
 	for (int i = 2; i < argc; i++)
 		numbers[i - 2] = strtoull(argv[i], NULL, 10);
-	feed = (struct feed){numbers[0], numbers[1], numbers[2], numbers[3],
-			     numbers[4], numbers[5], numbers[6], .writer = tick_writer_new()};
+	feed = (struct feed){numbers[0], numbers[1], numbers[2],
+			     numbers[3], numbers[4], numbers[5],
+			     numbers[6], numbers[7], .writer = tick_writer_new()};
 	if (feed.budget_kib) {
 		options.segment_bytes = feed.budget_kib * 1024 / 8;
 		options.budget_bytes = feed.budget_kib * 1024;
@@ -172,8 +178,9 @@ int main(int argc, char **argv)
 	counters = journal_counters(feed.journal);
 	printf("fed %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
 	       " %" PRIu64 "\n",
-	       feed.fed, feed.fed * feed.series * feed.events, feed.alerts, feed.last_seq,
-	       counters.dropped_records_total, counters.merged_records_total, counters.bytes);
+	       feed.fed, (feed.fed - feed.broken) * feed.series * feed.events, feed.alerts,
+	       feed.last_seq, counters.dropped_records_total, counters.merged_records_total,
+	       counters.bytes);
 	journal_close(feed.journal);
 	tick_writer_free(feed.writer);
 	compact_free(compact);

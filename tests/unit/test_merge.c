@@ -29,6 +29,7 @@ static void ear_hear(void *link, const uint8_t *bytes, size_t size)
 	struct ear *ear = link;
 
 	ear->answers++;
+	check_alloc_fail_at(0); /* the agent has memory */
 	CHECK_OK(stream_from_hub_decode(bytes, size, &ear->last, NULL));
 }
 
@@ -675,6 +676,58 @@ CHECK_TEST(test_restart_with_a_smaller_cap_keeps_the_sum)
 	scene_end(&s);
 }
 
+CHECK_TEST(test_record_that_memory_lacked_for_counts_after_a_restart)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct stream_record record = {.seq = 1};
+	struct diag d = {0};
+	unsigned n = 0;
+
+	scene_start(&s);
+	while (!fleet_unmerged_total(s.fleet)) {
+		char host[16];
+
+		CHECK(n < 20);
+		/* A new series' total takes memory at once when its record is late. */
+		snprintf(host, sizeof(host), "web-%u", n);
+		scene_tick(&s, s.wall - NS_PER_MIN, 10, true, &record);
+		CHECK_OK(scene_batch(scene_hello(&s, &ear, host, 1, 1), &record, 0, s.wall));
+		check_alloc_fail_at(++n);
+		CHECK_OK(merge_commit(s.merge, NULL));
+		check_alloc_fail_at(0);
+	}
+	/* A checkpoint would make the loss permanent. */
+	CHECK_RC(checkpoint_save(s.fleet, s.merge, s.store, &d), -ENOMEM);
+	CHECK_STR_HAS(d.what, "memory lacked");
+	scene_kill(&s);
+	scene_begin(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10 * n);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, &d));
+	scene_end(&s);
+}
+
+CHECK_TEST(test_more_than_a_second_holds_counts_in_totals)
+{
+	const uint64_t many = UINT64_C(3000000000); /* twice that is more than 32 bits */
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, many));
+	CHECK_OK(scene_send(&s, peer, 2, many));
+	scene_second(&s);
+	CHECK_EQ_U64(fleet_unmerged_total(s.fleet), 0);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 2 * many);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	scene_kill(&s);
+	scene_begin(&s);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 2 * many);
+	scene_end(&s);
+}
+
 CHECK_TEST(test_full_disk_acknowledges_nothing_and_is_over_by_itself)
 {
 	struct scene s;
@@ -736,5 +789,7 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_restart_behind_a_checkpoint_gives_the_same_fleet,
 	   test_restart_right_at_a_checkpoint_gives_the_same_fleet,
 	   test_totals_outlive_their_raw_ticks, test_restart_with_a_smaller_cap_keeps_the_sum,
+	   test_record_that_memory_lacked_for_counts_after_a_restart,
+	   test_more_than_a_second_holds_counts_in_totals,
 	   test_full_disk_acknowledges_nothing_and_is_over_by_itself,
 	   test_second_process_is_kept_out_of_the_store)
