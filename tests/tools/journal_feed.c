@@ -3,14 +3,16 @@
  * Stands for vowd where a test needs a journal of known content: appends records to DIR/journal and
  * says at the end what is in them.
  *
- *	journal_feed DIR RECORDS RATE_PER_S SERIES EVENTS [ALERT_EVERY [AGE_S [BUDGET_KIB [BROKEN_EVERY]]]]
+ *	journal_feed DIR RECORDS RATE_PER_S SERIES EVENTS [ALERT_EVERY [AGE_S
+ *		[BUDGET_KIB [BROKEN_EVERY]]]]
  *
  * Each record is a tick in which each of SERIES routes ("/r0", "/r1", ... of service "feed") had
  * EVENTS requests of 1 to 2 ms, every seventh of them an error of sort. With ALERT_EVERY, every
  * so-manieth record carries an alert that fires and the next one its resolution. The clock of the
  * records is AGE_S behind. With BUDGET_KIB the journal merges what nobody sent, as vowd's does.
  * Every so-manieth record as BROKEN_EVERY says lacks its last bytes, which no reader can make sense
- * of, and is none of those that are told at the end. RATE_PER_S 0 is as fast as it goes; SIGTERM ends it early. Prints
+ * of, and is none of those that are told at the end. RATE_PER_S 0 is as fast as it goes; SIGTERM
+ * ends it early. Prints
  * "fed RECORDS EVENTS ALERTS LAST_SEQ DROPPED MERGED BYTES".
  */
 #include <inttypes.h>
