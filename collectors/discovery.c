@@ -17,7 +17,9 @@
 
 #define DISCOVERY_SCAN_EVERY (60 * NS_PER_S)
 #define DISCOVERY_STEP	     128 /* entries of /proc looked at in one step; about 1.5 us each */
-#define DISCOVERY_WAITING    64 /* connections that did not send their segment yet */
+/* Who finds it full does not wait, and is found by the next scan only: a deployment starts many. */
+#define DISCOVERY_BACKLOG 1024
+#define DISCOVERY_WAITING 64 /* connections that did not send their segment yet */
 
 /* A connection from which the hello is still to come. */
 struct discovery_guest {
@@ -193,7 +195,7 @@ static int discovery_listen(struct discovery *discovery, const char *dir, struct
 	discovery->listener = fd;
 	unlink(path);
 	if (bind(fd, (struct sockaddr *)&discovery->address, sizeof(discovery->address)) != 0 ||
-	    chmod(path, 0666) != 0 || listen(fd, 128) != 0)
+	    chmod(path, 0666) != 0 || listen(fd, DISCOVERY_BACKLOG) != 0)
 		return diag_errno(d, -errno, path, "check that the folder is there and writable",
 				  "cannot listen");
 	discovery->listener_watch =

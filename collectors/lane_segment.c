@@ -13,7 +13,7 @@ static struct vow_shm_lane *lane_segment_shared(const struct lane_segment *ls, u
 	return &ls->segment.shm->lanes[lane];
 }
 
-static unsigned lane_segment_lanes(const struct lane_segment *ls)
+unsigned lane_segment_lanes(const struct lane_segment *ls)
 {
 	uint32_t lanes = segment_counters(&ls->segment).lanes;
 

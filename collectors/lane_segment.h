@@ -41,6 +41,8 @@ int lane_segment_begin(struct lane_segment *ls, struct segment *segment, struct 
 		       const uint8_t *redo, size_t redo_size);
 void lane_segment_end(struct lane_segment *ls);
 
+/* Lanes that were ever used. */
+unsigned lane_segment_lanes(const struct lane_segment *ls);
 /* Takes records of all lanes, each lane once around; about 10 ns each. Returns how many. */
 uint64_t lane_segment_drain(struct lane_segment *ls, struct lane_tally *tally);
 

@@ -25,9 +25,20 @@
 #include "collectors/lane_segment.h"
 #include "lib/base/fd.h"
 
-#define LANES_VERSION	   1
-#define LANES_HEAD	   (8 + 8 + 4) /* bytes of a section before its description */
-#define LANES_APPS_MAX	   512u /* applications at a time; further ones are refused */
+#define LANES_VERSION  1
+#define LANES_HEAD     (8 + 8 + 4) /* bytes of a section before its description */
+#define LANES_APPS_MAX 960u /* applications at a time; further ones are refused */
+/*
+ * Of these, by one user. It bounds what a user can make the agent map (371 MiB of address space
+ * each, nearly all of it holes that belong to the user) and look through, and leaves places for
+ * the others. A user is who made the memfd, which a process cannot choose.
+ */
+#define LANES_USER_MAX 512u
+/*
+ * Looking at a lane takes some 0.3 us. Nothing that is found before the commit is of use earlier,
+ * so with many lanes the looks become rarer: some 3 % of a core at most.
+ */
+#define LANES_LOOK_EVERY   10000 /* ns for each lane */
 #define LANES_ROUND_EVERY  (100 * NS_PER_MS)
 #define LANES_ROUND_BLOCKS 64 /* overflow blocks looked at in one poll; about 5 us each */
 #define LANES_EVENTS	   (128u << 10) /* records taken in one poll; about 10 ns each */
@@ -43,6 +54,7 @@ struct lanes_app {
 	struct lanes *lanes;
 	struct lane_segment segment;
 	pid_t pid; /* 0: not visible from here */
+	uid_t user; /* who made the segment */
 	int connection, pidfd; /* -1: none */
 	struct loop_fd *connection_watch, *pidfd_watch;
 	bool ended; /* the owner is gone */
@@ -62,11 +74,13 @@ struct lanes {
 	struct lane_segment_work *work;
 	struct lanes_app *apps[LANES_APPS_MAX];
 	unsigned app_count;
-	unsigned turn; /* who comes first in the next poll */
+	unsigned turn; /* who comes first in the next drain */
+	unsigned overflow_turn; /* and in the next look at overflow blocks */
 	struct lanes_redo *redo;
 	unsigned redo_count;
 	unsigned scans; /* scans of /proc that were taken note of */
-	mono_ns round_at, gauges_at;
+	mono_ns round_at, gauges_at, drained_at;
+	dur_ns drain_every;
 	struct lane_tally tally;
 	uint64_t refused_total;
 	char refused[200]; /* why the last one was */
@@ -228,22 +242,31 @@ static struct lanes_app *lanes_find(struct lanes *lanes, uint64_t inode)
 
 /* Is this segment the owner's own, and is there room for it? */
 static int lanes_admit(struct lanes *lanes, const struct segment *segment, pid_t inner_pid,
-		       struct diag *d)
+		       uid_t user, struct diag *d)
 {
+	unsigned of_user = 0;
+
 	if (inner_pid && (uint32_t)inner_pid != segment->pid)
 		return diag_set(d, -EPERM, NULL, "each process opens its own",
 				"hands over a segment of process %u", segment->pid);
-	for (unsigned i = 0; i < lanes->app_count; i++)
+	for (unsigned i = 0; i < lanes->app_count; i++) {
 		if (lanes->apps[i]->segment.segment.id == segment->id)
 			return diag_set(d, -EEXIST, NULL, NULL,
 					"its segment has the id of another one");
+		of_user += lanes->apps[i]->user == user;
+	}
+	if (of_user >= LANES_USER_MAX)
+		return diag_set(d, -EDQUOT, NULL, NULL,
+				"user %u has %u applications already, as many as one may have",
+				user, of_user);
 	if (lanes->app_count == LANES_APPS_MAX)
 		return diag_set(d, -ENOSPC, NULL, NULL, "more than %u applications at a time",
 				LANES_APPS_MAX);
 	return 0;
 }
 
-static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t pid, int connection)
+static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t pid, uid_t user,
+			   int connection)
 {
 	struct lanes_app *app = calloc(1, sizeof(*app));
 	int redo = lanes_redo_find(lanes, segment->id, segment->inode);
@@ -261,6 +284,7 @@ static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t p
 		lanes_redo_drop(lanes, (unsigned)redo);
 	app->lanes = lanes;
 	app->pid = pid;
+	app->user = user;
 	app->connection = app->pidfd = -1;
 	lanes->apps[lanes->app_count++] = app;
 	lanes_watch(app);
@@ -276,7 +300,11 @@ static void lanes_on_found(void *arg, int memfd, int connection, pid_t pid, pid_
 	struct stat st;
 	struct diag d = {0};
 
-	struct lanes_app *known = fstat(memfd, &st) == 0 ? lanes_find(lanes, st.st_ino) : NULL;
+	if (fstat(memfd, &st) != 0) {
+		fd_closep(&connection);
+		return;
+	}
+	struct lanes_app *known = lanes_find(lanes, st.st_ino);
 	if (known) {
 		if (connection >= 0 && known->connection < 0 && !known->ended)
 			lanes_connect(known, connection);
@@ -289,9 +317,9 @@ static void lanes_on_found(void *arg, int memfd, int connection, pid_t pid, pid_
 	bool inherited =
 		rc == 0 && connection < 0 && inner_pid && (uint32_t)inner_pid != segment.pid;
 	if (rc == 0 && !inherited)
-		rc = lanes_admit(lanes, &segment, inner_pid, &d);
+		rc = lanes_admit(lanes, &segment, inner_pid, st.st_uid, &d);
 	if (rc == 0 && !inherited) {
-		rc = lanes_app_begin(lanes, &segment, pid, connection);
+		rc = lanes_app_begin(lanes, &segment, pid, st.st_uid, connection);
 		if (rc == 0)
 			return;
 		diag_errno(&d, rc, NULL, NULL, "cannot read its segment");
@@ -319,14 +347,17 @@ static void lanes_scanned(struct lanes *lanes)
 
 /* ---- polling ----------------------------------------------------------------------------------- */
 
-static uint64_t lanes_drain(struct lanes *lanes)
+static uint64_t lanes_drain(struct lanes *lanes, mono_ns now)
 {
 	uint64_t taken = 0;
-	unsigned i;
+	unsigned i, looked = 0;
 
+	if (now - lanes->drained_at < lanes->drain_every)
+		return 0;
 	for (i = 0; i < lanes->app_count && taken < LANES_EVENTS; i++) {
 		struct lanes_app *app = lanes->apps[(lanes->turn + i) % lanes->app_count];
 		uint64_t more = lane_segment_drain(&app->segment, &lanes->tally);
+		looked += lane_segment_lanes(&app->segment);
 
 		app->segment.drained =
 			app->ended && more == 0 && lane_segment_round_done(&app->segment);
@@ -334,6 +365,8 @@ static uint64_t lanes_drain(struct lanes *lanes)
 	}
 	if (lanes->app_count)
 		lanes->turn = (lanes->turn + i) % lanes->app_count;
+	lanes->drained_at = now;
+	lanes->drain_every = (dur_ns)looked * LANES_LOOK_EVERY;
 	return taken;
 }
 
@@ -356,16 +389,18 @@ static size_t lanes_pending(const struct lanes *lanes)
 	return pending;
 }
 
+/* One after the other, so that no application keeps others from their share of a poll or a record. */
 static void lanes_overflow(struct lanes *lanes, mono_ns now)
 {
-	unsigned blocks = LANES_ROUND_BLOCKS;
+	unsigned blocks = LANES_ROUND_BLOCKS, first = lanes->overflow_turn;
 	bool begin = now - lanes->round_at >= LANES_ROUND_EVERY;
 	size_t pending = lanes_pending(lanes);
 
 	if (begin)
 		lanes->round_at = now;
 	for (unsigned i = 0; i < lanes->app_count; i++) {
-		struct lane_segment *segment = &lanes->apps[i]->segment;
+		unsigned at = (first + i) % lanes->app_count;
+		struct lane_segment *segment = &lanes->apps[at]->segment;
 		size_t own = segment->overflow.pending_bytes;
 
 		/* New blocks at once: the application judges by thresholds that it is told there. */
@@ -374,7 +409,11 @@ static void lanes_overflow(struct lanes *lanes, mono_ns now)
 			lane_segment_round_begin(segment);
 		/* What the others do not need. */
 		size_t room = LANES_ROUND_ROOM - (pending - own);
-		blocks -= lane_segment_round(segment, blocks, room, lanes->work, &lanes->tally);
+		unsigned looked =
+			lane_segment_round(segment, blocks, room, lanes->work, &lanes->tally);
+		if (looked) /* the next poll begins behind the last that had its share */
+			lanes->overflow_turn = at + 1;
+		blocks -= looked;
 		pending += segment->overflow.pending_bytes - own;
 	}
 }
@@ -399,7 +438,7 @@ static uint64_t lanes_poll(void *state, mono_ns now)
 	if (discovery_scans(lanes->discovery) != lanes->scans)
 		lanes_scanned(lanes);
 	lanes_overflow(lanes, now);
-	lanes_drain(lanes);
+	lanes_drain(lanes, now);
 	lanes_values(lanes, now);
 	return lanes->tally.events - before;
 }

@@ -46,4 +46,34 @@ def lanes_that_fill_within_a_second_are_emptied_early_and_nothing_spills(s):
     at_most(float(lanes(s)["detail"].split(";")[1].split()[0]), 20, "% by way of overflow")
 
 
+@test
+@needs("vowd", "vow")
+def five_hundred_processes_with_four_thousand_lanes_are_counted_exactly(s):
+    vowd = start(s)
+    before, began = vowd.cpu_seconds(), time.monotonic()
+    os.mkfifo(s.path("gate"))
+    gate = os.open(s.path("gate"), os.O_RDWR)  # applications stay until it is closed
+    apps = s.start("/bin/sh", "-c", "for n in $(seq 500); do "
+                   f"{s.program('tests/observe')} shop-$((n % 10)) /pay 8 100 50 1000 1000 < gate & "
+                   "done; wait", env={"VOW_DIR": s.dir("run")}, cwd=s.path(), name="applications")
+    try:
+        s.until(lambda: "500 applications with 4000 lanes" in lanes(s)["detail"], 30, "all at once")
+        s.until(lambda: apps.log().count("observed 800") == 500, 20, "end of the observations")
+        s.until(lambda: counted(s) == 400_000, 10, "total of 400000")
+        took = time.monotonic() - began
+        print(f"# {100 * (vowd.cpu_seconds() - before) / took:.1f} % of a core in {took:.1f} s; "
+              f"{vowd.rss_bytes() >> 20} MiB resident")
+        before, began = vowd.cpu_seconds(), time.monotonic()
+        time.sleep(2)
+        took = time.monotonic() - began
+        print(f"# {100 * (vowd.cpu_seconds() - before) / took:.1f} % of a core with idle lanes")
+        equal(lanes(s)["problem"], None, "problem of the lanes")
+        equal(sum(lanes(s)["drops_total"].values()), 0, "drops")
+    finally:
+        os.close(gate)
+    equal(apps.wait(20), 0, "status of the applications")
+    s.until(lambda: "0 applications" in lanes(s)["detail"][:14], 10, "the applications gone")
+    equal(counted(s), 400_000, "observations at the end")
+
+
 main("lanes")

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "collectors/lane_segment.h"
+#include "lib/base/fd.h"
 #include "lib/data/lane.h"
 #include "lib/data/overflow.h"
 #include "lib/data/rendezvous.h"
@@ -468,6 +469,43 @@ CHECK_TEST(test_wrong_version_is_told_and_the_others_are_read)
 	lanes_agent_free(agent);
 }
 
+CHECK_TEST(test_a_user_with_too_many_segments_is_refused_and_others_are_read)
+{
+	enum { CAP = 512 };
+	struct lanes_agent *agent = lanes_agent_new();
+	struct forged *many = calloc(CAP + 1, sizeof(*many));
+	struct forged other;
+
+	fd_raise_limit();
+	for (unsigned i = 0; i <= CAP; i++)
+		many[i] = forged_new(agent, i + 1, SEALS);
+	attach(agent, "512 applications");
+	while (!lanes_agent_status(agent).problem[0])
+		lanes_agent_poll(agent);
+	CHECK_STR_HAS(lanes_agent_status(agent).problem, "512 applications already");
+	CHECK_STR_HAS(lanes_agent_status(agent).problem, "1 refused");
+	for (unsigned i = 0; i <= CAP; i++)
+		forged_push(&many[i], 0, VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0));
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_count(agent), CAP);
+	lanes_agent_stop(agent);
+	/* Another user's segment, found behind all of these by the agent that comes next. */
+	other = forged_new(agent, CAP + 2, SEALS);
+	if (fchown(other.fd, 1, 1) == 0) {
+		lanes_agent_start(agent);
+		while (!strstr(lanes_agent_status(agent).detail, "513 applications"))
+			lanes_agent_poll(agent);
+		forged_push(&other, 0, VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0));
+		lanes_agent_tick(agent);
+		CHECK_EQ_U64(lanes_agent_count(agent), CAP + 1);
+	}
+	for (unsigned i = 0; i <= CAP; i++)
+		forged_close(&many[i]);
+	forged_close(&other);
+	free(many);
+	lanes_agent_free(agent);
+}
+
 CHECK_TEST(test_garbage_at_the_intake_is_survived)
 {
 	struct lanes_agent *agent = lanes_agent_new();
@@ -525,5 +563,6 @@ CHECK_MAIN("segment", test_sealed_segment_opens_and_others_are_refused_with_the_
 	   test_lack_of_memory_at_the_begin_leaves_the_segment_as_it_was,
 	   test_hostile_application_harms_no_other,
 	   test_wrong_version_is_told_and_the_others_are_read,
+	   test_a_user_with_too_many_segments_is_refused_and_others_are_read,
 	   test_garbage_at_the_intake_is_survived,
 	   test_both_sides_meet_at_one_folder_by_any_of_its_names)
