@@ -465,10 +465,11 @@ static void show_process(const struct show *show, const struct view *view)
 	show_foreign(show, board->config_path[0] ? board->config_path : "default configuration");
 	show_end(show);
 	fprintf(show->to,
-		"memory %s, cpu %.1f %% of a core, %llu series in %s, %llu events beyond the cap",
+		"memory %s, cpu %.1f %% of a core, %llu series in %s (windows up to 30 d: at most "
+		"%u histograms each), %llu events beyond the cap",
 		str_format_bytes(rss, sizeof(rss), board->rss_bytes), board->cpu_ratio * 100,
 		(unsigned long long)board->series,
-		str_format_bytes(series, sizeof(series), board->series_bytes),
+		str_format_bytes(series, sizeof(series), board->series_bytes), SERIES_SLOTS,
 		(unsigned long long)board->series_other_total);
 	show_end(show);
 	fprintf(show->to, "journal: record %llu written, %llu at the hub, %s on disk",

@@ -184,6 +184,7 @@ static void json_store(struct json *json, json_t *object, const struct board *bo
 	json_count(json, series, "count", board->series);
 	json_count(json, series, "other_total", board->series_other_total);
 	json_count(json, series, "bytes", board->series_bytes);
+	json_count(json, series, "histograms_max", board->series * (SERIES_SLOTS + 1));
 	json_count(json, object, "ticks_total", board->ticks_total);
 	json_put(json, object, "journal", journal);
 	json_count(json, journal, "seq", board->journal_seq);
