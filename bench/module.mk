@@ -11,3 +11,4 @@ bench_hist_LIBS   := -lm
 bench_series_LIBS := -lurcu-memb -lm
 bench_lane_LIBS   := -lurcu-memb -lm
 bench_lane_PARTS  += collectors
+bench_peers_LIBS  := -lm
