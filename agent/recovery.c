@@ -8,6 +8,7 @@
 #include "agent/keyframe.h"
 #include "lib/base/log.h"
 #include "lib/base/testpoint.h"
+#include "lib/data/journal_format.h"
 
 struct replay {
 	struct agent *agent;
@@ -113,20 +114,33 @@ static void replay_keyframe(struct replay *replay, const struct journal_record *
 	replay->records++;
 }
 
-/* Sequence number of the newest record that carries a keyframe; 0 when there is none. */
-static uint64_t find_keyframe(struct journal_reader *reader, struct diag *d)
+/* Number of the segment's first record when that carries a keyframe; else 0. */
+static uint64_t keyframe_of(struct journal_reader *reader, uint64_t first_seq)
 {
 	struct journal_record record;
-	uint64_t newest = 0;
-	int rc;
 
-	while ((rc = journal_reader_next(reader, &record, d)) != 0) {
-		if (rc < 0 && rc != -EPROTO)
-			break;
-		if (rc > 0 && keyframe_found(record.local, record.local_size))
-			newest = record.seq;
-	}
-	return newest;
+	if (journal_reader_seek(reader, first_seq) ||
+	    journal_reader_next(reader, &record, NULL) <= 0 ||
+	    !keyframe_found(record.local, record.local_size))
+		return 0;
+	return record.seq;
+}
+
+/*
+ * Sequence number of the newest record that carries a keyframe; 0 when there is none. They stand
+ * where segments begin, so that a journal full of what was sent long ago need not be read.
+ */
+static uint64_t find_keyframe(const char *dir, struct journal_reader *reader)
+{
+	uint64_t *seqs, found = 0;
+	size_t count;
+
+	if (journal_list(dir, &seqs, &count))
+		return 0;
+	while (!found && count-- > 0)
+		found = keyframe_of(reader, seqs[count]);
+	free(seqs);
+	return found;
 }
 
 static void replay_from(struct replay *replay, struct journal_reader *reader, uint64_t keyframe)
@@ -163,7 +177,7 @@ int recovery_run(struct agent *agent, struct diag *d)
 	if (rc)
 		return rc;
 	struct replay replay = {.agent = agent};
-	uint64_t keyframe = find_keyframe(reader, d);
+	uint64_t keyframe = find_keyframe(dir, reader);
 	TESTPOINT(keyframe_found);
 	rc = journal_reader_seek(reader, keyframe ? keyframe : 1);
 	if (!rc)
