@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/source.h"
+#include "hub/group.h"
 #include "lib/base/clock.h"
 #include "proto/stream.h"
 #include "proto/tick.h"
@@ -19,29 +19,6 @@ struct merge_peer {
 	char name[80];
 	struct source *source; /* NULL before the hello */
 	bool finished;
-};
-
-struct merge_waiting { /* a record between acceptance and commit */
-	struct source *source;
-	struct intake intake;
-	bool late;
-};
-
-struct merge {
-	struct fleet *fleet;
-	struct store *store;
-	struct merge_link link;
-	struct tick_writer *writer; /* for actions on their way into the store */
-	struct sources *sources;
-	struct merge_peer *peers;
-	struct merge_waiting *group;
-	size_t group_count, group_room;
-	uint64_t group_bytes;
-	bool group_open; /* a transaction stands, with or without records */
-	mono_ns group_since;
-	/* Numbers of raw ticks: in the fleet, in the transaction, in the checkpoint. */
-	int64_t applied, newest, saved;
-	struct merge_counters counters;
 };
 
 struct merge *merge_new(struct fleet *fleet, struct store *store, const struct merge_link *link)
@@ -62,17 +39,6 @@ struct merge *merge_new(struct fleet *fleet, struct store *store, const struct m
 	return merge;
 }
 
-/* ---- the group --------------------------------------------------------------------------------- */
-
-static void merge_group_clear(struct merge *merge)
-{
-	for (size_t i = 0; i < merge->group_count; i++)
-		intake_deinit(&merge->group[i].intake);
-	merge->group_count = 0;
-	merge->group_bytes = 0;
-	merge->group_open = false;
-}
-
 void merge_free(struct merge *merge)
 {
 	if (!merge)
@@ -81,41 +47,12 @@ void merge_free(struct merge *merge)
 		merge_peer_free(merge->peers);
 	if (merge->group_open)
 		store_rollback(merge->store);
-	merge_group_clear(merge);
+	group_clear(merge);
 	free(merge->group);
 	sources_free(merge->sources);
 	if (merge->writer)
 		tick_writer_free(merge->writer);
 	free(merge);
-}
-
-static int merge_group_begin(struct merge *merge, struct diag *d)
-{
-	int rc;
-
-	if (merge->group_open)
-		return 0;
-	rc = store_begin(merge->store, d);
-	if (rc)
-		return rc;
-	merge->group_open = true;
-	merge->group_since = clock_mono();
-	merge->newest = merge->applied;
-	return 0;
-}
-
-static struct merge_waiting *merge_group_next(struct merge *merge)
-{
-	if (merge->group_count == merge->group_room) {
-		size_t room = merge->group_room ? merge->group_room * 2 : 64;
-		struct merge_waiting *group = realloc(merge->group, room * sizeof(*merge->group));
-
-		if (!group)
-			return NULL;
-		merge->group = group;
-		merge->group_room = room;
-	}
-	return &merge->group[merge->group_count];
 }
 
 bool merge_due(const struct merge *merge)
@@ -196,7 +133,7 @@ static void merge_abort(struct merge *merge, const struct diag *why)
 	if (!merge->group_open)
 		return;
 	store_rollback(merge->store);
-	merge_group_clear(merge);
+	group_clear(merge);
 	merge->counters.commit_failures_total++;
 	sources_roll_back(merge->sources);
 	diag_format(why, text, sizeof(text));
@@ -241,7 +178,7 @@ int merge_commit(struct merge *merge, struct diag *d)
 		merge->counters.late_total += waiting->late;
 	}
 	merge->counters.bytes_total += merge->group_bytes;
-	merge_group_clear(merge);
+	group_clear(merge);
 	for (struct source *s = sources_first(merge->sources); s; s = s->next) {
 		if (!source_settle(s))
 			continue;
@@ -274,25 +211,6 @@ static int merge_fail(struct merge_peer *peer, const struct diag *d)
 	return d->err;
 }
 
-/* Records [accepted + 1, first) will never count: the agent proved it, or they cannot be read. */
-static int merge_gap(struct merge *merge, struct source *source, uint64_t first, struct diag *d)
-{
-	uint64_t expected = source->next_row.committed + 1;
-	int rc;
-
-	if (first <= expected)
-		return 0;
-	rc = merge_group_begin(merge, d);
-	if (!rc)
-		rc = store_gap_add(merge->store, source->row.no, expected, first, clock_wall(), d);
-	if (rc)
-		return rc;
-	source->touched = true;
-	source->next_row.gap_records_total += first - expected;
-	source->next_row.committed = first - 1;
-	return 0;
-}
-
 static int merge_source_add(struct merge *merge, const struct stream_hello *hello,
 			    struct source **source, struct diag *d)
 {
@@ -303,7 +221,7 @@ static int merge_source_add(struct merge *merge, const struct stream_hello *hell
 		.committed = hello->first_seq ? hello->first_seq - 1 : 0,
 	};
 	struct source *made;
-	int rc = merge_group_begin(merge, d);
+	int rc = group_begin(merge, d);
 
 	memcpy(row.id, hello->agent_id, sizeof(row.id));
 	memcpy(row.host, hello->host, sizeof(row.host));
@@ -366,9 +284,9 @@ static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello
 	if (!source)
 		rc = merge_source_add(merge, hello, &source, d);
 	if (!rc)
-		rc = merge_gap(merge, source, hello->first_seq, d);
+		rc = group_add_gap(merge, source, hello->first_seq, d);
 	if (!rc)
-		rc = merge_group_begin(merge, d);
+		rc = group_begin(merge, d);
 	if (rc)
 		return merge_fail(peer, d);
 	merge_source_leave(source);
@@ -394,152 +312,15 @@ static bool merge_is_late(const struct intake *intake, wall_ns sent, wall_ns now
 	return reference > end && reference - end > FLEET_LATE;
 }
 
-static int merge_action_put(struct merge *merge, const char *host, const struct action *action,
-			    struct diag *d)
-{
-	const uint8_t *bytes;
-	size_t size;
-	int rc;
-
-	tick_begin(merge->writer, action->at, 0);
-	rc = tick_add_action(merge->writer, action);
-	if (!rc)
-		rc = tick_end(merge->writer, &bytes, &size);
-	if (rc)
-		return diag_set(d, rc, NULL, NULL, "no memory for an action");
-	rc = merge_group_begin(merge, d);
-	return rc ? rc : store_action_add(merge->store, host, bytes, size, d);
-}
-
-static int merge_actions_add(struct merge *merge, const struct source *source,
-			     const struct intake *intake, struct diag *d)
-{
-	int rc = 0;
-
-	for (size_t i = 0; i < intake->action_count && !rc; i++)
-		rc = merge_action_put(merge, source->next_row.host, &intake->actions[i], d);
-	return rc;
-}
-
-int merge_action_add(struct merge *merge, const char *host, const struct action *action,
-		     struct diag *d)
-{
-	int rc = merge_action_put(merge, host, action, d);
-
-	if (rc)
-		merge_abort(merge, d);
-	return rc;
-}
-
-static int merge_accept(struct merge *merge, struct source *source,
-			const struct stream_record *record, struct merge_waiting *waiting,
-			struct diag *d)
-{
-	struct store_record row = {
-		.agent = source->row.no,
-		.seq = record->seq,
-		.arrived = clock_wall(),
-		.late = waiting->late,
-		.tick = record->tick,
-		.tick_size = record->tick_size,
-	};
-	int rc = merge_group_begin(merge, d);
-
-	if (!rc)
-		rc = store_record_add(merge->store, &row, d);
-	if (!rc)
-		rc = merge_actions_add(merge, source, &waiting->intake, d);
-	if (rc)
-		return rc;
-	merge->newest = row.no;
-	merge->group_count++;
-	merge->group_bytes += record->tick_size;
-	source->next_row.committed = record->seq;
-	source->next_row.last_seen = row.arrived;
-	source->touched = true;
-	return 0;
-}
-
-static struct intake_context merge_context(struct merge *merge, struct source *source)
-{
-	return (struct intake_context){
-		.table = fleet_table(merge->fleet),
-		.names = &source->names,
-		.host = source->next_row.host,
-	};
-}
-
-/*
- * Names that came with a record which is not kept are kept as a tick of nothing but names: after a
- * crash the raw ticks behind the checkpoint are read again, and must find what they speak of.
- */
-static int merge_names(struct merge *merge, struct source *source,
-		       const struct stream_record *record, struct diag *d)
-{
-	const struct intake_context context = merge_context(merge, source);
-	struct store_record row = {
-		.agent = source->row.no,
-		.arrived = clock_wall(),
-		.late = true, /* it belongs to no second */
-	};
-	int rc;
-
-	tick_begin(merge->writer, row.arrived, 0);
-	rc = intake_read_names(&context, record->tick, record->tick_size, merge->writer, d);
-	if (rc <= 0)
-		return rc;
-	rc = tick_end(merge->writer, &row.tick, &row.tick_size);
-	if (!rc)
-		rc = merge_group_begin(merge, d);
-	if (!rc)
-		rc = store_record_add(merge->store, &row, d);
-	if (!rc)
-		merge->newest = row.no;
-	return rc;
-}
-
-/*
- * A record that cannot be understood, and never could, however often it came: waiting for it would
- * stop all that follows. It is a gap with a reason, its bytes stay in the store, and the agent goes
- * on.
- */
-static int merge_set_aside(struct merge *merge, struct source *source,
-			   const struct stream_record *record, const struct diag *why,
-			   struct diag *d)
-{
-	const struct store_refused refused = {
-		.agent = source->row.no,
-		.seq = record->seq,
-		.at = clock_wall(),
-		.reason = why->what,
-		.tick = record->tick,
-		.tick_size = record->tick_size,
-	};
-	int rc = merge_names(merge, source, record, d);
-
-	if (!rc)
-		rc = merge_gap(merge, source, record->seq + 1, d);
-	if (!rc)
-		rc = store_refused_add(merge->store, &refused, d);
-	if (rc)
-		return rc;
-	merge->counters.refused_total++;
-	source_take_refused(source, record->seq, why->what);
-	diag_set(d, -EPROTO, source->next_row.host, NULL,
-		 "record %" PRIu64 " cannot be read: %s; it is kept aside and counts as lost",
-		 record->seq, why->what);
-	return 1;
-}
-
 /* It counted when it came first; only its names may be news. */
 static int merge_repeat(struct merge *merge, struct source *source,
 			const struct stream_record *record, struct diag *d)
 {
-	int rc = merge_group_begin(merge, d);
+	int rc = group_begin(merge, d);
 
 	merge->counters.duplicates_total++;
 	source->touched = true; /* so that it is acknowledged again */
-	return rc || !source->names_lost ? rc : merge_names(merge, source, record, d);
+	return rc || !source->names_lost ? rc : group_add_names(merge, source, record, d);
 }
 
 /*
@@ -552,7 +333,7 @@ static int merge_next(struct merge_peer *peer, const struct stream_record *recor
 	struct merge *merge = peer->merge;
 	struct source *source = peer->source;
 	const struct intake_context context = merge_context(merge, source);
-	struct merge_waiting *waiting = merge_group_next(merge);
+	struct merge_waiting *waiting = group_next(merge);
 	struct diag why = {0};
 	int rc;
 
@@ -567,14 +348,14 @@ static int merge_next(struct merge_peer *peer, const struct stream_record *recor
 		return 0;
 	}
 	if (rc == -EPROTO || rc == -ENOKEY)
-		return merge_set_aside(merge, source, record, &why, d);
+		return group_set_aside(merge, source, record, &why, d);
 	if (rc) {
 		*d = why;
 		return rc;
 	}
 	source->names_lost = false;
 	waiting->late = merge_is_late(&waiting->intake, sent, clock_wall());
-	rc = merge_accept(merge, source, record, waiting, d);
+	rc = group_add_record(merge, source, record, waiting, d);
 	if (rc)
 		intake_deinit(&waiting->intake);
 	return rc;
@@ -597,7 +378,7 @@ static int merge_record(struct merge_peer *peer, const struct stream_record *rec
 		return 0;
 	}
 	if (!record->tick_size) /* a number whose record the agent's disk lost */
-		return merge_gap(merge, source, record->seq + 1, d);
+		return group_add_gap(merge, source, record->seq + 1, d);
 	return merge_next(peer, record, sent, d);
 }
 
@@ -611,7 +392,7 @@ static int merge_batch(struct merge_peer *peer, const struct stream_batch *batch
 		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
 	}
 	if (batch->gone_before)
-		rc = merge_gap(peer->merge, peer->source, batch->gone_before, d);
+		rc = group_add_gap(peer->merge, peer->source, batch->gone_before, d);
 	for (size_t i = 0; i < batch->record_count && rc >= 0 && !peer->finished; i++) {
 		rc = merge_record(peer, &batch->records[i], batch->sent, d);
 		aside |= rc == 1;
@@ -635,6 +416,16 @@ int merge_message(struct merge_peer *peer, const uint8_t *bytes, size_t size, st
 	else
 		rc = merge_batch(peer, &message.batch, d);
 	stream_from_agent_free(&message);
+	return rc;
+}
+
+int merge_action_add(struct merge *merge, const char *host, const struct action *action,
+		     struct diag *d)
+{
+	int rc = group_add_action(merge, host, action, d);
+
+	if (rc)
+		merge_abort(merge, d);
 	return rc;
 }
 
@@ -671,87 +462,4 @@ unsigned merge_connected(const struct merge *merge)
 int merge_board(const struct merge *merge, struct board *board)
 {
 	return sources_board(merge->sources, board);
-}
-
-/* ---- restarting -------------------------------------------------------------------------------- */
-
-int merge_restore_agent(struct merge *merge, const struct store_agent *agent)
-{
-	struct source *source = sources_add(merge->sources, agent);
-
-	if (!source)
-		return -ENOMEM;
-	sources_prefer(merge->sources, source);
-	return 0;
-}
-
-int merge_restore_name(struct merge *merge, int64_t agent, uint32_t id, struct series *series)
-{
-	struct source *source = sources_find_no(merge->sources, agent);
-
-	if (!source)
-		return -ENOENT;
-	source->names_lost = false;
-	return intake_names_set(&source->names, id, series, false);
-}
-
-void merge_restore_refused(struct merge *merge, const struct store_refused *refused)
-{
-	struct source *source = sources_find_no(merge->sources, refused->agent);
-
-	if (source)
-		source_take_refused(source, refused->seq, refused->reason);
-}
-
-int merge_restore_record(struct merge *merge, const struct store_record *record,
-			 enum fleet_share share, mono_ns at, struct diag *d)
-{
-	struct source *source = sources_find_no(merge->sources, record->agent);
-	struct intake_context context;
-	struct intake intake;
-	int rc;
-
-	if (!source)
-		return diag_set(d, -EPROTO, NULL, NULL, "a raw tick of an unknown agent");
-	context = merge_context(merge, source);
-	rc = intake_read(&context, record->tick, record->tick_size, &intake, d);
-	if (rc)
-		return rc;
-	source->names_lost = false;
-	fleet_merge(merge->fleet, &intake, share, at);
-	source_take_totals(source, &intake);
-	intake_deinit(&intake);
-	return 0;
-}
-
-void merge_restore_applied(struct merge *merge, int64_t applied, bool saved)
-{
-	merge->applied = applied;
-	if (saved)
-		merge->saved = applied;
-}
-
-int merge_fresh_names(struct merge *merge, bool all,
-		      int (*fn)(void *arg, int64_t agent, uint32_t id, series_id no), void *arg)
-{
-	for (struct source *s = sources_first(merge->sources); s; s = s->next) {
-		for (uint32_t id = 0; id < s->names.room; id++) {
-			int rc;
-
-			if (!s->names.at[id] || !(all || s->names.fresh[id]))
-				continue;
-			rc = fn(arg, s->row.no, id, series_id_of(s->names.at[id]));
-			if (rc)
-				return rc;
-		}
-	}
-	return 0;
-}
-
-void merge_checkpoint_saved(struct merge *merge)
-{
-	merge->saved = merge->applied;
-	for (struct source *s = sources_first(merge->sources); s; s = s->next)
-		if (s->names.room)
-			memset(s->names.fresh, 0, s->names.room * sizeof(*s->names.fresh));
 }

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How the checkpoint reads the merge out, and fills it again. */
+#include <errno.h>
+#include <string.h>
+
+#include "hub/group.h"
+
+int merge_restore_agent(struct merge *merge, const struct store_agent *agent)
+{
+	struct source *source = sources_add(merge->sources, agent);
+
+	if (!source)
+		return -ENOMEM;
+	sources_prefer(merge->sources, source);
+	return 0;
+}
+
+int merge_restore_name(struct merge *merge, int64_t agent, uint32_t id, struct series *series)
+{
+	struct source *source = sources_find_no(merge->sources, agent);
+
+	if (!source)
+		return -ENOENT;
+	source->names_lost = false;
+	return intake_names_set(&source->names, id, series, false);
+}
+
+void merge_restore_refused(struct merge *merge, const struct store_refused *refused)
+{
+	struct source *source = sources_find_no(merge->sources, refused->agent);
+
+	if (source)
+		source_take_refused(source, refused->seq, refused->reason);
+}
+
+int merge_restore_record(struct merge *merge, const struct store_record *record,
+			 enum fleet_share share, mono_ns at, struct diag *d)
+{
+	struct source *source = sources_find_no(merge->sources, record->agent);
+	struct intake_context context;
+	struct intake intake;
+	int rc;
+
+	if (!source)
+		return diag_set(d, -EPROTO, NULL, NULL, "a raw tick of an unknown agent");
+	context = merge_context(merge, source);
+	rc = intake_read(&context, record->tick, record->tick_size, &intake, d);
+	if (rc)
+		return rc;
+	source->names_lost = false;
+	fleet_merge(merge->fleet, &intake, share, at);
+	source_take_totals(source, &intake);
+	intake_deinit(&intake);
+	return 0;
+}
+
+void merge_restore_applied(struct merge *merge, int64_t applied, bool saved)
+{
+	merge->applied = applied;
+	if (saved)
+		merge->saved = applied;
+}
+
+int merge_fresh_names(struct merge *merge, bool all,
+		      int (*fn)(void *arg, int64_t agent, uint32_t id, series_id no), void *arg)
+{
+	for (struct source *s = sources_first(merge->sources); s; s = s->next) {
+		for (uint32_t id = 0; id < s->names.room; id++) {
+			int rc;
+
+			if (!s->names.at[id] || !(all || s->names.fresh[id]))
+				continue;
+			rc = fn(arg, s->row.no, id, series_id_of(s->names.at[id]));
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+void merge_checkpoint_saved(struct merge *merge)
+{
+	merge->saved = merge->applied;
+	for (struct source *s = sources_first(merge->sources); s; s = s->next)
+		if (s->names.room)
+			memset(s->names.fresh, 0, s->names.room * sizeof(*s->names.fresh));
+}
