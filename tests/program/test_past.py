@@ -44,7 +44,7 @@ def recalled(s, at, *more):
 @test
 @needs("vow")
 def a_window_of_the_past_holds_the_records_that_ended_in_it(s):
-    feed(s, 900, 150)
+    feed(s, 900, 150, age=30)
     written = records(s)
     equal(len(written), 900, "records")
     end = int(written[-1][0] // 10**9) + 1
