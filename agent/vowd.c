@@ -207,6 +207,8 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	if (argc > 1)
+		return opts_unknown_word(&program, argv[1]);
 	log_init("vowd", options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	fd_raise_limit();

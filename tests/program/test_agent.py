@@ -158,6 +158,29 @@ def a_broken_configuration_names_file_line_and_mend(s):
 
 
 @test
+@needs("vowd")
+def a_word_that_is_no_option_starts_nothing(s):
+    done = s.run(s.program("vowd"), "--dir", s.dir("run"), "extra", status=2)
+    check("extra" in done.stderr, f"names the word: {done.stderr!r}")
+    equal(os.listdir(s.dir("run")), [], "files that a refused start made")
+
+
+@test
+@needs("root", "vowd", "vow")
+def an_agent_keeps_only_the_four_named_capabilities(s):
+    kept = sum(1 << bit for bit in (2, 19, 38, 39))  # DAC_READ_SEARCH SYS_PTRACE PERFMON BPF
+    vowd = agent(s)
+    for thread in os.listdir(f"/proc/{vowd.pid}/task"):
+        with open(f"/proc/{vowd.pid}/task/{thread}/status", encoding="ascii") as status:
+            row = dict(line.split(":", 1) for line in status)
+        for name in ("CapPrm", "CapEff", "CapBnd"):
+            equal(int(row[name], 16) & ~kept, 0, f"other capabilities in {name}")
+        for name in ("CapInh", "CapAmb"):
+            equal(int(row[name], 16), 0, name)
+        equal(row["NoNewPrivs"].strip(), "1", "NoNewPrivs")
+
+
+@test
 @needs("vowd", "vow")
 def a_broken_configuration_at_reload_keeps_the_old_one(s):
     vowd = agent(s)
