@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "hub/listen.h"
 #include "lib/data/series.h"
 
 #define HTTP_IDLE_S 60 /* a connection without traffic is closed */
@@ -72,99 +71,6 @@ void http_text_unref(struct http_text *text)
 {
 	if (text && --text->references == 0)
 		free(text);
-}
-
-/* ---- addresses --------------------------------------------------------------------------------- */
-
-/* Splits "HOST:PORT" or "[HOST]:PORT". */
-static int http_split(const char *listen, char *host, size_t room, const char **port)
-{
-	const char *colon = strrchr(listen, ':');
-	size_t length;
-
-	if (!colon || !colon[1] || colon == listen)
-		return -EINVAL;
-	length = (size_t)(colon - listen);
-	if (listen[0] == '[' && listen[length - 1] == ']') {
-		listen++;
-		length -= 2;
-	}
-	if (length >= room)
-		return -EINVAL;
-	memcpy(host, listen, length);
-	host[length] = '\0';
-	*port = colon + 1;
-	return 0;
-}
-
-static int http_resolve(const char *listen, struct addrinfo **found, struct diag *d)
-{
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-	const char *port;
-	char host[256];
-	int rc;
-
-	if (http_split(listen, host, sizeof(host), &port))
-		return diag_set(d, -EINVAL, listen, "write it as 127.0.0.1:7413 or [::1]:7413",
-				"is no address to listen on");
-	rc = getaddrinfo(host, port, &hints, found);
-	if (rc)
-		return diag_set(d, -EINVAL, listen, "write it as 127.0.0.1:7413 or [::1]:7413",
-				"is no address to listen on: %s", gai_strerror(rc));
-	return 0;
-}
-
-static bool http_sockaddr_is_loopback(const struct sockaddr *address)
-{
-	if (address->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-
-		return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
-	}
-	return address->sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
-}
-
-bool http_is_loopback(const char *listen)
-{
-	struct addrinfo *found;
-	bool loopback = true;
-
-	if (http_resolve(listen, &found, NULL))
-		return false;
-	/* A name may stand for several addresses, and gRPC listens on all of them. */
-	for (const struct addrinfo *one = found; one && loopback; one = one->ai_next)
-		loopback = http_sockaddr_is_loopback(one->ai_addr);
-	freeaddrinfo(found);
-	return loopback;
-}
-
-static int http_listen(const char *listen_on, int *out, struct diag *d)
-{
-	struct addrinfo *found;
-	int rc = http_resolve(listen_on, &found, d);
-	int fd, on = 1;
-
-	if (rc)
-		return rc;
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0) {
-		rc = diag_errno(d, -errno, listen_on, NULL, "cannot make a socket");
-		freeaddrinfo(found);
-		return rc;
-	}
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 512)) {
-		rc = -errno;
-		close(fd);
-		diag_errno(d, rc, listen_on,
-			   rc == -EADDRINUSE ? "choose another port with --http" : NULL,
-			   "cannot listen");
-	} else {
-		*out = fd;
-	}
-	freeaddrinfo(found);
-	return rc;
 }
 
 /* ---- who may ask ------------------------------------------------------------------------------- */
@@ -496,7 +402,7 @@ int http_server_open(const struct http_options *options, const struct http_handl
 	if (options->token && !(server->token = strdup(options->token)))
 		rc = diag_set(d, -ENOMEM, options->listen, NULL, "no memory for the HTTP server");
 	if (!rc)
-		rc = http_listen(options->listen, &server->fd, d);
+		rc = listen_open(options->listen, &server->fd, d);
 	if (rc) {
 		http_server_close(server);
 		return rc;

@@ -78,7 +78,4 @@ int http_server_open(const struct http_options *options, const struct http_handl
 unsigned http_server_port(const struct http_server *server);
 void http_server_close(struct http_server *server); /* ends the thread; NULL is allowed */
 
-/* True when the address can be reached from this host only. */
-bool http_is_loopback(const char *listen);
-
 #endif

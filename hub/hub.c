@@ -11,6 +11,7 @@
 
 #include "hub/api.h"
 #include "hub/checkpoint.h"
+#include "hub/listen.h"
 #include "hub/token.h"
 #include "hub/trouble.h"
 #include "lib/base/clock.h"
@@ -389,7 +390,7 @@ static int hub_open_http(struct hub *hub, const char *listen, struct diag *d)
 	const struct http_handlers handlers = api_handlers(hub->api);
 	int rc = 0;
 
-	if (!http_is_loopback(listen)) {
+	if (!listen_is_loopback(listen)) {
 		rc = token_load(hub->dir, token, &made, d);
 		if (!rc && made)
 			log_info("made the token that the dashboard asks for, kept in %s/token: %s",
@@ -419,7 +420,7 @@ static int hub_open_rpc(struct hub *hub, const char *listen, struct diag *d)
 		.arg = hub,
 	};
 
-	if (!options.tls_ca && strncmp(listen, "unix:", 5) != 0 && !http_is_loopback(listen))
+	if (!options.tls_ca && strncmp(listen, "unix:", 5) != 0 && !listen_is_loopback(listen))
 		return diag_set(
 			d, -EACCES, listen,
 			"configure tls (ca, certificate, key), or listen on 127.0.0.1",
