@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vow/shm.h>
@@ -28,6 +29,7 @@ static pid_t application(const char *dir, void (*fn)(void *), void *arg)
 		close(pipes[0]);
 		return pid;
 	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* not even a test that crashed leaves it behind */
 	close_range(3, ~0u, 0); /* the agent's descriptors are not an application's */
 	struct vow_options options = {.service = "shop", .dir = dir};
 	if (vow_open_options(&options) != 0)
