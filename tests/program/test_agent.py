@@ -82,13 +82,18 @@ def fifo(s):
 @needs("vowd", "vow")
 def an_agent_killed_five_times_counts_each_observation_once(s):
     vowd = agent(s)
-    apps = [observe(s, name, count=60000) for name in ("shop", "stock")]
+    # They stay when they are done: with the process goes the memory that no agent holds.
+    folder = fifo(s)
+    apps = [s.start("/bin/sh", "-c", f"exec {s.program('tests/observe')} {name} /pay 2 60000 20000 "
+                    "1000000 500000000 < pipe", env={"VOW_DIR": s.dir("run")}, cwd=folder,
+                    name=f"observe-{name}") for name in ("shop", "stock")]
     chance = random.Random(7)
     for _ in range(5):
         time.sleep(chance.uniform(0.2, 0.9))
         vowd.kill()
         vowd = start(s)
-    made = observed(*apps)
+    s.until(lambda: all("observed 120000" in app.log() for app in apps), 30, "all observations")
+    made = 240000
     s.until(lambda: counted(s) == made, 8, f"total of {made}")
     time.sleep(1.2)
     equal(counted(s), made, "observations counted after five kills")
