@@ -20,7 +20,7 @@ def compile_peer(folder, compiler, source, *libraries):
     """Path of the program, or None where the package is not installed."""
     program = os.path.join(folder, os.path.splitext(source)[0])
     try:
-        run(compiler, "-O2", f"-I{HERE}/peers", f"{HERE}/peers/{source}", "-o", program, *libraries)
+        run(compiler, "-O2", "-I", os.path.dirname(HERE), f"{HERE}/peers/{source}", "-o", program, *libraries)
     except (OSError, subprocess.CalledProcessError):
         return None
     return program

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "lttng_event.inc"
+#include "bench/peers/lttng_event.inc"
 
 static double now_ns(void)
 {
