@@ -65,8 +65,7 @@ def latency_errors(s):
     """|captured total - $request_time| in ms of each request of a load, in order of size."""
     server, capture = start(s, """
         location /slow/ { limit_rate 64k; rewrite ^ /body break; }
-        location / { rewrite ^ /tiny break; }""")
-    s.write("nginx/www/tiny", "hello\n")
+        location / { return 200 hello; }""")
     s.write("nginx/www/body", bytes(96_000))
     undisturbed(server)
     s.wrk(server.url("/"), connections=3, seconds=4, script="""
