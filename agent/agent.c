@@ -78,6 +78,20 @@ static void sources_close(struct agent *agent)
 	}
 }
 
+/* A start after a crash says what it found broken. */
+static void journal_tell_mended(const struct journal *journal)
+{
+	const struct journal_counters mended = journal_counters(journal);
+
+	if (mended.torn_total)
+		log_warn("journal: its torn end was cut off; all whole records are kept");
+	if (mended.quarantined_total)
+		log_warn("journal: %llu broken segments were set aside as *.quarantined, "
+			 "%llu records are lost",
+			 (unsigned long long)mended.quarantined_total,
+			 (unsigned long long)mended.lost_records_total);
+}
+
 static int journal_start(struct agent *agent, struct diag *d)
 {
 	const struct journal_options options = {
@@ -95,7 +109,10 @@ static int journal_start(struct agent *agent, struct diag *d)
 
 	if (rc)
 		return diag_errno(d, rc, agent->dirs.state, NULL, "path of the journal");
-	return journal_open(dir, &options, &agent->journal, d);
+	rc = journal_open(dir, &options, &agent->journal, d);
+	if (!rc)
+		journal_tell_mended(agent->journal);
+	return rc;
 }
 
 static int parts_make(struct agent *agent, struct diag *d)

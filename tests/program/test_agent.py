@@ -116,8 +116,25 @@ def totals_survive_an_orderly_restart(s):
 
 @test
 @needs("vowd", "vow")
+def a_torn_journal_is_cut_told_and_costs_nothing_else(s):
+    vowd = agent(s)
+    made = observed(observe(s, "shop", count=2000))
+    s.until(lambda: counted(s) == made, 5, f"total of {made}")
+    vowd.kill()
+    newest = max(name for name in os.listdir(s.path("run", "journal")) if name.endswith(".vowj"))
+    with open(s.path("run", "journal", newest), "ab") as segment:
+        segment.write(b"\x40\0\0\0half a record")
+    vowd = start(s)
+    check("torn end" in vowd.log(), f"the log tells of it: {vowd.log()!r}")
+    equal(counted(s), made, "observations counted")
+
+
+@test
+@needs("vowd", "vow")
 def garbage_on_the_control_socket_costs_only_its_own_connection(s):
     agent(s)
+    mode = os.stat(s.path("run", "control.sock")).st_mode & 0o777
+    equal(mode, 0o660, "mode of the control socket")
     chance = random.Random(11)
     for size in (1, 3, 4, 5, 100, 70000):
         with socket.socket(socket.AF_UNIX) as client:
