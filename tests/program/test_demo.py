@@ -16,7 +16,8 @@ def left_behind():
 @needs("bpf", "nginx", "wrk", "vowd", "vow", "vow-export", "vow-hub")
 def every_station_shows_figures_and_nothing_is_left(s):
     before = left_behind()
-    done = s.run(f"{ROOT}/scripts/demo", "--traffic", "--for", "22", seconds=80, env={"VOW_BUILD": BUILD}, status=None)
+    done = s.run(f"{ROOT}/scripts/demo", "--traffic", "--for", "22", seconds=80,
+                 env={"VOW_BUILD": BUILD}, status=None)
     equal(done.returncode, 0, f"status of the demo, which ended with {done.stdout[-900:]!r}")
     equal(done.stdout.count("\n  ok "), 7, "stations that showed figures")
     equal(left_behind() - before, set(), "folders left behind")
