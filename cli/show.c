@@ -181,9 +181,9 @@ void show_deliveries(const struct show *show, const struct view *view, size_t ro
 		{"RATE", TABLE_RIGHT, 0, 0},   {"DELIVERED", TABLE_RIGHT, 0, 9},
 		{"FAILED", TABLE_RIGHT, 0, 8}, {"DEAD", TABLE_RIGHT, 0, 8},
 		{"TRIES", TABLE_RIGHT, 0, 3},  {"BAD TRIES", TABLE_RIGHT, 0, 1},
-		{"P50", TABLE_RIGHT, 0, 7},    {"P95", TABLE_RIGHT, 0, 0},
-		{"P99", TABLE_RIGHT, 0, 0},    {"MAX", TABLE_RIGHT, 0, 4},
-		{"WAIT99", TABLE_RIGHT, 0, 6},
+		{"P50", TABLE_RIGHT, 0, 7},    {"P90", TABLE_RIGHT, 0, 2},
+		{"P95", TABLE_RIGHT, 0, 0},    {"P99", TABLE_RIGHT, 0, 0},
+		{"MAX", TABLE_RIGHT, 0, 4},    {"WAIT99", TABLE_RIGHT, 0, 6},
 	};
 	struct table *table = table_new(columns, ARRAY_LEN(columns));
 	bool one_host = true;
@@ -207,6 +207,7 @@ void show_deliveries(const struct show *show, const struct view *view, size_t ro
 		cell_count(table, row->attempts_failed ? TABLE_WARN : TABLE_DIM,
 			   row->attempts_failed);
 		cell_dur(table, TABLE_PLAIN, timed, row->p50.value_ns);
+		cell_dur(table, TABLE_PLAIN, timed, row->p90.value_ns);
 		cell_dur(table, TABLE_PLAIN, timed, row->p95.value_ns);
 		cell_dur(table, TABLE_BOLD, timed, row->p99.value_ns);
 		cell_dur(table, TABLE_DIM, timed, row->max_ns);

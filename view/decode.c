@@ -114,6 +114,7 @@ static int decode_deliveries(const Vow__V1__Answer *answer, struct view *view, s
 		delivery->attempts = row->attempts;
 		delivery->attempts_failed = row->attempts_failed;
 		delivery->p50 = decode_quantile(row->p50);
+		delivery->p90 = decode_quantile(row->p90);
 		delivery->p95 = decode_quantile(row->p95);
 		delivery->p99 = decode_quantile(row->p99);
 		delivery->max_ns = row->max_ns;

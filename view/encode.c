@@ -82,6 +82,7 @@ static int encode_route(struct message_buffer *to, const struct view_route *rout
 static int encode_delivery(struct message_buffer *to, const struct view_delivery *delivery)
 {
 	Vow__V1__Quantile p50 = encode_quantile(&delivery->p50);
+	Vow__V1__Quantile p90 = encode_quantile(&delivery->p90);
 	Vow__V1__Quantile p95 = encode_quantile(&delivery->p95);
 	Vow__V1__Quantile p99 = encode_quantile(&delivery->p99);
 	Vow__V1__Answer answer = VOW__V1__ANSWER__INIT;
@@ -97,6 +98,7 @@ static int encode_delivery(struct message_buffer *to, const struct view_delivery
 	row.attempts = delivery->attempts;
 	row.attempts_failed = delivery->attempts_failed;
 	row.p50 = &p50;
+	row.p90 = &p90;
 	row.p95 = &p95;
 	row.p99 = &p99;
 	row.max_ns = delivery->max_ns;

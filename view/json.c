@@ -148,6 +148,7 @@ static json_t *json_deliveries(struct json *json, const struct view *view)
 		json_count(json, row, "attempts", delivery->attempts);
 		json_count(json, row, "attempts_failed", delivery->attempts_failed);
 		json_count_or_null(json, row, "p50_ns", timed, delivery->p50.value_ns);
+		json_count_or_null(json, row, "p90_ns", timed, delivery->p90.value_ns);
 		json_count_or_null(json, row, "p95_ns", timed, delivery->p95.value_ns);
 		json_count_or_null(json, row, "p99_ns", timed, delivery->p99.value_ns);
 		json_count_or_null(json, row, "max_ns", timed, delivery->max_ns);

@@ -241,6 +241,7 @@ static void query_delivery_end(struct query *q, const struct series_key *key,
 	memcpy(row->event_type, key->route, sizeof(row->event_type));
 	memcpy(row->endpoint, key->peer, sizeof(row->endpoint));
 	row->p50 = hist_quantile(q->latency, 0.50);
+	row->p90 = hist_quantile(q->latency, 0.90);
 	row->p95 = hist_quantile(q->latency, 0.95);
 	row->p99 = hist_quantile(q->latency, 0.99);
 	row->max_ns = q->latency->max_ns;

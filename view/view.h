@@ -52,7 +52,7 @@ struct view_delivery { /* deliveries: one host, service, event type and endpoint
 	char event_type[SERIES_ROUTE_MAX + 1], endpoint[SERIES_NAME_MAX + 1];
 	uint64_t delivered, failed, dead_lettered; /* final outcomes */
 	uint64_t attempts, attempts_failed;
-	struct hist_quantile p50, p95, p99; /* enqueue to outcome, of delivered ones */
+	struct hist_quantile p50, p90, p95, p99; /* enqueue to outcome, of delivered ones */
 	uint64_t max_ns; /* of delivered ones */
 	uint64_t wait_p99_ns; /* enqueue to first attempt, of all; meaningful when has_wait */
 	bool has_wait;

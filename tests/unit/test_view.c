@@ -508,6 +508,7 @@ static struct view_delivery delivery_full(void)
 	delivery.attempts = 4;
 	delivery.attempts_failed = 5;
 	delivery.p50.value_ns = 6;
+	delivery.p90.value_ns = 61;
 	delivery.p95.value_ns = 7;
 	delivery.p99.value_ns = 8;
 	delivery.max_ns = 9;
@@ -791,12 +792,14 @@ CHECK_TEST(test_json_of_deliveries_is_the_documented_one)
 		  "[{\"host\":\"web1\",\"service\":\"worker\",\"event_type\":\"invoice.paid\","
 		  "\"endpoint\":\"a.example\",\"delivered\":1,\"failed\":2,"
 		  "\"dead_lettered\":3,\"attempts\":4,\"attempts_failed\":5,\"p50_ns\":6,"
-		  "\"p95_ns\":7,\"p99_ns\":8,\"max_ns\":9,\"wait_p99_ns\":10,"
+		  "\"p90_ns\":61,\"p95_ns\":7,\"p99_ns\":8,\"max_ns\":9,\"wait_p99_ns\":10,"
 		  "\"window_s\":2.5,\"relative_error\":0.00271}]");
 	free(text);
 	delivery.delivered = 0;
 	text = json_of(VIEW_DELIVERIES, NULL, &delivery, NULL);
-	CHECK_STR_HAS(text, "\"p50_ns\":null,\"p95_ns\":null,\"p99_ns\":null,\"max_ns\":null");
+	CHECK_STR_HAS(
+		text,
+		"\"p50_ns\":null,\"p90_ns\":null,\"p95_ns\":null,\"p99_ns\":null,\"max_ns\":null");
 	free(text);
 }
 
