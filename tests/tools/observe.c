@@ -8,7 +8,7 @@
  * COUNT and RATE_PER_S are for each thread; RATE_PER_S 0 is as fast as it goes. The latencies of a
  * thread spread evenly over [x, 2x) around FAST_NS; SIGUSR1 changes to SLOW_NS, SIGUSR2 back.
  * Prints "ready", then "truth P50 P90 P95 P99 MAX" in ns, the exact percentiles of what it observed
- * at FAST_NS, and "observed N" when done; it stays until its standard input ends.
+ * at FAST_NS, and "observed N" when done; its threads stay until its standard input ends.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -21,6 +21,7 @@
 #include <vow/vow.h>
 
 static volatile sig_atomic_t slow;
+static pthread_barrier_t observed, leave; /* of all threads and main() */
 
 struct work {
 	vow_id route;
@@ -70,6 +71,8 @@ static void *work_main(void *arg)
 				pause_until(&start, paused_until = due);
 		}
 	}
+	pthread_barrier_wait(&observed);
+	pthread_barrier_wait(&leave);
 	return NULL;
 }
 
@@ -119,6 +122,8 @@ int main(int argc, char **argv)
 	printf("ready\n");
 	fflush(stdout);
 	vow_id route = vow_route(argv[2]);
+	pthread_barrier_init(&observed, NULL, thread_count + 1);
+	pthread_barrier_init(&leave, NULL, thread_count + 1);
 	for (unsigned i = 0; i < thread_count; i++) {
 		work[i] = (struct work){
 			.route = route,
@@ -132,13 +137,15 @@ int main(int argc, char **argv)
 		if (pthread_create(&threads[i], NULL, work_main, &work[i]))
 			return 1;
 	}
-	for (unsigned i = 0; i < thread_count; i++)
-		pthread_join(threads[i], NULL);
+	pthread_barrier_wait(&observed);
 	print_truth(work, thread_count);
 	printf("observed %llu\n", (unsigned long long)thread_count * work[0].count);
 	fflush(stdout);
 	char byte;
 	while (read(STDIN_FILENO, &byte, 1) > 0)
 		;
+	pthread_barrier_wait(&leave);
+	for (unsigned i = 0; i < thread_count; i++)
+		pthread_join(threads[i], NULL);
 	return 0;
 }
