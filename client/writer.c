@@ -54,9 +54,12 @@ static void writer_announce(struct vow_shm *shm, uint32_t lanes)
 		;
 }
 
+/* Also asked before a claim, when the lane may just have come to be another thread's that grows it. */
 static uint32_t writer_slots(const struct vow_shm_lane *lane)
 {
-	return lane->grown == VOW_SHM_LANE_ROOM ? VOW_SHM_LANE_ROOM : VOW_SHM_LANE_SLOTS;
+	uint32_t grown = __atomic_load_n(&lane->grown, __ATOMIC_RELAXED);
+
+	return grown == VOW_SHM_LANE_ROOM ? VOW_SHM_LANE_ROOM : VOW_SHM_LANE_SLOTS;
 }
 
 /* Takes a lane when one is free; NULL otherwise. */
