@@ -436,6 +436,15 @@ http {{
                 print(f"#   {line}")
 
 
+def place_of(why):
+    """The line of the test that an exception came through: "line 12: "; "" when it was a need that
+    failed, before the test's first line."""
+    lines = [f.lineno for f in traceback.extract_tb(why.__traceback__)
+             if os.path.dirname(os.path.abspath(f.filename)) == os.path.dirname(__file__)
+             and f.filename != __file__]
+    return f"line {lines[-1]}: " if lines else ""
+
+
 def tell(suite, function):
     """Runs one test; False when it failed."""
     name = f"{suite}.{function.__name__}"
@@ -448,17 +457,18 @@ def tell(suite, function):
         print(f"skip {name} - {reason}")
         return True
     except Failed as why:
-        lines = [f.lineno for f in traceback.extract_tb(why.__traceback__)
-                 if os.path.abspath(f.filename) != os.path.abspath(__file__)]
-        # None when it was a need that failed, before the test's first line.
-        place = f"line {lines[-1]}: " if lines else ""
-        print(f"not ok {name} - {place}{' '.join(str(why).split())}")
+        print(f"not ok {name} - {place_of(why)}{' '.join(str(why).split())}")
         story.logs()
         return False
+    except SystemExit as why:
+        # The runner's limit, which counts it, or a person: where it stood is what is looked for.
+        story.logs()
+        print(f"# {place_of(why)}{name} was ended here from outside")
+        raise
     except Exception as why:  # a bug of the test itself, shown with its trace
         print(f"not ok {name} - {type(why).__name__}: {' '.join(str(why).split())}")
-        traceback.print_exc()
         story.logs()
+        print("# " + traceback.format_exc().rstrip().replace("\n", "\n# "))
         return False
     finally:
         story.end()

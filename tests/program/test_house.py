@@ -47,6 +47,60 @@ def bare(s): pass
 
 
 @test
+def the_end_of_a_run_tells_what_failed_and_what_it_said_last(s):
+    done = run_tests_with(s, """
+@test
+def early(s):
+    program = s.start('/bin/sh', '-c', 'for n in $(seq 99); do echo "word $n"; done', name='chatter')
+    program.wait()
+    fail('no moon')
+@test
+def late(s):
+    for n in range(200): print('nothing of interest')
+""")
+    words = [f"       | #   word {n}" for n in range(85, 100)]
+    equal(done.stdout.splitlines()[-17:],
+          ["failed:  it.early - line 7: no moon", *words, "1 passed, 1 failed"], "last lines")
+
+
+def ci_with(s, **steps):
+    """The end of .ci/run when its make has these targets, as lines."""
+    tree = s.dir("tree")
+    s.run("mkdir", "-p", f"{tree}/.ci", f"{tree}/tests", f"{tree}/scripts")
+    s.run("cp", f"{ROOT}/.ci/run", f"{tree}/.ci/run")
+    s.write("tree/tests/expected-skips.txt", "")
+    s.run("ln", "-s", "/bin/true", f"{tree}/scripts/setup")
+    texts = {"all": "@:", "lint": "@:", "test": "@echo 2 passed, 0 failed", **steps}
+    for name in ("asan", "tsan", "fuzz"):
+        texts.setdefault(name, "@echo 1 passed, 0 failed")
+    s.write("tree/Makefile", "".join(f"{name}:\n\t{text}\n" for name, text in texts.items()))
+    done = s.run(f"{tree}/.ci/run", status=None)
+    lines = done.stdout.splitlines()
+    equal(done.returncode, 0 if " 0 failed" in lines[-1] else 1, "exit status")
+    return lines
+
+
+@test
+def ci_that_is_green_ends_with_its_count(s):
+    lines = ci_with(s)
+    # Steps without tests of their own: setup, lint, gcc, idle, clang.
+    equal(lines[-1], "10 passed, 0 failed", "last line")
+
+
+@test
+def ci_that_fails_ends_with_the_causes(s):
+    s.write("tree/words", "failed:  hub.late - line 7: no moon\n       | # word\n3 passed, 1 failed\n")
+    noise = "for n in $$(seq 200); do echo word $$n; done; exit 1"
+    lines = ci_with(s, lint=f"@{noise}", tsan=f"@echo; seq 200; cat {s.path('tree/words')}; exit 1")
+    equal(lines[-1], "11 passed, 2 failed", "last line")
+    end = lines[-100:]
+    at = end.index("--- build/ci/tsan.log")
+    equal(end[at + 1:at + 3], ["failed:  hub.late - line 7: no moon", "       | # word"], "cause")
+    at = end.index("--- build/ci/lint.log")
+    check("word 200" in end[at:at + 16], f"end of a step without tests: {end[at:]}")
+
+
+@test
 def all_good_ends_with_zero(s):
     done = run_tests_with(s, "@test\ndef good(s): pass")
     equal(done.returncode, 0, "exit status")
@@ -72,6 +126,7 @@ def hang(s):
 """, limit=1)
     equal(done.stdout.splitlines()[-1], "0 passed, 1 failed", "last line")
     check("did not end within 1 s" in done.stdout, done.stdout)
+    check("# line 8: it.hang was ended here" in done.stdout, f"where it hung: {done.stdout}")
     pid = open(pid_file, encoding="ascii").read()
     check(not os.path.exists(f"/proc/{pid}"), f"pid {pid} still runs")
 
