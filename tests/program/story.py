@@ -330,7 +330,7 @@ class Story:
 
     # sample applications, each with its own configuration in the scratch folder
 
-    def nginx(self, locations, http="", workers=1, name="nginx"):
+    def nginx(self, locations, http="", workers=1, name="nginx", env=None):
         """nginx on a free port with these location blocks. Its access log has a line a request,
         "$request_id $msec $request_time $status $bytes_sent $method $uri", at .access_log; files
         below .www are served by `root`. The server is ready when this returns."""
@@ -367,7 +367,7 @@ http {{
 }}
 """)
         server = self.start(command_path("nginx"), "-p", base, "-c", config, "-e",
-                            f"{base}/error.log", name=name, kind=Server)
+                            f"{base}/error.log", env=env, name=name, kind=Server)
         server.port, server.base, server.www = port, base, f"{base}/www"
         server.access_log = f"{base}/access.log"
         self.listening(port, server)

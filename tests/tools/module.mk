@@ -18,6 +18,13 @@ $(TOOLS): $(B)/tests/%: $(B)/tests/tools/%.o $(call part_archive,collectors) $(c
 	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
 	  -Wl,--end-group -Wl,--as-needed $(LDFLAGS) $($*_LIBS) -pthread -o $@
 
-EXTRA_TARGETS += $(TOOLS)
+# What tests preload into programs that are not ours; without a sanitizer, which those lack.
+PRELOADS := $(patsubst tests/tools/preload/%.c,$(B)/tests/%.so,$(wildcard tests/tools/preload/*.c))
+$(PRELOADS): $(B)/tests/%.so: tests/tools/preload/%.c
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 $(VOW_STD) $(VOW_WARN) $(CFLAGS) -shared $(LDFLAGS) -o $@ $<
+
+EXTRA_TARGETS += $(TOOLS) $(PRELOADS)
 
 -include $(TOOLS:$(B)/tests/%=$(B)/tests/tools/%.d)
