@@ -16,6 +16,7 @@ struct api_facts { /* what no board holds; published with each board */
 	uint64_t store_bytes;
 	uint64_t unmerged_total;
 	unsigned streams;
+	uint64_t connections_shed_total; /* for want of a descriptor */
 };
 
 struct api;

@@ -209,6 +209,9 @@ static void metrics_hub(struct text *text, const struct board *board, const stru
 		       (double)facts->store_bytes);
 	metrics_number(text, "vow_hub_streams", "gauge", "Agents' streams that are open.",
 		       facts->streams);
+	metrics_number(text, "vow_hub_connections_shed_total", "counter",
+		       "Connections hung up on because descriptors had run out.",
+		       (double)facts->connections_shed_total);
 	metrics_number(text, "vow_hub_series", "gauge", "Series in memory.", (double)board->series);
 	metrics_number(text, "vow_hub_resident_bytes", "gauge", "Resident memory of the hub.",
 		       (double)board->rss_bytes);

@@ -17,6 +17,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
+#include "rpc/accept.h"
 #include "rpc/address.h"
 #include "rpc/call.h"
 
@@ -345,6 +346,7 @@ int rpc_server_open(const struct rpc_server_options *options,
 	made->streams_max = options->streams_max ? options->streams_max : STREAMS_MAX;
 	made->tick_every = options->tick_every ? options->tick_every : TICK_EVERY;
 	made->lock_fd = -1;
+	accept_reserve();
 	rpc_runtime_start();
 	rc = server_start(made, options, d);
 	if (rc) {
@@ -362,7 +364,10 @@ unsigned rpc_server_port(const struct rpc_server *server)
 
 struct rpc_server_counters rpc_server_counters(const struct rpc_server *server)
 {
-	return server->counters;
+	struct rpc_server_counters counters = server->counters;
+
+	counters.shed_total = accept_shed_total();
+	return counters;
 }
 
 /* Serves until the tag, or (tag NULL) until the queue is empty and shut down. */

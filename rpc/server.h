@@ -65,10 +65,13 @@ int rpc_server_run(struct rpc_server *server);
 void rpc_server_stop(struct rpc_server *server);
 void rpc_server_close(struct rpc_server *server); /* after run() returned, or instead of it */
 
-/* Streams now open; calls refused so far: unknown methods, streams beyond streams_max. */
+/*
+ * Streams now open; calls refused so far: unknown methods, streams beyond streams_max; connections
+ * of the whole process, HTTP's as well, that were hung up on for want of a descriptor.
+ */
 struct rpc_server_counters {
 	unsigned streams;
-	uint64_t unknown_total, refused_total;
+	uint64_t unknown_total, refused_total, shed_total;
 };
 struct rpc_server_counters rpc_server_counters(const struct rpc_server *server);
 

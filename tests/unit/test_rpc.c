@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -537,6 +538,53 @@ CHECK_TEST(test_garbage_on_the_port_harms_nobody)
 	CHECK_EQ_U64(hub.opened, 1);
 }
 
+/* Takes every descriptor that this process may have; returns how many. */
+static unsigned take_all(int fds[256])
+{
+	unsigned count = 0;
+
+	while (count < 256 && (fds[count] = dup(STDERR_FILENO)) >= 0)
+		count++;
+	CHECK_EQ_I64(errno, EMFILE);
+	return count;
+}
+
+CHECK_TEST(test_port_answers_again_after_descriptors_ran_out)
+{
+	struct hub hub = {0};
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct rlimit before, few;
+	int waiting[8], taken[256];
+	unsigned count, shed = 0;
+	char answer[64], byte;
+	struct diag d;
+
+	hub_start(&hub, "127.0.0.1:0");
+	CHECK_OK(ask(hub.address, "well", PATIENCE, answer, &d));
+	in.sin_port = htons((uint16_t)rpc_server_port(hub.server));
+	for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
+		waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK_OK(getrlimit(RLIMIT_NOFILE, &before));
+	few = (struct rlimit){.rlim_cur = 128, .rlim_max = before.rlim_max};
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &few));
+	count = take_all(taken);
+	/* Nobody is left waiting: greeted while a descriptor comes free, else hung up on. */
+	for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
+		CHECK_OK(connect(waiting[i], (struct sockaddr *)&in, sizeof(in)));
+		shed += read(waiting[i], &byte, 1) == 0;
+	}
+	CHECK_GE_U64(shed, ARRAY_LEN(waiting) / 2);
+	CHECK_EQ_U64(rpc_server_counters(hub.server).shed_total, shed);
+	for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
+		close(waiting[i]);
+	while (count > 0)
+		close(taken[--count]);
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &before));
+	CHECK_OK(ask(hub.address, "again", PATIENCE, answer, &d));
+	CHECK_STR(answer, "again!");
+	hub_stop(&hub);
+}
+
 CHECK_TEST(test_unknown_method_is_answered_with_a_text)
 {
 	struct hub hub = {0};
@@ -599,5 +647,5 @@ CHECK_MAIN("rpc", test_messages_come_back_in_order_over_tcp, test_answers_coales
 	   test_question_to_nobody_is_refused, test_question_to_another_protocol_says_so,
 	   test_question_to_a_silent_port_times_out,
 	   test_second_server_on_an_address_is_told_what_to_do,
-	   test_garbage_on_the_port_harms_nobody, test_unknown_method_is_answered_with_a_text,
-	   test_server_never_run_can_be_closed)
+	   test_garbage_on_the_port_harms_nobody, test_port_answers_again_after_descriptors_ran_out,
+	   test_unknown_method_is_answered_with_a_text, test_server_never_run_can_be_closed)
