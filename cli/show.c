@@ -336,7 +336,7 @@ static void show_alert(const struct show *show, const struct board *board,
 		table_style_begin(style_of_alert(alert->to), show->colour),
 		alert_state_name(alert->to),
 		table_style_end(style_of_alert(alert->to), show->colour),
-		alert->severity == SEVERITY_PAGE ? "page" : "ticket");
+		severity_name(alert->severity));
 	show_styled(show, TABLE_BOLD, alert->objective);
 	show_where(show, board, row->host);
 	show_end(show);

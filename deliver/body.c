@@ -55,9 +55,8 @@ static json_t *alert_json(const struct alert_action *alert)
 	/* A missing part makes json_pack() fail as a whole, and frees the others. */
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:f, s:f, s:I, s:I, s:f, s:f, s:s, s:o}",
 			 "objective", alert->objective, "fingerprint", alert->fingerprint, "state",
-			 alert_state_name(alert->to), "severity",
-			 alert->severity == SEVERITY_PAGE ? "page" : "ticket", "since",
-			 time_json(alert->since), "burn_rate_long", alert->burn_long,
+			 alert_state_name(alert->to), "severity", severity_name(alert->severity),
+			 "since", time_json(alert->since), "burn_rate_long", alert->burn_long,
 			 "burn_rate_short", alert->burn_short, "good", (json_int_t)alert->good,
 			 "bad", (json_int_t)alert->bad, "confidence", alert->confidence,
 			 "budget_left_ratio", alert->budget_left_ratio, "reason", alert->reason,

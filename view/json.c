@@ -235,11 +235,6 @@ static void json_selector(struct json *json, json_t *row, const struct selector 
 				  : series_role_name((enum series_role)selector->role));
 }
 
-static const char *json_severity(enum severity severity)
-{
-	return severity == SEVERITY_PAGE ? "page" : "ticket";
-}
-
 static void json_objective(struct json *json, json_t *row, const struct board_objective *stands)
 {
 	const struct objective *promise = &stands->objective;
@@ -263,7 +258,7 @@ static void json_objective(struct json *json, json_t *row, const struct board_ob
 	json_count(json, row, "short_window_ns", promise->short_window);
 	json_number(json, row, "coverage_ratio", stands->coverage_ratio);
 	json_flag(json, row, "exact", stands->exact);
-	json_text(json, row, "severity", json_severity(promise->severity));
+	json_text(json, row, "severity", severity_name(promise->severity));
 	json_text(json, row, "alert", alert_state_name(stands->alert));
 	json_count_or_null(json, row, "alert_changed_unix_ns", stands->alert_changed != 0,
 			   stands->alert_changed);
@@ -306,7 +301,7 @@ static json_t *json_alerts(struct json *json, const struct view *view)
 		json_text(json, row, "fingerprint", alert->fingerprint);
 		json_text(json, row, "from", alert_state_name(alert->from));
 		json_text(json, row, "to", alert_state_name(alert->to));
-		json_text(json, row, "severity", json_severity(alert->severity));
+		json_text(json, row, "severity", severity_name(alert->severity));
 		json_count_or_null(json, row, "since_unix_ns", alert->since != 0, alert->since);
 		json_number(json, row, "burn_long", alert->burn_long);
 		json_number(json, row, "burn_short", alert->burn_short);
