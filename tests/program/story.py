@@ -23,13 +23,16 @@ whose name contains it; with VOW_KEEP=1 the scratch folders stay.
 """
 import contextlib
 import ctypes
+import fcntl
 import functools
 import json
 import os
+import random
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -45,6 +48,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("VOW_BUILD") or f"{ROOT}/build/release")
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+# Seconds that a test allows are what an idle machine needs at the very most. They are there to end
+# what hangs, and judge no speed: a busy machine, or a sanitizer, gets so many times as long.
+PATIENCE = 20
+SIOCOUTQ = 0x5411
 TESTS = []
 
 
@@ -162,9 +169,9 @@ class Program:
     def wait(self, seconds=10):
         """Its exit status (negative: the signal that ended it)."""
         try:
-            return self.process.wait(seconds)
+            return self.process.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
-            raise Failed(f"{self.name} (pid {self.pid}) did not end within {seconds} s; "
+            raise Failed(f"{self.name} (pid {self.pid}) did not end within {seconds * PATIENCE} s; "
                          f"its last words: {self.log()[-300:]!r}") from None
 
     def stop(self, seconds=10):
@@ -230,14 +237,18 @@ class Story:
         return path
 
     def port(self):
-        """A TCP port of loopback that nothing listens on, another one at each call."""
+        """A TCP port of loopback that nothing listens on, another one at each call. It is none of
+        those that the kernel gives to connections: until a program listens, and while a hub is
+        away, one of them would take it."""
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as text:
+            ports = range(10000, max(20000, int(text.read().split()[0])))
         while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
-            if port not in self.ports:
-                self.ports.add(port)
-                return port
+            port = random.choice(ports)
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                if port not in self.ports:
+                    self.ports.add(port)
+                    return port
 
     def defer(self, function, *args):
         """Calls function when the test ends, after the programs were ended."""
@@ -265,11 +276,11 @@ class Story:
         argv = [str(a) for a in argv]
         try:
             done = subprocess.run(argv, capture_output=True, text=True, errors="replace",
-                                  timeout=seconds, input=input, cwd=self.root,
+                                  timeout=seconds * PATIENCE, input=input, cwd=self.root,
                                   env=dict(os.environ, **(env or {})), check=False,
                                   preexec_fn=die_with_parent)
         except subprocess.TimeoutExpired:
-            raise Failed(f"{' '.join(argv)} did not end within {seconds} s") from None
+            raise Failed(f"{' '.join(argv)} did not end within {seconds * PATIENCE} s") from None
         if status is not None and done.returncode != status:
             fail(f"{' '.join(argv)} ended with {done.returncode}, expected {status}: "
                  f"{(done.stderr or done.stdout)[-300:]!r}")
@@ -286,9 +297,11 @@ class Story:
             raise Failed(f"vow {' '.join(args)} printed no JSON: {text[:200]!r}") from None
 
     def until(self, function, seconds, what):
-        """Waits until function() is true and returns what it returned. A failed check or a refused
+        """Waits until function() is true and returns what it returned. `seconds` is what an idle
+        machine needs at the very most; a busy one gets PATIENCE times as long. A failed check or a refused
         connection inside it counts as not yet. Fails when a program of the story died meanwhile
         and nothing came of it."""
+        seconds *= PATIENCE
         deadline = time.monotonic() + seconds
         pause, last = 0.005, None
         while True:
@@ -313,7 +326,7 @@ class Story:
         # No proxy of the environment stands between a test and its own loopback.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=seconds) as answer:
+            with opener.open(request, timeout=seconds * PATIENCE) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as answer:
             return answer.code, answer.headers, answer.read()
@@ -327,6 +340,20 @@ class Story:
             with socket.create_connection(("127.0.0.1", port), timeout=1):
                 return True
         self.until(accepted, seconds, f"listener on port {port}")
+
+    def ticks_later(self, ticks=2, **where):
+        """Waits until the agent in `dir` or the hub at `hub` made so many ticks more: by the second
+        one, whatever was on its way when this was called has been counted."""
+        def made():
+            return self.vow("status", **where)["ticks_total"]
+        enough = made() + ticks
+        self.until(lambda: made() >= enough, 10, f"{ticks} more ticks")
+
+    def arrived(self, connection):
+        """Waits until the peer's kernel has all that was sent over this socket."""
+        def waiting():
+            return struct.unpack("i", fcntl.ioctl(connection, SIOCOUTQ, b"\0" * 4))[0]
+        self.until(lambda: waiting() == 0, 5, "arrival of what was sent")
 
     # sample applications, each with its own configuration in the scratch folder
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 150 s
 """The agent from outside: killed and restarted, fed garbage, out of disk, without rights."""
 import random
 import socket

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 120 s
 """A promise is broken: the person on call hears of it, and of its mend."""
 import http.server
 import threading

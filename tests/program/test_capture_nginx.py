@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 240 s
 """Requests of a real nginx as the BPF programs see them, against nginx's own access log."""
 import collections
 import shutil

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 150 s
 """The dashboard page in headless chromium, with a hub that is fed: figures appear and move."""
 from story import *
 

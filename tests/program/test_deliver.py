@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 90 s
 """What was decided reaches its receivers: signed, repeated while they fail, never lost in silence."""
 import base64
 import hashlib

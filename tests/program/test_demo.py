@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 120 s
 """The demo: every station shows figures, and nothing is left behind."""
 from story import *
 

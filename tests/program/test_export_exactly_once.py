@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 150 s
 """What the journal holds arrives at the hub once, whoever is killed on the way."""
 import contextlib
 import sqlite3

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 90 s
 """Between hosts, agent and hub know each other by certificates of one authority."""
 from story import *
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 120 s
 """The hub as a program: restarts, bad input, a full disk, and what it answers over HTTP."""
 import contextlib
 import re

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 150 s
 """kill -9 at named points, at any instruction, and at random: what was observed is reported.
 
 VOW_KILLS says how many kills of each sort (`make stress`: 1000); without it there are some dozens.

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 90 s
 """Lanes of many and of busy applications, seen from outside the agent."""
 from story import *
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 120 s
 """libvow as others meet it: installed, linked both ways, in an application that sends webhooks."""
 from story import *
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 240 s
 """The main job, end to end: real servers and applications, through the agent, to the fleet."""
 import http.client
 import random

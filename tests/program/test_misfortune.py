@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 120 s
 """What people and machines do to running programs: folders removed or copied, no descriptors left."""
 import shutil
 import socket

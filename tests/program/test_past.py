@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 90 s
 """vow reads what was from the journal, whether vowd runs or not."""
 import struct
 
