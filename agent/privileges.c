@@ -2,9 +2,12 @@
 #include "agent/privileges.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/types.h"
 
@@ -57,4 +60,50 @@ int privileges_drop(struct diag *d)
 	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		rc = -errno;
 	return rc ? diag_errno(d, rc, "capabilities", NULL, "cannot give up privileges") : 0;
+}
+
+/* Changes what root may override in files, for a moment; false when it may not anyway. */
+static bool override_set(cap_flag_value_t from, cap_flag_value_t to)
+{
+	const cap_value_t override = CAP_DAC_OVERRIDE;
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t now = to;
+	bool changed = caps && cap_get_flag(caps, override, CAP_EFFECTIVE, &now) == 0 &&
+		       now == from && cap_set_flag(caps, CAP_EFFECTIVE, 1, &override, to) == 0 &&
+		       cap_set_proc(caps) == 0;
+
+	cap_free(caps);
+	return changed;
+}
+
+/* A folder that is not there yet will be ours. */
+static int folder_check(const char *folder, struct diag *d)
+{
+	struct stat st;
+
+	if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 || errno != EACCES ||
+	    stat(folder, &st))
+		return 0;
+	return diag_set(d, -EACCES, folder,
+			"start vowd as that user, give the folder to root (chown -R root), or "
+			"choose another one with --dir",
+			"belongs to user %u, and vowd gives up root's right to write there",
+			(unsigned)st.st_uid);
+}
+
+int privileges_check_folders(const struct dirs *dirs, struct diag *d)
+{
+	char journal[DIRS_PATH_MAX];
+	int rc = dirs_path(journal, dirs->state, "journal");
+
+	if (rc || !override_set(CAP_SET, CAP_CLEAR))
+		return rc;
+	rc = folder_check(dirs->run, d);
+	if (!rc)
+		rc = folder_check(dirs->state, d);
+	if (!rc)
+		rc = folder_check(journal, d);
+	if (!override_set(CAP_CLEAR, CAP_SET))
+		return diag_errno(d, -EPERM, "capabilities", NULL, "cannot take them up again");
+	return rc;
 }

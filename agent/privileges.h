@@ -7,6 +7,7 @@
 #define VOW_AGENT_PRIVILEGES_H
 
 #include "lib/base/diag.h"
+#include "lib/base/dirs.h"
 
 /*
  * Keeps CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH as far as the process has
@@ -14,5 +15,11 @@
  * user, who has none. A negative errno with d filled: more is still held.
  */
 int privileges_drop(struct diag *d);
+
+/*
+ * Whether what vowd keeps will suffice to write into its folders. Root may write anywhere now, and
+ * after privileges_drop() only where any user in its place might. 0, or -EACCES with d filled.
+ */
+int privileges_check_folders(const struct dirs *dirs, struct diag *d);
 
 #endif

@@ -180,6 +180,8 @@ static int vowd_main(const struct vowd_options *options, struct diag *d)
 	if (!rc)
 		rc = dirs_make(&vowd.agent.dirs, d);
 	if (!rc)
+		rc = privileges_check_folders(&vowd.agent.dirs, d);
+	if (!rc)
 		rc = lock = dirs_lock(vowd.agent.dirs.state, "vowd", d);
 	if (rc >= 0) {
 		rc = vowd_catch_signals(&vowd, d);

@@ -202,6 +202,22 @@ def an_agent_keeps_only_the_four_named_capabilities(s):
 
 
 @test
+@needs("root", "vowd")
+def root_in_the_folder_of_another_user_is_told_what_to_do_and_leaves_nothing(s):
+    theirs = s.dir("theirs")
+    os.chown(theirs, 65534, 65534)  # nobody
+    done = s.run(s.program("vowd"), "--dir", theirs, status=1)
+    check(f"{theirs}: belongs to user 65534" in done.stderr, f"owner: {done.stderr!r}")
+    check("start vowd as that user" in done.stderr and "chown" in done.stderr, done.stderr)
+    equal(os.listdir(theirs), [], "what it left in there")
+    quiet(s)
+    os.mkdir(s.path("run", "journal"))
+    os.chown(s.path("run", "journal"), 65534, 65534)
+    done = s.run(s.program("vowd"), "--dir", s.dir("run"), status=1)
+    check(f"{s.dir('run')}/journal: belongs to user 65534" in done.stderr, done.stderr)
+
+
+@test
 @needs("vowd", "vow")
 def a_broken_configuration_at_reload_keeps_the_old_one(s):
     vowd = agent(s)
