@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line against a server of known figures, against silence, and against garbage."""
+import fcntl
 import pty
 import re
 import select
@@ -7,7 +8,9 @@ import signal
 import socket
 import struct
 import subprocess
+import termios
 import threading
+import unicodedata
 
 from story import *
 
@@ -101,6 +104,32 @@ def tables_align_and_escape_what_came_from_outside(s):
         check(line[rate - wide - 2:rate - wide] == "/s", f"rate of {line!r} does not align")
     status = s.run(VOW, "--dir", folder, "status").stdout
     check("\033" not in status and "configuration" in status, "an escape sequence came through")
+
+
+def columns_of(text):
+    """How many columns of a terminal the text takes."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+@test
+def narrow_terminals_keep_what_judges(s):
+    folder = known(s)
+    percentiles = ["P50", "P90", "P95", "P99"]
+    kept = {
+        "routes": {80: ["RATE", "ERRORS", *percentiles], 100: ["CODE"], 120: ["MAX", "QUEUE99"]},
+        "deliveries": {80: ["RATE", "FAILED", "DEAD", "P50", "P95", "P99"], 100: percentiles,
+                       120: ["SERVICE", "MAX"]},
+        "slo": {80: ["PROMISE", "KEPT", "BUDGET LEFT", "BURN", "ALERT"], 100: [], 120: []},
+    }
+    for what, widths in kept.items():
+        expected = []
+        for width, more in widths.items():
+            lines = s.run(VOW, "--dir", folder, what, env={"COLUMNS": str(width)}).stdout.splitlines()
+            at_least(len(lines), 2, f"lines of {what}")
+            at_most(max(map(columns_of, lines)), width, f"columns of {what}")
+            expected += more
+            heads = re.split(r"  +", lines[0].strip())
+            equal([h for h in expected if h not in heads], [], f"heads of {what} lacking at {width}")
 
 
 @test
@@ -207,10 +236,11 @@ def a_hub_answers_at_both_of_its_ports(s):
 
 
 class Terminal:
-    """vow on a terminal of its own, with what it wrote so far."""
+    """vow on a terminal of its own, 120 columns wide, with what it wrote so far."""
 
     def __init__(self, s, *args):
         self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))
         env = dict(os.environ, TERM="xterm")
         env.pop("NO_COLOR", None)
         self.process = subprocess.Popen([VOW, *args], stdin=slave, stdout=slave, env=env,
