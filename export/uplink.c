@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "export/backoff.h"
 #include "export/outbox.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -15,9 +16,7 @@
 #include "lib/data/journal.h"
 
 #define READER_NAME   "hub"
-#define WAIT_LEAST    (100 * NS_PER_MS)
-#define WAIT_MOST     (5 * NS_PER_S)
-#define WAIT_REFUSED  (5 * NS_PER_S) /* at least; three times that at most */
+#define LOOK_AGAIN    (5 * NS_PER_S) /* for a journal that could not be opened */
 #define ANSWER_LIMIT  (10 * NS_PER_S) /* for the first answer to our hello */
 #define SILENCE_LIMIT (30 * NS_PER_S) /* for an acknowledgement of what is on its way */
 /*
@@ -119,26 +118,21 @@ static int claim_write(struct uplink *uplink, uint64_t seq)
 
 /* ---- connecting ------------------------------------------------------------------------------- */
 
-static dur_ns random_between(dur_ns low, dur_ns high)
+/* Evenly from [0, 1); without the kernel's numbers the longest wait is the safest. */
+static double random_unit(void)
 {
 	uint32_t random;
 
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		return high;
-	/* In floating point, since seconds in nanoseconds times 2^32 are more than 64 bits hold. */
-	return low + (dur_ns)((double)(high - low) * ((double)random / UINT32_MAX));
+		random = UINT32_MAX;
+	return (double)random / ((double)UINT32_MAX + 1);
 }
 
-static dur_ns wait_after(const struct uplink *uplink, enum rpc_status status)
+/* The hub was there and will say no again until somebody changes something. */
+static bool is_refusal(enum rpc_status status)
 {
-	dur_ns most = WAIT_LEAST;
-
-	if (status == RPC_FAILED_PRECONDITION || status == RPC_UNIMPLEMENTED ||
-	    status == RPC_INVALID_ARGUMENT || status == RPC_UNAUTHENTICATED)
-		return random_between(WAIT_REFUSED, 3 * WAIT_REFUSED);
-	for (unsigned i = 0; i < uplink->failures && most < WAIT_MOST; i++)
-		most *= 2;
-	return random_between(WAIT_LEAST, most < WAIT_MOST ? most : WAIT_MOST);
+	return status == RPC_FAILED_PRECONDITION || status == RPC_UNIMPLEMENTED ||
+	       status == RPC_INVALID_ARGUMENT || status == RPC_UNAUTHENTICATED;
 }
 
 static void uplink_connect(struct uplink *uplink)
@@ -153,7 +147,7 @@ static void uplink_connect(struct uplink *uplink)
 				 "waiting for a journal");
 		uplink->journal_missed = true;
 		/* -ENOENT ends with the tail's word; another error may end without one. */
-		loop_timer_again(uplink->retry, WAIT_MOST, 0);
+		loop_timer_again(uplink->retry, LOOK_AGAIN, 0);
 		return;
 	}
 	uplink->journal_missed = false;
@@ -380,7 +374,7 @@ static void on_closed(void *arg, enum rpc_status status, const char *text)
 	uplink->state = UPLINK_WAITING;
 	uplink->busy = false;
 	uplink->retry_due = false;
-	wait = wait_after(uplink, status);
+	wait = backoff_wait(uplink->failures, is_refusal(status), random_unit());
 	if (uplink->failures < 100)
 		uplink->failures++;
 	/* The same reason again and again is one line. */
