@@ -240,6 +240,8 @@ static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 		agent->trouble[0] = '\0';
 	}
 	backlog_clear(agent->backlog);
+	log_debug("record %llu: %llu events%s", (unsigned long long)seq,
+		  (unsigned long long)agent->tick_events, keyframe ? ", with a keyframe" : "");
 	if (keyframe)
 		agent->keyframe_seq = seq;
 	if (agent->keyframe_seq)

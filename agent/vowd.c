@@ -18,7 +18,7 @@
 
 struct vowd_options {
 	const char *dir, *config;
-	bool debug;
+	bool verbose;
 };
 
 static const struct opt option_table[] = {
@@ -27,7 +27,8 @@ static const struct opt option_table[] = {
 	    ")"),
 	OPT(struct vowd_options, config, "config", 'c', OPT_STRING, "FILE",
 	    "read this configuration (DIR/vow.yaml, else /etc/vow/vow.yaml)"),
-	OPT(struct vowd_options, debug, "debug", 0, OPT_FLAG, NULL, "log more"),
+	OPT(struct vowd_options, verbose, "verbose", 'v', OPT_FLAG, NULL,
+	    "log each record of the journal as well"),
 };
 
 static const struct opts_program program = {
@@ -211,7 +212,7 @@ int main(int argc, char **argv)
 		return status;
 	if (argc > 1)
 		return opts_unknown_word(&program, argv[1]);
-	log_init("vowd", options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	log_init("vowd", options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	fd_raise_limit();
 	if (vowd_main(&options, &d)) {

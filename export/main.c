@@ -30,7 +30,8 @@ static const struct opt export_table[] = {
 	    "send to this hub (" HUB_DEFAULT ")"),
 	OPT(struct export_options, config, "config", 'c', OPT_STRING, "FILE",
 	    "read this configuration (DIR/vow.yaml, else /etc/vow/vow.yaml)"),
-	OPT(struct export_options, verbose, "verbose", 'v', OPT_FLAG, NULL, "log more"),
+	OPT(struct export_options, verbose, "verbose", 'v', OPT_FLAG, NULL,
+	    "log each batch, acknowledgement and pause as well"),
 };
 
 static const struct opts_program export_program = {

@@ -250,6 +250,8 @@ static bool uplink_send_batch(struct uplink *uplink)
 	}
 	if (gone)
 		log_error("records before %" PRIu64 " are gone from the journal", gone);
+	log_debug("hub %s: sent %zu records, up to %" PRIu64, uplink->options.hub.target,
+		  outbox_count(uplink->outbox), uplink->next - 1);
 	if (idle)
 		uplink->heard = clock_mono();
 	uplink->busy = true;
@@ -350,6 +352,8 @@ static void on_message(void *arg, const uint8_t *bytes, size_t size)
 		uplink_begin(uplink, &answer);
 	} else if (answer.committed_seq > uplink->committed) {
 		uplink->committed = answer.committed_seq;
+		log_debug("hub %s: acknowledged up to %" PRIu64, uplink->options.hub.target,
+			  uplink->committed);
 	}
 	uplink_pump(uplink);
 }
@@ -382,6 +386,8 @@ static void on_closed(void *arg, enum rpc_status status, const char *text)
 		log_warn("hub %s: %s; trying again, what is measured waits in the journal",
 			 uplink->options.hub.target, text[0] ? text : "the stream ended");
 	snprintf(uplink->last_text, sizeof(uplink->last_text), "%s", text);
+	log_debug("hub %s: failed %u times, again in %" PRIu64 " ms", uplink->options.hub.target,
+		  uplink->failures, wait / NS_PER_MS);
 	loop_timer_again(uplink->retry, wait, 0);
 }
 

@@ -240,6 +240,7 @@ static void hub_opened(void *arg, struct rpc_stream *stream, const char *peer, c
 	struct merge_peer *made = merge_peer_new(hub->merge, stream, peer);
 
 	(void)identity;
+	log_debug("%s: an agent connects", peer);
 	rpc_stream_set(stream, made);
 	if (!made)
 		rpc_stream_finish(stream, RPC_RESOURCE_EXHAUSTED, "the hub lacks memory");
@@ -281,8 +282,10 @@ static void hub_closed(void *arg, struct rpc_stream *stream)
 	struct merge_peer *peer = rpc_stream_get(stream);
 
 	(void)arg;
-	if (peer)
-		merge_peer_free(peer);
+	if (!peer)
+		return;
+	log_debug("%s: the stream ended", merge_peer_name(peer));
+	merge_peer_free(peer);
 }
 
 static void hub_drained(void *arg)

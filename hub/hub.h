@@ -6,6 +6,8 @@
 #ifndef VOW_HUB_HUB_H
 #define VOW_HUB_HUB_H
 
+#include <stdbool.h>
+
 #include "config/config.h"
 
 struct hub;
@@ -17,6 +19,7 @@ struct hub_options {
 	const char *listen; /* of gRPC, "127.0.0.1:7412" */
 	const char *http; /* "127.0.0.1:7413" */
 	const char *config; /* as given on the command line; NULL: looked for */
+	bool verbose; /* log agents that come and go */
 };
 
 /*

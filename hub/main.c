@@ -17,6 +17,8 @@ static const struct opt main_table[] = {
 	    "dashboard, HTTP API and /metrics (127.0.0.1:7413)"),
 	OPT(struct hub_options, config, "config", 'c', OPT_STRING, "FILE",
 	    "read this configuration (DIR/vow.yaml, else /etc/vow/vow.yaml)"),
+	OPT(struct hub_options, verbose, "verbose", 'v', OPT_FLAG, NULL,
+	    "log each agent that comes and goes as well"),
 };
 
 static const struct opts_program main_program = {
@@ -84,7 +86,7 @@ int main(int argc, char **argv)
 		return status;
 	if (argc > 1)
 		return opts_unknown_word(&main_program, argv[1]);
-	log_init("vow-hub", LOG_LEVEL_INFO);
+	log_init("vow-hub", options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	main_hold_signals(SIG_BLOCK);
 	fd_raise_limit();
 	if (config_load(config_find(options.config, options.dir, buf), &config, &d) ||

@@ -106,6 +106,31 @@ def what_was_installed_works_from_there(s):
 
 
 @test
+@needs("vowd", "vow", "vow-export", "vow-hub")
+def verbose_is_one_word_for_every_daemon_and_logs_more(s):
+    def line_up(name, *more):
+        listen, http = s.port(), s.port()
+        s.write(f"{name}/vow.yaml", "capture: {http: false, host: false}\n")
+        hub = s.start(s.program("vow-hub"), "--dir", s.dir(f"{name}-hub"), "--listen",
+                      f"127.0.0.1:{listen}", "--http", f"127.0.0.1:{http}", *more)
+        s.listening(listen, hub)
+        vowd = s.start(s.program("vowd"), "--dir", s.dir(name), *more)
+        export = s.start(s.program("vow-export"), "--dir", s.dir(name), "--hub",
+                         f"127.0.0.1:{listen}", *more)
+        s.until(lambda: s.vow("status", dir=s.dir(name))["journal"]["acked_seq"] > 0, 20,
+                "record acknowledged")
+        return vowd, export, hub
+
+    for program, word in zip(line_up("loud", "--verbose"), ("record", "acknowledged", "connects")):
+        s.until(lambda: re.search(rf" debug .*{word}", program.log()), 5,
+                f"'{word}' in the log of {program.name}")
+    for program in line_up("quiet"):
+        check(" debug " not in program.log(), f"{program.name} logs as much without --verbose")
+    for name in DAEMONS:
+        check("-v, --verbose" in s.run(s.program(name), "--help").stdout, f"help of {name}")
+
+
+@test
 @needs("nm", "ldd", "vowd", "vow")
 def what_measures_links_no_network_code(s):
     for name in ("vowd", "vow", "libvow.so"):
