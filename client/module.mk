@@ -9,10 +9,11 @@ VOW_OBJ     := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c)) \
 EXTRA_TARGETS   += $(B)/libvow.so $(B)/libvow.a
 INSTALL_TARGETS += install-libvow
 
+# nodelete: threads that outlive a dlclose() still call into it when they end.
 $(B)/$(VOW_SO): $(VOW_OBJ) client/libvow.map
 	$(call say,LD,$@)
-	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) -shared -Wl,-soname,$(VOW_SO) -Wl,-z,defs,-z,now,-z,relro \
-	  -Wl,--version-script,client/libvow.map $(VOW_OBJ) $(LDFLAGS) -pthread -o $@
+	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) -shared -Wl,-soname,$(VOW_SO) \
+	  -Wl,-z,defs,-z,now,-z,relro,-z,nodelete -Wl,--version-script,client/libvow.map $(VOW_OBJ) $(LDFLAGS) -pthread -o $@
 
 $(B)/libvow.so: $(B)/$(VOW_SO)
 	$(Q)ln -sf $(VOW_SO) $@

@@ -21,6 +21,42 @@ int main(void)
 }
 """
 
+# A plugin of a program that lets go of it while a thread with a lane goes on.
+UNLOADER = """
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <vow/vow.h>
+static void *library;
+static pthread_barrier_t both;
+static void *observer(void *arg)
+{
+	void (*observe)(vow_id, uint64_t, unsigned) = dlsym(library, "vow_observe");
+	observe(0, 1000, 200);
+	pthread_barrier_wait(&both);
+	pthread_barrier_wait(&both);
+	return arg;
+}
+int main(int argc, char **argv)
+{
+	pthread_t thread;
+	library = argc > 1 ? dlopen(argv[1], RTLD_NOW) : NULL;
+	if (!library)
+		return 1;
+	int (*open)(const char *) = dlsym(library, "vow_open");
+	if (open("plugin") < 0)
+		return 2;
+	pthread_barrier_init(&both, NULL, 2);
+	pthread_create(&thread, NULL, observer, NULL);
+	pthread_barrier_wait(&both);
+	dlclose(library);
+	pthread_barrier_wait(&both);
+	pthread_join(thread, NULL);
+	puts("fine");
+	return 0;
+}
+"""
+
 
 def install(s):
     prefix = s.dir("prefix")
@@ -54,6 +90,17 @@ def installed_library_links_in_c_and_in_cpp_shared_and_static(s):
             plain = ["-x", "none"] if "-x" in compiler else []
             s.run(*compiler, *arguments[:at], *plain, *arguments[at:], "-o", program)
             equal(s.run(program, env=env).stdout.strip(), "fine", f"{name}, {kind}")
+
+
+@test
+@needs("gcc")
+def threads_outlive_a_library_that_was_unloaded(s):
+    if os.path.basename(BUILD) != "release":
+        skip("a library built for a sanitizer is not loaded by a plain program")
+    program = s.path("unloader")
+    s.run("gcc", "-I", f"{ROOT}/include", s.write("unloader.c", UNLOADER), "-o", program, "-pthread")
+    env = {"VOW_DIR": s.dir("nobody-there")}
+    equal(s.run(program, f"{BUILD}/libvow.so.0", env=env).stdout.strip(), "fine", "the program")
 
 
 @test
