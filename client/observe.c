@@ -59,6 +59,9 @@ void vow_span_end(struct vow_span span, unsigned status)
 {
 	uint64_t end = ticks_now();
 
+	/* It began before vow_open(), when there was no clock yet. */
+	if (unlikely(!span.start))
+		return;
 	writer_push(end, ticks_between(span.start, end),
 		    VOW_SHM_WHAT(VOW_SHM_OBSERVED, writer_name(span.route), 0,
 				 writer_status(status), 0),

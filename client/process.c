@@ -33,8 +33,8 @@ static struct {
 	char service[VOW_SHM_SERVICE];
 	char dir[1024];
 	struct ticks ticks;
-	struct vow_shm
-		*shm; /* the segment in use; in a child, until it opened its own, the parent's */
+	/* The segment in use; in a child, until it opened its own, the parent's. */
+	struct vow_shm *shm;
 	struct held memfd, intake;
 } process_saved;
 
@@ -67,16 +67,16 @@ int process_populate(void *start, size_t size)
 	uintptr_t to =
 		((uintptr_t)start + size + VOW_SHM_PAGE - 1) & ~(uintptr_t)(VOW_SHM_PAGE - 1);
 
+	int saved_errno = errno, rc;
+
 	if (!__atomic_load_n(&process_populate_known, __ATOMIC_RELAXED))
 		return 0;
-	if (madvise((void *)from, to - from, MADV_POPULATE_WRITE) == 0)
-		return 0;
+	rc = madvise((void *)from, to - from, MADV_POPULATE_WRITE) == 0 ? 0 : -errno;
+	errno = saved_errno;
 	/* Before Linux 5.14 there is no such advice: pages then come when they are touched. */
-	if (errno == EINVAL) {
+	if (rc == -EINVAL)
 		__atomic_store_n(&process_populate_known, false, __ATOMIC_RELAXED);
-		return 0;
-	}
-	return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+	return rc == -EINVAL || rc == -EINTR || rc == -EAGAIN ? 0 : rc;
 }
 
 static uint64_t process_random(void)
@@ -171,7 +171,7 @@ static void process_release(void)
 	held_close(&process_saved.intake);
 }
 
-/* Opens this process's segment as process_saved says. The lock is held. */
+/* Opens this process's segment as process_saved says. process_opening is held. */
 static int process_open(struct process *process)
 {
 	struct vow_shm *shm = NULL;
@@ -202,22 +202,54 @@ static int process_open(struct process *process)
 	return 0;
 }
 
+/*
+ * One thread opens or closes at a time. fork() waits for it, so that no child finds the lock taken
+ * by a thread that it does not have, or process_saved half written.
+ */
+static pthread_mutex_t process_opening = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t process_fork_once = PTHREAD_ONCE_INIT;
+static int process_fork_rc;
+
+static void process_opening_lock(void)
+{
+	pthread_mutex_lock(&process_opening);
+}
+
+static void process_opening_unlock(void)
+{
+	pthread_mutex_unlock(&process_opening);
+}
+
+static void process_fork_watch(void)
+{
+	process_fork_rc = -pthread_atfork(process_opening_lock, process_opening_unlock,
+					  process_opening_unlock);
+}
+
+/* In a child after fork(), unless another thread was faster. process_opening is held. */
+static int process_open_again(void)
+{
+	if (process_shm() || !process_saved.open)
+		return 0;
+	int rc = process_open(process_mine);
+	/* A child that cannot open its segment goes without, and does not try at every call. */
+	if (rc < 0)
+		process_saved.open = false;
+	return rc;
+}
+
 struct vow_shm *process_segment(void)
 {
-	struct process *process = process_mine;
 	struct vow_shm *shm = process_shm();
+	int saved_errno = errno;
 
-	if (shm || process == &process_empty || !process_saved.open)
+	if (shm || process_mine == &process_empty || !process_saved.open)
 		return shm;
-	pthread_mutex_lock(&process->lock);
-	shm = process->shm;
-	if (!shm && process_saved.open) {
-		/* A child that cannot open its segment goes without, and does not try at every call. */
-		if (process_open(process) < 0)
-			process_saved.open = false;
-		shm = process->shm;
-	}
-	pthread_mutex_unlock(&process->lock);
+	process_opening_lock();
+	process_open_again();
+	shm = process_shm();
+	process_opening_unlock();
+	errno = saved_errno;
 	return shm;
 }
 
@@ -284,9 +316,6 @@ static int process_pages(struct process **process)
 	return 0;
 }
 
-/* Two threads that open at once: one of them does, the other gets -EALREADY. */
-static pthread_mutex_t process_opening = PTHREAD_MUTEX_INITIALIZER;
-
 static int process_open_first(void)
 {
 	struct process *process = NULL;
@@ -295,8 +324,7 @@ static int process_open_first(void)
 	if (rc < 0)
 		return rc;
 	ticks_calibrate(&process_saved.ticks);
-	ticks_mine = process_saved.ticks;
-	process_saved.shm = NULL;
+	ticks_use(&process_saved.ticks);
 	rc = process_open(process);
 	if (rc < 0) {
 		munmap(process, sizeof(*process));
@@ -316,19 +344,18 @@ static int process_open_options(const struct vow_options *options)
 		rc = writer_key_make();
 	if (rc < 0)
 		return rc;
-	if (!process_saved.open)
-		return process_open_first();
-	/* A child after fork() that says who it is: pages and clock are there, names are kept. */
-	return process_segment() ? 0 : -ENOMEM;
+	/* A child after fork() that says who it is: pages and clock are there. */
+	return process_saved.open ? process_open_again() : process_open_first();
 }
 
 int vow_open_options(const struct vow_options *options)
 {
 	int saved_errno = errno;
 
-	pthread_mutex_lock(&process_opening);
-	int rc = process_open_options(options);
-	pthread_mutex_unlock(&process_opening);
+	pthread_once(&process_fork_once, process_fork_watch);
+	process_opening_lock();
+	int rc = process_fork_rc ? process_fork_rc : process_open_options(options);
+	process_opening_unlock();
 	errno = saved_errno;
 	return rc;
 }
@@ -342,13 +369,14 @@ int vow_open(const char *service)
 
 void vow_close(void)
 {
-	struct process *process = process_mine;
+	int saved_errno = errno;
 
-	pthread_mutex_lock(&process_opening);
+	process_opening_lock();
 	process_release();
-	if (process != &process_empty)
-		memset(process, 0, sizeof(*process));
+	if (process_mine != &process_empty)
+		memset(process_mine, 0, sizeof(*process_mine));
 	process_saved.open = false;
 	process_mine = &process_empty;
-	pthread_mutex_unlock(&process_opening);
+	process_opening_unlock();
+	errno = saved_errno;
 }

@@ -35,7 +35,7 @@ struct writer {
 
 struct process {
 	struct vow_shm *shm; /* NULL: nothing open; stored with release, partner process_shm() */
-	pthread_mutex_t lock; /* opening and registering names; zero is an unlocked one */
+	pthread_mutex_t lock; /* registering names; zero is an unlocked one */
 	uint32_t lanes_free; /* atomic; a hint that saves threads without a lane the search */
 	_Alignas(64) struct writer writers[VOW_SHM_LANES];
 };
@@ -51,7 +51,7 @@ static inline struct vow_shm *process_shm(void)
 
 /*
  * The segment; in a child after fork() it is opened here, once. NULL when there is none. Takes a
- * lock and makes system calls only in such a child.
+ * lock and makes system calls only in such a child. Keeps errno.
  */
 struct vow_shm *process_segment(void);
 
@@ -60,7 +60,8 @@ vow_id process_name(enum vow_shm_name_kind kind, const char *text, size_t length
 
 /*
  * Makes the pages around [start, start + size) of the segment exist, so that writing there cannot
- * raise SIGBUS when the machine has no memory left. 0 or a negative errno. One system call.
+ * raise SIGBUS when the machine has no memory left. 0 or a negative errno. One system call. Keeps
+ * errno.
  */
 int process_populate(void *start, size_t size);
 

@@ -66,3 +66,10 @@ void ticks_calibrate(struct ticks *ticks)
 				  (last.tsc - first.tsc));
 #endif
 }
+
+void ticks_use(const struct ticks *ticks)
+{
+	__atomic_store_n(&ticks_mine.ratio, ticks->ratio, __ATOMIC_RELAXED);
+	/* Partner: the acquire in ticks_now(). */
+	__atomic_store_n(&ticks_mine.clock, ticks->clock, __ATOMIC_RELEASE);
+}

@@ -16,14 +16,16 @@
 #endif
 
 struct ticks {
-	uint32_t clock; /* enum vow_shm_clock; 0 before the first vow_open(): the kernel's */
+	uint32_t clock; /* enum vow_shm_clock; 0 before the first vow_open(): there are no ticks */
 	uint64_t ratio; /* ns = ticks * ratio / 2^32 */
 };
 
-extern struct ticks ticks_mine; /* written by vow_open() only */
+extern struct ticks ticks_mine; /* written by ticks_use() only */
 
 /* Chooses the clock and measures its rate, in about a millisecond, to about 50 parts in 10^6. */
 void ticks_calibrate(struct ticks *ticks);
+/* From now on ticks_now() is of this clock. vow_open() only. */
+void ticks_use(const struct ticks *ticks);
 
 static inline mono_ns ticks_monotonic(void)
 {
@@ -33,13 +35,17 @@ static inline mono_ns ticks_monotonic(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* 0 before the first vow_open(), so that ticks of one clock never meet those of another. */
 static inline uint64_t ticks_now(void)
 {
+	/* Partner: the release in ticks_use(), behind the ratio. */
+	uint32_t clock = __atomic_load_n(&ticks_mine.clock, __ATOMIC_ACQUIRE);
+
 #if defined(__x86_64__)
-	if (likely(ticks_mine.clock == VOW_SHM_CLOCK_TSC))
+	if (likely(clock == VOW_SHM_CLOCK_TSC))
 		return __rdtsc();
 #endif
-	return ticks_monotonic();
+	return clock ? ticks_monotonic() : 0;
 }
 
 /* Nanoseconds from start to end; 0 when a counter of another core ran a little behind. */
@@ -47,9 +53,10 @@ static inline dur_ns ticks_between(uint64_t start, uint64_t end)
 {
 	if (unlikely(end < start))
 		return 0;
-	if (ticks_mine.clock != VOW_SHM_CLOCK_TSC)
+	if (__atomic_load_n(&ticks_mine.clock, __ATOMIC_RELAXED) != VOW_SHM_CLOCK_TSC)
 		return end - start;
-	return (uint64_t)(((unsigned __int128)(end - start) * ticks_mine.ratio) >> 32);
+	uint64_t ratio = __atomic_load_n(&ticks_mine.ratio, __ATOMIC_RELAXED);
+	return (uint64_t)(((unsigned __int128)(end - start) * ratio) >> 32);
 }
 
 #endif

@@ -18,7 +18,7 @@
  * Every call may be made from any thread; not from a signal handler. All calls are allowed before
  * vow_open() and after it failed: they then do nothing. After fork() the child gets a segment of
  * its own at its first call; ids stay good. The calls not marked [hot] may take a lock, make
- * system calls and allocate memory inside the kernel; make them once, at start.
+ * system calls and allocate memory inside the kernel; make them once, at start. None changes errno.
  *
  * Times are nanoseconds. Names are copied and cut to 120 bytes. They are shown to people and
  * stored: put no personal data and no secrets into them, and use templates ("/users/{id}").
@@ -39,7 +39,7 @@ extern "C" {
 #define VOW_API
 #endif
 
-/* Names something for the life of the process; 0 is "{unnamed}", which every call accepts. */
+/* Names something until vow_close(); 0 is "{unnamed}", which every call accepts. */
 typedef uint32_t vow_id;
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -88,9 +88,12 @@ VOW_API vow_id vow_endpoint(const char *name); /* receiver; cut at '?' or '#' */
  */
 VOW_API void vow_observe(vow_id route, uint64_t latency_ns, unsigned status);
 
-/* The same with the clock read here, from the time stamp counter where the kernel trusts it. */
+/*
+ * The same with the clock read here, from the time stamp counter where the kernel trusts it. A span
+ * that began before vow_open() ends unobserved.
+ */
 struct vow_span {
-	uint64_t start; /* ticks */
+	uint64_t start; /* ticks; 0: nothing is observed */
 	vow_id route;
 };
 VOW_API struct vow_span vow_span_begin(vow_id route); /* [hot] */
