@@ -92,9 +92,13 @@ class Agent:
 class Raw:
     """A connection that sends bytes as it is told."""
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, port, unconnected=None, address=None):
+        """To `port` of 127.0.0.1, or with a socket of another family to its `address`."""
+        self.socket = unconnected or socket.socket()
+        self.socket.settimeout(30)
+        self.socket.connect(address or ("127.0.0.1", port))
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.read = b""
 
     def send(self, text):
@@ -110,6 +114,31 @@ class Raw:
             self.more()
         body, self.read = self.read[:length], self.read[length:]
         return body
+
+    def answer(self, method):
+        """Reads one response as its head says, interim ones before it included."""
+        status = 100
+        while 100 <= status < 200 and status != 101:
+            while b"\r\n\r\n" not in self.read:
+                self.more()
+            head, _, self.read = self.read.partition(b"\r\n\r\n")
+            status = int(head.split()[1])
+        length = re.search(rb"content-length: (\d+)", head, re.I)
+        if method == "HEAD" or status in (101, 204):
+            return
+        if length:
+            while len(self.read) < int(length.group(1)):
+                self.more()
+            self.read = self.read[int(length.group(1)):]
+        else:
+            while not self.read.endswith(b"0\r\n\r\n"):
+                self.more()
+            self.read = b""
+
+    def rest(self):
+        """Reads until the server closes."""
+        while self.socket.recv(65536):
+            pass
 
     def more(self):
         got = self.socket.recv(65536)

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# limit: 240 s
+"""HTTP in all the ways in which servers move bytes, against a server that stamps what it does: one
+test for each row of the table in docs/capture.md."""
+from capture import *
+
+STAMPED = 500  # requests whose latency is compared: five may be disturbed by the machine
+
+
+class Truth:
+    """tests/tools/truth_server.c, and what it said of a response."""
+
+    def __init__(self, s, listen=None, model="loop", calls="recv"):
+        self.port = 0 if listen == "unix" else s.port()
+        self.where = {None: str(self.port), "v6": f"6:{self.port}",
+                      "unix": s.path("truth.sock")}[listen]
+        self.family = {None: socket.AF_INET, "v6": socket.AF_INET6, "unix": socket.AF_UNIX}[listen]
+        self.program = s.start(s.program("tests/truth_server"), self.where, model, calls)
+        s.until(lambda: "ready\n" in self.program.log(), 30, "truth_server")
+
+    def connect(self):
+        address = {socket.AF_INET: ("127.0.0.1", self.port), socket.AF_INET6: ("::1", self.port),
+                   socket.AF_UNIX: self.where}[self.family]
+        return Raw(self.port, socket.socket(self.family), address)
+
+    def responses(self):
+        """{path: (method, status, bytes, started_ns, ended_ns, pid)}"""
+        rows = [line.split() for line in self.program.log().splitlines() if line != "ready"]
+        return {row[1]: (row[0], *map(int, row[2:])) for row in rows}
+
+
+def undisturbed(pid):
+    """Lets a process and its children run before others: a pause as a call returns to it would be
+    in its stamps and not in ours, which are taken within the call."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        for one in [pid, *map(int, children.read().split())]:
+            for task in os.listdir(f"/proc/{one}/task"):
+                os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(1))
+
+
+def compare(pairs, truth, expected):
+    """Each of the expected paths has one pair, which says what the server says of it."""
+    said = truth.responses()
+    equal(sorted(p.path for p in pairs), sorted(expected), "paths")
+    for pair in pairs:
+        method, status, size, _, _, pid = said[pair.path]
+        equal((pair.outcome, pair.method, pair.status, pair.response_bytes, pair.pid),
+              ("complete", method, status, size, pid), f"pair of {pair.path}")
+
+
+def stamped(s, **kind):
+    """Many requests one after another; compares the stamps of both sides."""
+    truth = Truth(s, **kind)
+    capture = Capture(s, truth.port)
+    undisturbed(truth.program.pid)
+    raw, expected = truth.connect(), [f"/length/100/{n}" for n in range(STAMPED)]
+    for path in expected:
+        raw.send(get(path))
+        raw.response()
+    raw.close()
+    pairs = [p for p in capture.wait(len(expected), "server", seconds=30) if p.path in expected]
+    capture.stop()
+    compare(pairs, truth, expected)
+    said = truth.responses()
+    errors = sorted(abs(p.total_ns - (said[p.path][4] - said[p.path][3])) / 1000 for p in pairs)
+    starts = sorted(abs(said[p.path][3] - p.started_at) / 1000 for p in pairs)
+    print(f"# {len(pairs)} requests; error in us: total median {errors[len(errors) // 2]:.2f}, "
+          f"p99 {errors[len(errors) * 99 // 100]:.2f}; start p99 "
+          f"{starts[len(starts) * 99 // 100]:.2f}")
+    for what, all_of in (("total", errors), ("start", starts)):
+        at_most(all_of[len(all_of) // 2], 5, f"median error of the {what} in us")
+        at_most(all_of[len(all_of) * 99 // 100], 20, f"p99 error of the {what} in us")
+
+
+def exchanged(s, requests, connections=4, **kind):
+    """A few requests of each kind on several connections; returns the pairs of the server, which
+    are as the server says. `requests`: (path without its number, method, fields and body)."""
+    truth = Truth(s, **kind)
+    capture = Capture(s, truth.port)
+    expected = []
+    for c in range(connections):
+        raw = truth.connect()
+        for path, method, more in requests:
+            expected.append(f"{path}/{c}")
+            raw.send(f"{method} {expected[-1]} HTTP/1.1\r\nHost: test\r\n{more}")
+            raw.answer(method)
+        raw.close()
+    wanted = set(expected)
+    s.until(lambda: sum(p.path in wanted for p in capture.pairs("server")) >= len(expected), 30,
+            "pairs of the server")
+    pairs = [p for p in capture.pairs("server") if p.path in wanted]
+    capture.stop()
+    compare(pairs, truth, expected)
+    return pairs
+
+
+PLAIN = [("/length/0", "GET", "\r\n"), ("/length/100", "GET", "\r\n"),
+         ("/length/200000", "GET", "\r\n"), ("/length/5", "POST", "Content-Length: 3\r\n\r\nabc"),
+         ("/length/101", "HEAD", "\r\n"), ("/empty/0", "DELETE", "\r\n")]
+
+
+def row(name, function, **kind):
+    """One row of the table: a test of that name."""
+    def run(s):
+        function(s, **kind)
+    run.__name__ = name
+    test(needs("bpf")(run))
+
+
+for each in ("read", "recv", "readv", "recvmsg", "sendfile", "splice"):
+    row(f"latency_and_bytes_by_{each}_are_as_stamped", stamped, calls=each)
+    row(f"messages_of_all_kinds_by_{each}_are_counted",
+        lambda s, **kind: exchanged(s, PLAIN, **kind), calls=each)
+for each in ("v6", "unix"):
+    row(f"latency_on_{each}_sockets_is_as_stamped", stamped, listen=each)
+for each in ("threads", "fork", "pass"):
+    row(f"requests_to_a_server_by_{each}_name_the_process_that_answered",
+        lambda s, **kind: exchanged(s, PLAIN[1:4], connections=16, **kind), model=each)
+
+
+@test
+@needs("bpf")
+def chunked_responses_end_with_their_last_chunk(s):
+    exchanged(s, [("/chunked/0", "GET", "\r\n"), ("/chunked/100", "GET", "\r\n"),
+                  ("/chunked/50000", "GET", "\r\n")])
+
+
+@test
+@needs("bpf")
+def head_in_pieces_of_a_response_is_one_response(s):
+    for pair in exchanged(s, [("/pieces/1000", "GET", "\r\n")]):
+        at_least(pair.total_ns, 4e6, "from the request to the last piece")
+        at_most(pair.first_byte_ns, pair.total_ns - 4e6 + 1, "first byte, before the pauses")
+
+
+@test
+@needs("bpf")
+def interim_answers_are_no_responses(s):
+    exchanged(s, [("/interim/10", "POST", "Content-Length: 2\r\nExpect: 100-continue\r\n\r\nab"),
+                  ("/early/10", "GET", "\r\n")])
+
+
+@test
+@needs("bpf")
+def response_until_close_ends_with_the_connection(s):
+    truth = Truth(s)
+    capture = Capture(s, truth.port)
+    raw = truth.connect()
+    raw.send(get("/until-close/5000/a"))
+    raw.rest()
+    pairs = capture.wait(1, "server")
+    capture.stop()
+    compare(pairs, truth, ["/until-close/5000/a"])
+
+
+@test
+@needs("bpf")
+def upgraded_connection_ends_as_http(s):
+    truth = Truth(s)
+    capture = Capture(s, truth.port)
+    raw = truth.connect()
+    raw.send(get("/upgrade/0/a", more="Connection: Upgrade\r\nUpgrade: websocket\r\n"))
+    raw.answer("GET")
+    for n in range(10):
+        raw.send("GET /not/http HTTP/1.1\r\n\r\n")
+        raw.more()
+    raw.close()
+    pairs = capture.wait(1, "server")
+    capture.stop()
+    compare(pairs, truth, ["/upgrade/0/a"])
+
+
+@test
+@needs("bpf")
+def request_that_gets_no_answer_is_told_apart(s):
+    truth = Truth(s)
+    capture = Capture(s, truth.port)
+    raw = truth.connect()
+    raw.send(get("/never/0/a"))
+    raw.rest()
+    pair, = capture.wait(1, "server")
+    capture.stop()
+    equal((pair.path, pair.outcome), ("/never/0/a", "no_response"), "pair")
+
+
+@test
+@needs("bpf", "wrk")
+def truth_is_reported_plus_lost_under_load(s):
+    truth = Truth(s, model="threads")
+    capture = Capture(s, truth.port)
+    s.wrk(f"http://127.0.0.1:{truth.port}/length/100/load", connections=16, seconds=2)
+    answered = sum(line.startswith("GET ") for line in truth.program.log().splitlines())
+    counters = capture.stop()
+    pairs = [p for p in capture.pairs("server") if p.path == "/length/100/load"]
+    lost = sum(counters[name] for name in LOSSES)
+    at_most(len(pairs), answered, "pairs, against responses")
+    at_most(answered - len(pairs), lost + 16, "responses not reported, against losses and those "
+            "under way when wrk hung up")
+
+
+main("capture_modes")
