@@ -358,7 +358,8 @@ static bool serve(struct connection *c, const struct request *r)
 			       "Upgrade: websocket\r\n\r\n",
 			       0, 0);
 	}
-	if (strcmp(r->kind, "interim") == 0 && !send_all(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25))
+	if (strcmp(r->kind, "interim") == 0 &&
+	    !send_all(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25))
 		return false;
 	if (strcmp(r->kind, "early") == 0)
 		at = sprintf(head, "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n");
@@ -512,8 +513,7 @@ static void connection_new(int poll, const struct source *source)
 	if (!c)
 		fail("calloc");
 	c->fd = fd;
-	epoll_ctl(poll, EPOLL_CTL_ADD, fd,
-		  &(struct epoll_event){.events = EPOLLIN, .data.ptr = c});
+	epoll_ctl(poll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN, .data.ptr = c});
 }
 
 static void *work(void *arg)
