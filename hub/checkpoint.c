@@ -252,6 +252,7 @@ static int checkpoint_replay(void *arg, const struct store_record *record)
 	int64_t applied = merge_applied(c->merge);
 	mono_ns at = record->arrived < c->now ? record->arrived : c->now;
 	enum fleet_share share = record->late ? FLEET_TOTALS : FLEET_ALL;
+	struct diag why = {0};
 	int rc;
 
 	if (c->share == FLEET_WINDOWS) {
@@ -262,9 +263,15 @@ static int checkpoint_replay(void *arg, const struct store_record *record)
 		share = FLEET_WINDOWS;
 	}
 	checkpoint_advance(c, at);
-	rc = merge_restore_record(c->merge, record, share, at, c->d);
-	if (c->share == FLEET_WINDOWS && rc == -ENOKEY)
-		return 0; /* named before the oldest raw tick: the totals have it */
+	rc = merge_restore_record(c->merge, record, share, at, &why);
+	if (rc == -EPROTO || rc == -ENOKEY) {
+		/* Broken on the disk, or named before the oldest raw tick: the totals have it. */
+		if (c->share == FLEET_WINDOWS)
+			return 0;
+		rc = merge_restore_aside(c->merge, record, why.what, c->d);
+	} else if (rc) {
+		*c->d = why;
+	}
 	if (!rc && c->share == FLEET_ALL)
 		merge_restore_applied(c->merge, record->no, false);
 	return rc;
@@ -279,7 +286,8 @@ static int checkpoint_replay_from(struct checkpoint *c, int64_t after, enum flee
 	rc = store_records_read(c->store, after, checkpoint_replay, c, c->d);
 	if (c->second)
 		checkpoint_step(c);
-	return rc < 0 ? rc : 0;
+	/* What was set aside. */
+	return rc < 0 ? rc : store_commit(c->store, c->d);
 }
 
 /* ---- loading: totals --------------------------------------------------------------------------- */

@@ -18,8 +18,10 @@ int checkpoint_save(struct fleet *fleet, struct merge *merge, struct store *stor
 
 /*
  * Fills a fresh fleet and merge. With windows, the raw ticks of the last hour (of the last 64 MiB)
- * before the checkpoint are filed under the windows again. 1: they contradict the totals; make
- * fleet and merge anew and load without windows. Negative: the store's errno, -ENOMEM.
+ * before the checkpoint are filed under the windows again. A raw tick behind the checkpoint that
+ * cannot be read any more is set aside, and merge_counters() says how many were. 1: raw ticks
+ * contradict the totals; make fleet and merge anew and load without windows. Negative: the store's
+ * errno, -ENOMEM.
  */
 int checkpoint_load(struct fleet *fleet, struct merge *merge, struct store *store, bool windows,
 		    struct diag *d);

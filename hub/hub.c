@@ -357,12 +357,19 @@ static int hub_load(struct hub *hub, struct diag *d)
 
 	if (!rc)
 		rc = checkpoint_load(hub->fleet, hub->merge, hub->store, true, d);
-	if (rc != 1)
-		return rc;
-	log_warn("windows begin anew: raw ticks do not fit the totals, which stay as they were");
-	hub_drop_fleet(hub);
-	rc = hub_make_fleet(hub, d);
-	return rc ? rc : checkpoint_load(hub->fleet, hub->merge, hub->store, false, d);
+	if (rc == 1) {
+		log_warn("windows begin anew: raw ticks do not fit the totals, which stay as they "
+			 "were");
+		hub_drop_fleet(hub);
+		rc = hub_make_fleet(hub, d);
+		if (!rc)
+			rc = checkpoint_load(hub->fleet, hub->merge, hub->store, false, d);
+	}
+	if (!rc && merge_counters(hub->merge).refused_total)
+		log_error("%llu raw ticks behind the checkpoint cannot be read any more: they are "
+			  "kept aside and count as lost",
+			  (unsigned long long)merge_counters(hub->merge).refused_total);
+	return rc;
 }
 
 /* When totals began: the first start on this store, which it remembers. */

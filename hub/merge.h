@@ -95,6 +95,13 @@ void merge_restore_refused(struct merge *merge, const struct store_refused *refu
 /* Merges a raw tick again, as far as `share` says; at is the fleet's clock then. */
 int merge_restore_record(struct merge *merge, const struct store_record *record,
 			 enum fleet_share share, mono_ns at, struct diag *d);
+/*
+ * Sets a raw tick aside that cannot be merged again, as if it came now: it counts as lost, its bytes
+ * are kept with the reason, and in its place stay the names that it gives. Opens a transaction of
+ * the store where none is. The store's errno, -ENOMEM.
+ */
+int merge_restore_aside(struct merge *merge, const struct store_record *record, const char *reason,
+			struct diag *d);
 /* The fleet holds all raw ticks up to this one; saved: and so does the checkpoint. */
 void merge_restore_applied(struct merge *merge, int64_t applied, bool saved);
 /* Calls fn for every name given since the last checkpoint. */

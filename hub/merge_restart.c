@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "hub/group.h"
+#include "lib/base/clock.h"
+#include "proto/tick.h"
 
 int merge_restore_agent(struct merge *merge, const struct store_agent *agent)
 {
@@ -51,6 +53,57 @@ int merge_restore_record(struct merge *merge, const struct store_record *record,
 	fleet_merge(merge->fleet, &intake, share, at);
 	source_take_totals(source, &intake);
 	intake_deinit(&intake);
+	return 0;
+}
+
+static int merge_restore_lost(struct merge *merge, struct source *source, uint64_t seq,
+			      struct diag *d)
+{
+	int rc = store_gap_add(merge->store, source->row.no, seq, seq + 1, clock_wall(), d);
+
+	if (rc)
+		return rc;
+	source->row.gap_records_total++;
+	source->next_row = source->row;
+	return store_agent_put(merge->store, &source->row, d);
+}
+
+int merge_restore_aside(struct merge *merge, const struct store_record *record, const char *reason,
+			struct diag *d)
+{
+	struct source *source = sources_find_no(merge->sources, record->agent);
+	struct store_record names = *record;
+	const struct store_refused refused = {
+		.agent = record->agent,
+		.seq = record->seq,
+		.at = clock_wall(),
+		.reason = reason,
+		.tick = record->tick,
+		.tick_size = record->tick_size,
+	};
+	int rc = store_begin(merge->store, d);
+
+	tick_begin(merge->writer, record->arrived, 0);
+	if (!rc && source) {
+		const struct intake_context context = merge_context(merge, source);
+		struct diag known; /* why it cannot be read whole is the reason */
+
+		rc = intake_read_names(&context, record->tick, record->tick_size, merge->writer,
+				       &known);
+	}
+	if (rc >= 0)
+		rc = tick_end(merge->writer, &names.tick, &names.tick_size);
+	if (!rc)
+		rc = store_refused_add(merge->store, &refused, d);
+	if (!rc)
+		rc = store_record_put(merge->store, &names, d);
+	if (!rc && source && record->seq) /* 0: it held nothing but names */
+		rc = merge_restore_lost(merge, source, record->seq, d);
+	if (rc)
+		return rc;
+	if (source)
+		source_take_refused(source, record->seq, reason);
+	merge->counters.refused_total++;
 	return 0;
 }
 

@@ -20,6 +20,7 @@ const char *const store_sql[STORE_QUERIES] = {
 	[STORE_REFUSED] = "SELECT agent, seq, at, reason, tick FROM refused ORDER BY no",
 	[STORE_RECORD_ADD] = "INSERT INTO record(agent, seq, arrived, late, tick)"
 			     " VALUES(?,?,?,?,?)",
+	[STORE_RECORD_PUT] = "UPDATE record SET late=1, tick=? WHERE no=?",
 	[STORE_RECORD_TRIM] = "DELETE FROM record WHERE no<=?",
 	[STORE_RECORDS_OLDEST] = "SELECT no, arrived FROM record WHERE no<=? ORDER BY no LIMIT ?",
 	[STORE_SERIES_PUT] = "INSERT OR REPLACE INTO series VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",

@@ -18,6 +18,15 @@ int store_record_add(struct store *store, struct store_record *record, struct di
 	return rc;
 }
 
+int store_record_put(struct store *store, const struct store_record *record, struct diag *d)
+{
+	sqlite3_stmt *query = store_query(store, STORE_RECORD_PUT);
+
+	store_bind_blob(query, 1, record->tick, record->tick_size);
+	sqlite3_bind_int64(query, 2, record->no);
+	return store_run(store, STORE_RECORD_PUT, d);
+}
+
 int store_record_trim(struct store *store, int64_t applied, wall_ns before, uint64_t budget_bytes,
 		      unsigned most, struct diag *d)
 {

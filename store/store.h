@@ -79,6 +79,8 @@ struct store_record {
 };
 
 int store_record_add(struct store *store, struct store_record *record, struct diag *d);
+/* Puts other bytes in the place of record->no, late from now on. */
+int store_record_put(struct store *store, const struct store_record *record, struct diag *d);
 
 /*
  * Deletes the oldest raw ticks, `most` of them at most: up to the first that arrived at `before` or

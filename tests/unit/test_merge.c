@@ -641,6 +641,74 @@ CHECK_TEST(test_restart_right_at_a_checkpoint_gives_the_same_fleet)
 	restart_gives_the_same(100);
 }
 
+/* What a failing disk leaves of a raw tick that is still needed. */
+static void scene_break_raw_tick(int64_t no)
+{
+	static const uint8_t garbage[40];
+	const struct store_record broken = {.no = no, .tick = garbage, .tick_size = 40};
+	struct store *store;
+
+	CHECK_OK(store_open(check_dir(), &store, NULL));
+	CHECK_OK(store_begin(store, NULL));
+	CHECK_OK(store_record_put(store, &broken, NULL));
+	CHECK_OK(store_commit(store, NULL));
+	store_close(store);
+}
+
+CHECK_TEST(test_raw_tick_that_broke_is_set_aside_and_the_hub_starts)
+{
+	struct scene s;
+	struct ear ear = {0}, again = {0};
+	struct merge_peer *peer;
+	struct found found = {0};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	for (unsigned seq = 1; seq <= 3; seq++)
+		CHECK_OK(scene_send(&s, peer, seq, 10));
+	scene_second(&s);
+	scene_kill(&s);
+	scene_break_raw_tick(2);
+	for (unsigned start = 0; start < 3; start++) { /* counts once, however often it starts */
+		scene_begin(&s);
+		CHECK_EQ_U64(merge_counters(s.merge).refused_total, start == 0);
+		CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 1);
+		CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 20);
+		if (start == 1)
+			CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+		if (start < 2)
+			scene_kill(&s);
+	}
+	CHECK_OK(store_refused_read(s.store, found_refused, &found, NULL));
+	CHECK_EQ_U64(found.count, 1);
+	CHECK_STR_HAS(found.reason, "40 bytes are not");
+	scene_hello(&s, &again, "web-1", 1, 1);
+	CHECK_EQ_U64(again.last.committed_seq, 3);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+	struct stream_record record = {.seq = 2};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	scene_tick(&s, s.wall, 10, false, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	CHECK_OK(scene_send(&s, peer, 3, 10));
+	scene_second(&s);
+	scene_kill(&s);
+	scene_break_raw_tick(1);
+	scene_begin(&s);
+	CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 2);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
+	scene_end(&s);
+}
+
 CHECK_TEST(test_totals_outlive_their_raw_ticks)
 {
 	struct scene s;
@@ -788,6 +856,8 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_restart_without_any_checkpoint_gives_the_same_fleet,
 	   test_restart_behind_a_checkpoint_gives_the_same_fleet,
 	   test_restart_right_at_a_checkpoint_gives_the_same_fleet,
+	   test_raw_tick_that_broke_is_set_aside_and_the_hub_starts,
+	   test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along,
 	   test_totals_outlive_their_raw_ticks, test_restart_with_a_smaller_cap_keeps_the_sum,
 	   test_record_that_memory_lacked_for_counts_after_a_restart,
 	   test_more_than_a_second_holds_counts_in_totals,
