@@ -2,17 +2,15 @@
 #include "export/notify.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "deliver/body.h"
 #include "deliver/webhook.h"
+#include "export/dead_letters.h"
 #include "lib/base/clock.h"
-#include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/data/journal.h"
@@ -138,19 +136,11 @@ static void dead_letter_write(const struct notify *notify, const struct webhook_
 		.last_try = result->last_try,
 		.body = result->body,
 	};
-	_cleanup_(fd_closep) int fd =
-		open(notify->options.dead_letters, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	char *line = body_of_dead_letter(&letter);
-	int rc = fd < 0 ? -errno : -ENOMEM;
+	int rc = dead_letters_add(notify->options.dead_letters, &letter);
 
-	if (fd >= 0 && line)
-		rc = fd_write_full(fd, line, strlen(line));
-	if (!rc && fdatasync(fd) < 0)
-		rc = -errno;
 	if (rc)
 		log_error("%s: cannot write the dead letter %s: %s", notify->options.dead_letters,
 			  result->id, strerror(-rc));
-	free(line);
 }
 
 static void on_done(void *arg, const struct webhook_result *result)
