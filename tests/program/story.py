@@ -42,7 +42,8 @@ import urllib.error
 import urllib.request
 
 __all__ = ["ROOT", "BUILD", "Story", "Program", "Failed", "Skipped", "test", "needs", "main",
-           "lacking", "check", "equal", "at_least", "at_most", "near", "fail", "skip", "time", "os", "json"]
+           "command_path", "lacking", "check", "equal", "at_least", "at_most", "near", "fail",
+           "skip", "time", "os", "json"]
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("VOW_BUILD") or f"{ROOT}/build/release")
