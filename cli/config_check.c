@@ -3,11 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/options.h"
-#include "cli/screen.h"
-#include "cli/show.h"
 #include "config/config.h"
 
 #define CONFIG_CHECKS_MAX 128 /* remarks beyond it are not shown */
@@ -37,7 +34,7 @@ static void config_remark(void *arg, const struct diag *d)
 
 static int config_print(const struct cli_options *options, const struct config_checks *found)
 {
-	struct show show = {stdout, screen_width(STDOUT_FILENO), cli_colour(options), "\n"};
+	struct show show = cli_stdout(options);
 
 	if (options->output == CLI_JSON)
 		return cli_print_json(view_checks_json(found->checks, found->count, NULL, true));

@@ -11,8 +11,6 @@
 #include "cli/ask.h"
 #include "cli/figure.h"
 #include "cli/options.h"
-#include "cli/screen.h"
-#include "cli/show.h"
 #include "lib/base/dirs.h"
 
 #define DOCTOR_CHECKS_MAX 256 /* collectors and hosts of a hub beyond it are not listed */
@@ -210,7 +208,7 @@ static void doctor_of_view(struct doctor *doctor, const struct view *view, bool 
 static int doctor_print(const struct cli_options *options, const struct doctor *doctor,
 			const struct view *view)
 {
-	struct show show = {stdout, screen_width(STDOUT_FILENO), cli_colour(options), "\n"};
+	struct show show = cli_stdout(options);
 	int status = CLI_FINE;
 
 	if (options->output == CLI_JSON)

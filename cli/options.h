@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "view/view.h"
+#include "cli/show.h"
 
 enum cli_output { CLI_TABLE, CLI_JSON };
 enum cli_colour { CLI_AUTO, CLI_ALWAYS, CLI_NEVER };
@@ -26,6 +26,8 @@ enum cli_status { CLI_FINE = 0, CLI_NO = 1, CLI_USAGE = 2, CLI_UNREACHABLE = 3 }
 
 /* On stdout, at this moment. */
 bool cli_colour(const struct cli_options *options);
+/* Stdout, as wide as it is. */
+struct show cli_stdout(const struct cli_options *options);
 /* The question that the options ask, over `window` when they name none. */
 struct view_query cli_query(const struct cli_options *options, enum view_what what,
 			    enum series_window window);

@@ -30,5 +30,11 @@ void show_checks(const struct show *show, const struct view_check *checks, size_
 
 /* Text from outside, escaped, at most 1 KiB of it. */
 void show_foreign(const struct show *show, const char *text);
+/*
+ * The same at column `indent`, where the cursor is: as many lines as the screen's width asks for,
+ * all indented like the first, and the end of the last. show_wrapped_lines() tells how many.
+ */
+void show_wrapped(const struct show *show, unsigned indent, const char *text);
+unsigned show_wrapped_lines(const struct show *show, unsigned indent, const char *text);
 
 #endif

@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wchar.h>
 
+#include "cli/columns.h"
 #include "lib/base/str.h"
 
 #define TABLE_COLUMNS_MAX 24
@@ -47,70 +47,6 @@ void table_free(struct table *table)
 	free(table);
 }
 
-/* Code point at text in *wide and its bytes; a byte that is no UTF-8 stands for itself. */
-static size_t table_point(const char *text, wchar_t *wide)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	size_t more = s[0] >= 0xf0 ? 3 : s[0] >= 0xe0 ? 2 : s[0] >= 0xc0 ? 1 : 0;
-	uint32_t point = more ? s[0] & (0x3fu >> more) : s[0];
-
-	for (size_t i = 1; i <= more; i++) {
-		if ((s[i] & 0xc0) != 0x80) {
-			*wide = '?';
-			return 1;
-		}
-		point = point << 6 | (s[i] & 0x3fu);
-	}
-	*wide = (wchar_t)point;
-	return more + 1;
-}
-
-static unsigned table_point_width(wchar_t wide)
-{
-	/* -1 in a locale without UTF-8, and for what cannot be printed. */
-	int width = wide < 0x80 ? 1 : wcwidth(wide);
-
-	return width < 0 ? 1 : (unsigned)width;
-}
-
-unsigned table_text_width(const char *text)
-{
-	unsigned width = 0;
-	wchar_t wide;
-
-	while (*text) {
-		text += table_point(text, &wide);
-		width += table_point_width(wide);
-	}
-	return width;
-}
-
-size_t table_text_next(const char *text, unsigned *width)
-{
-	wchar_t wide;
-	size_t bytes = table_point(text, &wide);
-
-	*width = table_point_width(wide);
-	return bytes;
-}
-
-size_t table_text_fit(const char *text, unsigned width)
-{
-	const char *at = text;
-	wchar_t wide;
-
-	while (*at) {
-		size_t bytes = table_point(at, &wide);
-		unsigned columns = table_point_width(wide);
-
-		if (columns > width)
-			break;
-		width -= columns;
-		at += bytes;
-	}
-	return (size_t)(at - text);
-}
-
 /* Takes over text, which may be NULL. */
 static void table_add(struct table *table, enum table_style style, char *text)
 {
@@ -128,7 +64,7 @@ static void table_add(struct table *table, enum table_style style, char *text)
 		table->starved = true;
 		return;
 	}
-	table->cells[table->count++] = (struct table_cell){text, style, table_text_width(text)};
+	table->cells[table->count++] = (struct table_cell){text, style, columns_of(text)};
 }
 
 void table_cell(struct table *table, enum table_style style, const char *format, ...)
@@ -242,8 +178,8 @@ static void table_measure(const struct table *table, struct table_layout *layout
 		for (size_t r = 0; r < layout->rows; r++)
 			if (table_at(table, r, c)->width > width)
 				width = table_at(table, r, c)->width;
-		if (width && table_text_width(table->columns[c].head) > width)
-			width = table_text_width(table->columns[c].head);
+		if (width && columns_of(table->columns[c].head) > width)
+			width = columns_of(table->columns[c].head);
 		layout->width[c] = width;
 	}
 }
@@ -273,14 +209,14 @@ static void table_fit(const struct table *table, struct table_layout *layout, un
 /* Columns of the first `bytes` bytes. */
 static unsigned table_bytes_width(const char *text, size_t bytes)
 {
-	return table_text_width(text) - table_text_width(text + bytes);
+	return columns_of(text) - columns_of(text + bytes);
 }
 
 static void table_print_cell(const char *text, unsigned text_width, unsigned width,
 			     enum table_align align, bool last, FILE *to)
 {
 	bool cut = text_width > width;
-	size_t bytes = cut ? table_text_fit(text, width - 1) : strlen(text);
+	size_t bytes = cut ? columns_fit(text, width - 1) : strlen(text);
 	/* Before a wide character that does not fit, one column more stays empty. */
 	unsigned pad = width - (cut ? table_bytes_width(text, bytes) + 1 : text_width);
 
@@ -302,8 +238,8 @@ static void table_print_head(const struct table *table, const struct table_layou
 		if (!layout->width[c])
 			continue;
 		fputs(first ? "" : "  ", to);
-		table_print_cell(head, table_text_width(head), layout->width[c],
-				 table->columns[c].align, c == layout->last, to);
+		table_print_cell(head, columns_of(head), layout->width[c], table->columns[c].align,
+				 c == layout->last, to);
 		first = false;
 	}
 	fputs(table_style_end(TABLE_DIM, colour), to);
@@ -336,6 +272,8 @@ void table_print(const struct table *table, const struct table_print *how, FILE 
 		fprintf(to, "(not enough memory for this table)%s", end);
 		return;
 	}
+	if (!layout.rows)
+		return;
 	if (how->rows && how->rows < layout.rows)
 		layout.rows = how->rows;
 	table_measure(table, &layout);

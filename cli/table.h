@@ -42,15 +42,8 @@ struct table_print {
 	bool colour;
 	const char *line_end; /* NULL: "\n" */
 };
-/* Head and rows. */
+/* Head and rows; nothing for a table without rows. */
 void table_print(const struct table *table, const struct table_print *how, FILE *to);
-
-/* Columns that text takes on a terminal; what is no UTF-8 counts one column a byte. */
-unsigned table_text_width(const char *text);
-/* Bytes of the character that text begins with, and the columns it takes. */
-size_t table_text_next(const char *text, unsigned *width);
-/* Bytes of text that fit into `width` columns. */
-size_t table_text_fit(const char *text, unsigned width);
 
 /* Escape sequence that begins a style, "" without colour; table_style_end() ends it. */
 const char *table_style_begin(enum table_style style, bool colour);

@@ -5,13 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/ask.h"
 #include "cli/options.h"
 #include "cli/past.h"
-#include "cli/screen.h"
-#include "cli/show.h"
 #include "lib/base/opts.h"
 
 static const char *const vow_outputs[] = {"table", "json", NULL};
@@ -78,63 +75,6 @@ static const struct opts_program vow_program = {
 	.section = 1,
 };
 
-bool cli_colour(const struct cli_options *options)
-{
-	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	if (options->colour != CLI_AUTO)
-		return options->colour == CLI_ALWAYS;
-	return isatty(STDOUT_FILENO) && !(none && none[0]) && !(term && strcmp(term, "dumb") == 0);
-}
-
-struct view_query cli_query(const struct cli_options *options, enum view_what what,
-			    enum series_window window)
-{
-	struct view_query query = {
-		.what = what,
-		.window = options->total ? SERIES_TOTAL
-			  : options->window != CLI_WINDOW_UNSET
-				  ? (enum series_window)options->window
-				  : window,
-		.limit = (uint32_t)options->limit,
-		.all_hosts = options->all_hosts,
-	};
-
-	if (options->service)
-		series_text_set(query.service, sizeof(query.service), options->service,
-				strlen(options->service));
-	return query;
-}
-
-int cli_complain(const struct diag *d, enum cli_status status)
-{
-	struct show show = {.to = stderr, .line_end = "\n"};
-
-	fputs("vow: ", stderr);
-	show_foreign(&show, d->where);
-	fputs(d->where[0] ? ": " : "", stderr);
-	show_foreign(&show, d->what);
-	if (d->fix[0]) {
-		fputs("\n     ", stderr);
-		show_foreign(&show, d->fix);
-	}
-	fputs("\n", stderr);
-	return status;
-}
-
-int cli_print_json(char *text)
-{
-	struct diag d = {0};
-
-	if (!text) {
-		diag_errno(&d, -ENOMEM, NULL, NULL, "cannot print");
-		return cli_complain(&d, CLI_NO);
-	}
-	puts(text);
-	free(text);
-	return CLI_FINE;
-}
-
 /* With --check the figures decide the exit status. */
 static int vow_verdict(const struct view *view)
 {
@@ -178,7 +118,7 @@ static int vow_answer(const struct cli_options *options, const struct view_query
 static int vow_show(const struct cli_options *options, enum view_what what)
 {
 	struct view_query query = cli_query(options, what, WINDOW_1M);
-	struct show show = {stdout, screen_width(STDOUT_FILENO), cli_colour(options), "\n"};
+	struct show show = cli_stdout(options);
 	struct view *view = NULL;
 	struct diag d;
 	int rc = vow_answer(options, &query, &view, &d);

@@ -87,6 +87,8 @@ def every_view_is_json_and_table(s):
 def limit_service_and_window_choose_rows(s):
     folder = known(s)
     equal([r["count"] for r in s.vow("routes", "--limit", "2", dir=folder)], [1000, 200], "busiest")
+    equal([r["count"] for r in s.vow("top", "--limit", "2", "--total", dir=folder)], [1000, 200],
+          "busiest of top")
     equal({r["service"] for r in s.vow("routes", "--service", "worker", dir=folder)}, {"worker"},
           "services")
     equal({r["window_s"] for r in s.vow("routes", "--window", "10s", dir=folder)}, {1.0},
@@ -130,6 +132,17 @@ def narrow_terminals_keep_what_judges(s):
             expected += more
             heads = re.split(r"  +", lines[0].strip())
             equal([h for h in expected if h not in heads], [], f"heads of {what} lacking at {width}")
+
+
+@test
+def every_view_fits_a_terminal_of_80_columns(s):
+    folder = known(s)
+    for what in ("status", "top", "alerts", "scale", "hosts", "doctor"):
+        shown = s.run(VOW, "--dir", folder, what, env={"COLUMNS": "80"}, status=None).stdout
+        for line in shown.splitlines():
+            at_most(columns_of(line), 80, f"columns of {what}'s {line!r}")
+    # In a pipe each reason is one line, for grep.
+    check(" too fast\n" in s.run(VOW, "--dir", folder, "alerts").stdout, "a reason is broken")
 
 
 @test

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/ask.h"
+#include "cli/columns.h"
 #include "cli/figure.h"
 #include "cli/show.h"
 #include "cli/table.h"
@@ -62,12 +63,66 @@ CHECK_TEST(test_widths_are_those_of_a_terminal)
 {
 	if (!setlocale(LC_CTYPE, "C.UTF-8"))
 		SKIP("no locale C.UTF-8 here");
-	CHECK_EQ_U64(table_text_width("abc"), 3);
-	CHECK_EQ_U64(table_text_width("caf\xc3\xa9"), 4);
-	CHECK_EQ_U64(table_text_width("\xe6\x97\xa5\xe6\x9c\xac"), 4); /* two wide characters */
-	CHECK_EQ_U64(table_text_width("e\xcc\x81"), 1); /* a combining accent */
-	CHECK_EQ_U64(table_text_width("\xff"), 1);
-	CHECK_EQ_U64(table_text_fit("\xe6\x97\xa5\xe6\x9c\xac", 3), 3);
+	CHECK_EQ_U64(columns_of("abc"), 3);
+	CHECK_EQ_U64(columns_of("caf\xc3\xa9"), 4);
+	CHECK_EQ_U64(columns_of("\xe6\x97\xa5\xe6\x9c\xac"), 4); /* two wide characters */
+	CHECK_EQ_U64(columns_of("e\xcc\x81"), 1); /* a combining accent */
+	CHECK_EQ_U64(columns_of("\xff"), 1);
+	CHECK_EQ_U64(columns_fit("\xe6\x97\xa5\xe6\x9c\xac", 3), 3);
+}
+
+/* The lines of text with a bar behind each. */
+static const char *wrapped(const char *text, unsigned columns)
+{
+	static char lines[256];
+	size_t next, used = 0;
+
+	do {
+		size_t bytes = columns_wrap(text, columns, &next);
+
+		memcpy(lines + used, text, bytes);
+		used += bytes;
+		lines[used++] = '|';
+		CHECK(next > 0 || !*text);
+		text += next;
+	} while (*text);
+	lines[used] = '\0';
+	return lines;
+}
+
+CHECK_TEST(test_lines_end_between_words_and_hardly_behind_a_number)
+{
+	if (!setlocale(LC_CTYPE, "C.UTF-8"))
+		SKIP("no locale C.UTF-8 here");
+	CHECK_STR(wrapped("slow or failed", 14), "slow or failed|");
+	CHECK_STR(wrapped("slow or failed", 13), "slow or|failed|");
+	CHECK_STR(wrapped("of 496 requests in 10 s", 9), "of|496|requests|in 10 s|");
+	CHECK_STR(wrapped("of 4 requests in 10 s", 10), "of|4 requests|in 10 s|");
+	CHECK_STR(wrapped("unbreakable", 4), "unbr|eaka|ble|");
+	CHECK_STR(wrapped("caf\xc3\xa9  au lait  ", 7), "caf\xc3\xa9|au lait|");
+	CHECK_STR(wrapped("\xe6\x97\xa5\xe6\x9c\xac", 3), "\xe6\x97\xa5|\xe6\x9c\xac|");
+	/* No line has room for a wide character: it gets one all the same. */
+	CHECK_STR(wrapped("\xe6\x97\xa5", 1), "\xe6\x97\xa5|");
+	CHECK_STR(wrapped("", 5), "|");
+}
+
+CHECK_TEST(test_what_follows_the_first_line_is_indented_like_it)
+{
+	const char *reason = "burns 7 times\n too fast for this service";
+	char text[256];
+	FILE *to = fmemopen(text, sizeof(text), "w");
+	struct show show = {.to = to, .width = 30, .line_end = "\n"};
+
+	fputs("fire: ", to);
+	show_wrapped(&show, 6, reason);
+	fclose(to);
+	CHECK_STR(text, "fire: burns 7 times\\x0a too\n      fast for this service\n");
+	CHECK_EQ_U64(show_wrapped_lines(&show, 6, reason), 2);
+	/* Where hardly anything would fit, and where nobody said how much, nothing is broken. */
+	show.width = 25;
+	CHECK_EQ_U64(show_wrapped_lines(&show, 6, reason), 1);
+	show.width = 0;
+	CHECK_EQ_U64(show_wrapped_lines(&show, 6, reason), 1);
 }
 
 static const struct table_column columns[] = {
@@ -164,6 +219,8 @@ CHECK_TEST(test_foreign_text_cannot_steer_the_terminal)
 CHECK_MAIN("cli", test_rates_have_three_digits_and_a_unit,
 	   test_shares_are_never_rounded_up_to_a_promise,
 	   test_ages_and_gauges_show_the_unit_of_their_name, test_widths_are_those_of_a_terminal,
+	   test_lines_end_between_words_and_hardly_behind_a_number,
+	   test_what_follows_the_first_line_is_indented_like_it,
 	   test_columns_align_by_width_and_empty_ones_are_left_out,
 	   test_narrow_screen_cuts_then_leaves_out_the_least_important,
 	   test_colour_stands_around_cells_only_when_wanted,
