@@ -173,6 +173,8 @@ int overflow_wait_of(const struct overflow *o, unsigned i)
 	const struct overflow_block *block = o->blocks[i];
 	uint64_t key = block->key + ((uint64_t)VOW_SHM_WAIT << VOW_SHM_KEY_KIND_SHIFT);
 
+	if (VOW_SHM_KEY_KIND(block->key) >= VOW_SHM_WAIT)
+		return -1;
 	if (block->index >= VOW_SHM_DIRECTORY)
 		return (int)o->by_index[block->index + VOW_SHM_WAIT * VOW_SHM_CLASSES] - 1;
 	for (unsigned probe = 0; probe < VOW_SHM_PROBES; probe++) {
@@ -259,7 +261,13 @@ static struct overflow_group *overflow_group(struct overflow *o, struct overflow
 	return block->groups[g];
 }
 
-/* False when a word ran backwards. Without memory for a group it is left for later. */
+/* Values are whole ns: narrow slots below 183 ns, which lie between two of them, hold none. */
+static bool overflow_slot_holds(uint32_t slot)
+{
+	return slot < HIST_SLOTS && hist_slot(hist_slot_last(slot)) == slot;
+}
+
+/* False when a word made no sense. Without memory for a group it is left for later. */
 static bool overflow_take_group(struct overflow *o, struct overflow_block *block, unsigned g,
 				const uint64_t *slots, uint64_t limit, struct hist_delta *hist)
 {
@@ -271,7 +279,7 @@ static bool overflow_take_group(struct overflow *o, struct overflow_block *block
 
 		if (more == 0)
 			continue;
-		if (slots[s] < group->taken[s] || slot >= HIST_SLOTS)
+		if (slots[s] < group->taken[s] || !overflow_slot_holds(slot))
 			return false;
 		if (more > OVERFLOW_SLOT_MAX)
 			more = OVERFLOW_SLOT_MAX;
@@ -303,7 +311,8 @@ static uint64_t overflow_max(const struct hist_delta *hist, uint64_t max_ns)
 {
 	uint32_t highest = hist->high - 1;
 
-	return hist_slot(max_ns) == highest ? max_ns : hist_slot_last(highest);
+	/* In slot 0 a 0 counts as 1, as in the sum. */
+	return max_ns && hist_slot(max_ns) == highest ? max_ns : hist_slot_last(highest);
 }
 
 /*
@@ -580,6 +589,9 @@ static int overflow_redo_block(struct overflow *o, unsigned index, const uint8_t
 	if (rc < 0)
 		return rc;
 	struct overflow_block *block = o->blocks[o->by_index[index] - 1];
+	/* Before a fault may end this: what was read by then is stored as well, and has its room. */
+	block->changed = true;
+	o->pending_bytes += OVERFLOW_TAKE_MAX;
 	rc = overflow_redo_words(block, p, end);
 	while (rc == 0) {
 		unsigned g = *p < end ? *(*p)++ : VOW_SHM_GROUPS + 1;
@@ -587,10 +599,6 @@ static int overflow_redo_block(struct overflow *o, unsigned index, const uint8_t
 		if (g == 0)
 			break;
 		rc = g > VOW_SHM_GROUPS ? -EPROTO : overflow_redo_group(o, block, g - 1, p, end);
-	}
-	if (rc == 0) {
-		block->changed = true;
-		o->pending_bytes += OVERFLOW_TAKE_MAX;
 	}
 	return rc;
 }

@@ -9,8 +9,9 @@
  * values, so applying them again (overflow_redo(), by the next agent, when this one died in
  * between) changes nothing: a redo log of one record is all that a restart needs.
  *
- * One thread. What a segment says is checked: a block whose words run backwards is broken and not
- * read any more; the others go on.
+ * One thread. What a segment says is checked: a block whose words run backwards, or that counts
+ * what no latency can be, is broken and not read any more; the others go on. Every delta packs to
+ * a sound histogram (hist.h).
  */
 #ifndef VOW_LIB_DATA_OVERFLOW_H
 #define VOW_LIB_DATA_OVERFLOW_H
@@ -34,8 +35,8 @@ struct overflow {
 
 /* What one overflow_take() found. */
 struct overflow_delta {
-	struct hist_delta
-		hist; /* max_ns is the largest ever when it was the newest, else a bound */
+	/* max_ns is the largest ever where that may be among these, else a bound. */
+	struct hist_delta hist;
 	uint64_t unjudged; /* among hist.count: seen before any threshold was known */
 	uint64_t bad[VOW_SHM_POLICIES][VOW_SHM_THRESHOLDS];
 };
@@ -53,7 +54,7 @@ int overflow_scan(struct overflow *o);
 /* Key of the i-th block, as VOW_SHM_KEY() made it (a spare block: without name, peer and shard). */
 uint64_t overflow_key(const struct overflow *o, unsigned i);
 
-/* The waits that belong to the outcomes of block i: another block's place, or -1. */
+/* The waits that belong to the outcomes of block i: another block's place, or -1: it has none. */
 int overflow_wait_of(const struct overflow *o, unsigned i);
 
 /*

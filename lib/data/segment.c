@@ -67,7 +67,10 @@ int segment_guard(int (*visit)(void *arg), void *arg)
 		return -EFAULT;
 	}
 	segment_jump = &jump;
+	/* Compilers may see into visit: none of its loads comes before this, or after the next. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	int rc = visit(arg);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	segment_jump = NULL;
 	return rc;
 }

@@ -7,72 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collectors/lane_segment.h"
 #include "lib/base/fd.h"
 #include "lib/data/lane.h"
-#include "lib/data/overflow.h"
 #include "lib/data/rendezvous.h"
 #include "lib/data/segment.h"
+#include "tests/unit/forged.h"
 #include "tests/unit/lanes_agent.h"
-
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
-/* A segment written by the page docs/shm-format.md, without libvow. */
-struct forged {
-	int fd;
-	struct vow_shm *shm;
-};
-
-static struct forged forged_new(const struct lanes_agent *agent, uint64_t id, int seals)
-{
-	char name[RENDEZVOUS_NAME_SIZE] = "test";
-	struct forged forged;
-
-	if (agent)
-		CHECK_OK(rendezvous_name(agent->dir, name));
-	forged.fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	CHECK_OK(ftruncate(forged.fd, sizeof(struct vow_shm)));
-	forged.shm = mmap(NULL, sizeof(struct vow_shm), PROT_READ | PROT_WRITE, MAP_SHARED,
-			  forged.fd, 0);
-	CHECK(forged.shm != MAP_FAILED);
-	CHECK_OK(fcntl(forged.fd, F_ADD_SEALS, seals));
-	forged.shm->header = (struct vow_shm_header){
-		.magic = VOW_SHM_MAGIC,
-		.version = VOW_SHM_VERSION,
-		.header_size = sizeof(struct vow_shm_header),
-		.size = sizeof(struct vow_shm),
-		.id = id,
-		.pid = (uint32_t)getpid(),
-		.clock = VOW_SHM_CLOCK_MONOTONIC,
-		.tick_ratio = UINT64_C(1) << 32,
-		.lanes = 64,
-		.lane_slots = 1024,
-		.names = 1024,
-		.directory = 4096,
-		.hist_scale = 7,
-		.hist_slots = 5377,
-		.service = "forged",
-	};
-	forged.shm->counters.names = 2;
-	forged.shm->names[1] =
-		(struct vow_shm_name){.kind = VOW_SHM_NAME_ROUTE, .length = 2, .text = "/x"};
-	forged.shm->counters.lanes = 2;
-	return forged;
-}
-
-static void forged_close(struct forged *forged)
-{
-	munmap(forged->shm, sizeof(struct vow_shm));
-	close(forged->fd);
-}
-
-static void forged_push(struct forged *forged, unsigned lane, uint64_t what)
-{
-	struct vow_shm_lane *to = &forged->shm->lanes[lane];
-
-	to->slots[to->tail % 1024] = (struct vow_shm_record){.latency_ns = 1000, .what = what};
-	__atomic_store_n(&to->tail, to->tail + 1, __ATOMIC_RELEASE);
-}
 
 CHECK_TEST(test_sealed_segment_opens_and_others_are_refused_with_the_reason)
 {
@@ -205,191 +145,6 @@ CHECK_TEST(test_a_page_that_cannot_be_had_ends_the_visit_not_the_program)
 	close(fd);
 }
 
-CHECK_TEST(test_overflow_word_that_runs_back_breaks_its_block_alone)
-{
-	struct forged forged = forged_new(NULL, 1, SEALS);
-	struct overflow_delta *delta = calloc(1, sizeof(*delta));
-	struct segment segment;
-	struct overflow overflow;
-
-	CHECK_OK(segment_open(forged.fd, &segment, NULL));
-	overflow_init(&overflow, &segment);
-	for (unsigned i = 0; i < 2; i++) {
-		struct vow_shm_block *block = &forged.shm->blocks[i];
-
-		forged.shm->directory[i] = VOW_SHM_KEY(VOW_SHM_OBSERVED, 2, 0, 1 + i, 0);
-		block->groups[3].slots[5] = 10;
-		block->sum_ns = 10 * hist_slot_last(3 * 128 + 5);
-		block->max_ns = hist_slot_last(3 * 128 + 5);
-		block->used = 1 << 3;
-	}
-	forged.shm->counters.directory = 2;
-	CHECK_OK(overflow_scan(&overflow));
-	CHECK_EQ_U64(overflow.count, 2);
-	CHECK(overflow_take(&overflow, 0, UINT64_MAX, true, delta));
-	CHECK_EQ_U64(delta->hist.count, 10);
-	CHECK_EQ_U64(delta->hist.slots[3 * 128 + 5], 10);
-	CHECK_EQ_U64(delta->hist.max_ns, hist_slot_last(3 * 128 + 5));
-	forged.shm->blocks[0].groups[3].slots[5] = 9;
-	CHECK(!overflow_take(&overflow, 0, UINT64_MAX, true, delta));
-	forged.shm->blocks[0].groups[3].slots[5] = 1000;
-	CHECK(!overflow_take(&overflow, 0, UINT64_MAX, true, delta));
-	CHECK_EQ_U64(overflow.broken, 1);
-	CHECK(overflow_take(&overflow, 1, 4, true, delta));
-	CHECK_EQ_U64(delta->hist.count, 4);
-	CHECK(overflow_take(&overflow, 1, UINT64_MAX, true, delta));
-	CHECK_EQ_U64(delta->hist.count, 6);
-	overflow_deinit(&overflow);
-	segment_close(&segment);
-	free(delta);
-	forged_close(&forged);
-}
-
-CHECK_TEST(test_described_state_redone_twice_changes_nothing)
-{
-	struct forged forged = forged_new(NULL, 1, SEALS);
-	struct overflow_delta *delta = calloc(1, sizeof(*delta));
-	uint8_t bytes[OVERFLOW_TAKE_MAX];
-	struct segment segment;
-	struct overflow overflow;
-	struct vow_shm_block *block = &forged.shm->blocks[7];
-
-	CHECK_OK(segment_open(forged.fd, &segment, NULL));
-	overflow_init(&overflow, &segment);
-	forged.shm->directory[7] = VOW_SHM_KEY(VOW_SHM_OBSERVED, 2, 0, 1, 0);
-	forged.shm->counters.directory = 1;
-	block->used = 1 << 9;
-	block->groups[9].slots[1] = 41;
-	block->groups[9].slots[127] = 300;
-	block->sum_ns = 123456;
-	CHECK_OK(overflow_scan(&overflow));
-	CHECK(overflow_take(&overflow, 0, UINT64_MAX, true, delta));
-	uint8_t *end = overflow_describe(&overflow, bytes, bytes + sizeof(bytes));
-	CHECK(end != NULL);
-	overflow_deinit(&overflow); /* it dies before it gives anything back */
-	CHECK_EQ_U64(block->groups[9].taken[127], 0);
-
-	for (unsigned i = 0; i < 2; i++) {
-		const uint8_t *p = bytes;
-
-		overflow_init(&overflow, &segment);
-		CHECK_OK(overflow_redo(&overflow, &p, end));
-		CHECK(p == end);
-		CHECK_EQ_U64(block->groups[9].taken[1], 41);
-		CHECK_EQ_U64(block->groups[9].taken[127], 300);
-		CHECK_OK(overflow_scan(&overflow));
-		CHECK(!overflow_take(&overflow, 0, UINT64_MAX, true, delta));
-		overflow_deinit(&overflow);
-	}
-	/* Every shorter piece is refused, none does harm. */
-	for (const uint8_t *cut = bytes; cut < end; cut++) {
-		const uint8_t *p = bytes;
-
-		overflow_init(&overflow, &segment);
-		CHECK_RC(overflow_redo(&overflow, &p, cut), -EPROTO);
-		overflow_deinit(&overflow);
-	}
-	segment_close(&segment);
-	free(delta);
-	forged_close(&forged);
-}
-
-#define SCARCE_BLOCKS 20 /* the list of blocks grows at 16 */
-#define SCARCE_EACH   10
-
-static uint64_t take_all(struct overflow *overflow, struct overflow_delta *delta)
-{
-	uint64_t taken = 0;
-
-	for (unsigned i = 0; i < overflow->count; i++)
-		if (overflow_take(overflow, i, UINT64_MAX, true, delta))
-			taken += delta->hist.count;
-	return taken;
-}
-
-static void forge_blocks(struct forged *forged)
-{
-	for (unsigned i = 0; i < SCARCE_BLOCKS; i++) {
-		struct vow_shm_block *block = &forged->shm->blocks[i];
-
-		forged->shm->directory[i] = VOW_SHM_KEY(VOW_SHM_OBSERVED, 2, 0, 1, i);
-		block->groups[4].slots[0] = SCARCE_EACH;
-		block->sum_ns = SCARCE_EACH * hist_slot_last(4 * 128);
-		block->max_ns = hist_slot_last(4 * 128);
-		block->used = 1 << 4;
-	}
-	forged->shm->counters.directory = SCARCE_BLOCKS;
-}
-
-CHECK_TEST(test_lack_of_memory_leaves_overflow_for_later)
-{
-	struct forged forged = forged_new(NULL, 1, SEALS);
-	struct overflow_delta *delta = calloc(1, sizeof(*delta));
-	struct segment segment;
-	struct overflow overflow;
-
-	forge_blocks(&forged);
-	CHECK_OK(segment_open(forged.fd, &segment, NULL));
-	CHECK_ALLOC_LOOP(n)
-	{
-		overflow_init(&overflow, &segment);
-		int rc = overflow_scan(&overflow);
-		uint64_t taken = take_all(&overflow, delta);
-
-		CHECK(rc == 0 || (rc == -ENOMEM && check_alloc_failed()));
-		if (check_alloc_failed()) {
-			CHECK_LE_U64(taken, (SCARCE_BLOCKS - 1) * SCARCE_EACH);
-			CHECK_OK(overflow_scan(&overflow));
-			taken += take_all(&overflow, delta);
-		}
-		CHECK_EQ_U64(taken, SCARCE_BLOCKS * SCARCE_EACH);
-		CHECK_EQ_U64(overflow.broken, 0);
-		overflow_deinit(&overflow);
-	}
-	segment_close(&segment);
-	free(delta);
-	forged_close(&forged);
-}
-
-CHECK_TEST(test_lack_of_memory_at_the_begin_leaves_the_segment_as_it_was)
-{
-	static uint8_t bytes[SCARCE_BLOCKS * OVERFLOW_TAKE_MAX];
-	struct forged forged = forged_new(NULL, 1, SEALS);
-	struct overflow_delta *delta = calloc(1, sizeof(*delta));
-	struct series_table *table = series_table_new(&(struct series_table_options){0});
-	struct lane_segment *reader = calloc(1, sizeof(*reader));
-	struct segment segment;
-	struct overflow overflow;
-
-	forge_blocks(&forged);
-	CHECK_OK(segment_open(forged.fd, &segment, NULL));
-	overflow_init(&overflow, &segment);
-	CHECK_OK(overflow_scan(&overflow));
-	CHECK_EQ_U64(take_all(&overflow, delta), SCARCE_BLOCKS * SCARCE_EACH);
-	bytes[0] = 0; /* no lane */
-	uint8_t *end = overflow_describe(&overflow, bytes + 1, bytes + sizeof(bytes));
-	CHECK(end != NULL);
-	overflow_deinit(&overflow);
-	segment_close(&segment);
-	CHECK_ALLOC_LOOP(n)
-	{
-		CHECK_OK(segment_open(forged.fd, &segment, NULL));
-		int rc = lane_segment_begin(reader, &segment, table, bytes, (size_t)(end - bytes));
-
-		CHECK_RC(rc, check_alloc_failed() ? -ENOMEM : 0);
-		CHECK(segment.shm == NULL); /* taken over in any case */
-		if (rc == 0)
-			lane_segment_end(reader);
-	}
-	/* However far the failed ones came, the last one has given all back that was described. */
-	for (unsigned i = 0; i < SCARCE_BLOCKS; i++)
-		CHECK_EQ_U64(forged.shm->blocks[i].groups[4].taken[0], SCARCE_EACH);
-	free(reader);
-	series_table_free(table);
-	free(delta);
-	forged_close(&forged);
-}
-
 /* ---- through the collector ----------------------------------------------------------------------- */
 
 static void attach(struct lanes_agent *agent, const char *detail)
@@ -404,8 +159,8 @@ static void attach(struct lanes_agent *agent, const char *detail)
 CHECK_TEST(test_hostile_application_harms_no_other)
 {
 	struct lanes_agent *agent = lanes_agent_new();
-	struct forged bad = forged_new(agent, 1, SEALS);
-	struct forged good = forged_new(agent, 2, SEALS);
+	struct forged bad = forged_new(agent->dir, 1, SEALS);
+	struct forged good = forged_new(agent->dir, 2, SEALS);
 
 	snprintf(good.shm->header.service, sizeof(good.shm->header.service), "good");
 	attach(agent, "2 applications");
@@ -452,8 +207,8 @@ CHECK_TEST(test_hostile_application_harms_no_other)
 CHECK_TEST(test_wrong_version_is_told_and_the_others_are_read)
 {
 	struct lanes_agent *agent = lanes_agent_new();
-	struct forged old = forged_new(agent, 1, SEALS);
-	struct forged good = forged_new(agent, 2, SEALS);
+	struct forged old = forged_new(agent->dir, 1, SEALS);
+	struct forged good = forged_new(agent->dir, 2, SEALS);
 
 	old.shm->header.version = 7;
 	good.shm->header.version = VOW_SHM_OLDEST;
@@ -478,7 +233,7 @@ CHECK_TEST(test_a_user_with_too_many_segments_is_refused_and_others_are_read)
 
 	fd_raise_limit();
 	for (unsigned i = 0; i <= CAP; i++)
-		many[i] = forged_new(agent, i + 1, SEALS);
+		many[i] = forged_new(agent->dir, i + 1, SEALS);
 	attach(agent, "512 applications");
 	while (!lanes_agent_status(agent).problem[0])
 		lanes_agent_poll(agent);
@@ -490,7 +245,7 @@ CHECK_TEST(test_a_user_with_too_many_segments_is_refused_and_others_are_read)
 	CHECK_EQ_U64(lanes_agent_count(agent), CAP);
 	lanes_agent_stop(agent);
 	/* Another user's segment, found behind all of these by the agent that comes next. */
-	other = forged_new(agent, CAP + 2, SEALS);
+	other = forged_new(agent->dir, CAP + 2, SEALS);
 	if (fchown(other.fd, 1, 1) == 0) {
 		lanes_agent_start(agent);
 		while (!strstr(lanes_agent_status(agent).detail, "513 applications"))
@@ -521,7 +276,7 @@ CHECK_TEST(test_garbage_at_the_intake_is_survived)
 			send(fds[i], garbage, i % 3 == 1 ? 16 : sizeof(garbage), 0);
 		lanes_agent_poll(agent);
 	}
-	struct forged good = forged_new(agent, 2, SEALS);
+	struct forged good = forged_new(agent->dir, 2, SEALS);
 	forged_push(&good, 0, VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0));
 	lanes_agent_stop(agent);
 	attach(agent, "1 applications");
@@ -557,10 +312,6 @@ CHECK_MAIN("segment", test_sealed_segment_opens_and_others_are_refused_with_the_
 	   test_header_that_contradicts_itself_is_refused, test_names_are_claims,
 	   test_tail_that_jumps_quarantines_its_lane_alone, test_tail_that_runs_back_quarantines,
 	   test_a_page_that_cannot_be_had_ends_the_visit_not_the_program,
-	   test_overflow_word_that_runs_back_breaks_its_block_alone,
-	   test_described_state_redone_twice_changes_nothing,
-	   test_lack_of_memory_leaves_overflow_for_later,
-	   test_lack_of_memory_at_the_begin_leaves_the_segment_as_it_was,
 	   test_hostile_application_harms_no_other,
 	   test_wrong_version_is_told_and_the_others_are_read,
 	   test_a_user_with_too_many_segments_is_refused_and_others_are_read,
