@@ -84,7 +84,19 @@ static int rescue(int fd, const uint8_t *bytes, size_t size, struct journal_repa
 	return rc;
 }
 
-/* Writes the segment anew beside the broken one, sets that aside, and takes its name. */
+/*
+ * Gives the broken file its other name. It keeps the first one until the mended one takes that: no
+ * crash leaves a segment out of the sequence, and no reader misses it.
+ */
+static int name_aside(const char *path, const char *aside)
+{
+	if (unlink(aside) < 0 && errno != ENOENT)
+		return -errno;
+	/* Not every file system has links. */
+	return link(path, aside) < 0 && rename(path, aside) < 0 ? -errno : 0;
+}
+
+/* Writes the segment anew beside the broken one, which is set aside, and takes its name. */
 static int quarantine(const char *dir, const char *path, bool foreign,
 		      struct journal_repair *repair, struct diag *d)
 {
@@ -106,8 +118,11 @@ static int quarantine(const char *dir, const char *path, bool foreign,
 		return diag_errno(d, -errno, fresh, NULL, "cannot create");
 	repair->lost_records = 0;
 	rc = rescue(fd, (const uint8_t *)bytes, foreign ? 0 : size, repair);
-	if (!rc && (fsync(fd) < 0 || fstat(fd, &st) < 0 || rename(path, aside) < 0 ||
-		    rename(fresh, path) < 0))
+	if (!rc && (fsync(fd) < 0 || fstat(fd, &st) < 0))
+		rc = -errno;
+	if (!rc)
+		rc = name_aside(path, aside);
+	if (!rc && rename(fresh, path) < 0)
 		rc = -errno;
 	if (rc < 0) {
 		unlink(fresh);
