@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Build of vow. One make process sees the whole graph; all output is in build/$(MODE).
-#   make [MODE=release|debug|asan|tsan|cov|fuzz] [CC=clang] [V=1]      `make help` lists the targets.
+#   make [MODE=release|debug|asan|tsan|cov|fuzz] [CC=clang] [V=1] [WERROR=1]
+# `make help` lists the targets.
 #
 # Each folder says in its module.mk which programs it makes and what they link; the archive of a
 # folder (build/MODE/<folder>.a) holds every .c file in it except the files that have a main().
 
 MODE     ?= release
 V        ?= 0
+# 1 in .ci/run; a user's newer compiler, which warns of more, must not stop a build.
+WERROR   ?= 0
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 CLANG    ?= clang
@@ -16,8 +19,9 @@ B        := build/$(MODE)
 VOW_VERSION := $(shell sed -n 's/^.define VOW_VERSION "\(.*\)"/\1/p' lib/base/version.h)
 
 # --- flags: ours are separate, so that CFLAGS and LDFLAGS stay the user's ------------------------
+FATAL    := $(if $(filter 1,$(WERROR)),-Werror)
 VOW_WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-            -Wundef -Wformat=2 -Wvla -Wwrite-strings -Wimplicit-fallthrough
+            -Wundef -Wformat=2 -Wvla -Wwrite-strings -Wimplicit-fallthrough $(FATAL)
 VOW_STD  := -std=gnu17 -D_GNU_SOURCE -fno-common -fvisibility=hidden -fPIC -pthread
 # -iquote and not -I: our bpf/ folder must not shadow <bpf/...>.
 VOW_INC  := -iquote . -I include -isystem $(B)/gen
@@ -117,10 +121,10 @@ $(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h &: proto/%.proto
 
 # One object of BPF serves every MODE's skeleton; x86-64 and arm64 name their registers differently.
 BPF_ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
-$(B)/gen/bpf/%.bpf.o: bpf/%.bpf.c
+$(B)/gen/bpf/%.bpf.o: bpf/%.bpf.c $(B)/.flags
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -g -O2 -Wall -Wextra -Wno-unused-parameter -target bpf -mcpu=v3 \
+	$(Q)$(CLANG) -g -O2 -Wall -Wextra -Wno-unused-parameter $(FATAL) -target bpf -mcpu=v3 \
 	  -D__TARGET_ARCH_$(BPF_ARCH) -iquote . -idirafter /usr/include/$(shell uname -m)-linux-gnu \
 	  -MD -MP -MF $(@:.o=.d) -c $< -o $@
 

@@ -12,7 +12,7 @@
 #define TOTALS "@totals"
 #define JUDGE  "@judge"
 #define CLOCK  "@clock"
-#define SLOTS  "@slots" /* and the number of the tier */
+#define SLOTS  "@slots" /* and the tier, one digit */
 
 #define CLOCK_BYTES 12 /* u64 time of the first tick, u32 newest second */
 
@@ -126,10 +126,11 @@ static int slot_add(void *arg, uint32_t start, const struct series_delta *delta)
 static int slots_close(struct slots_writing *writing, unsigned tier)
 {
 	struct local *local = &writing->agent->local;
-	char name[LOCAL_NAME];
+	char name[] = SLOTS "0";
 	uint8_t *to;
 
-	snprintf(name, sizeof(name), SLOTS "%u", tier);
+	_Static_assert(SERIES_TIERS <= 10, "a tier is one digit");
+	name[sizeof(SLOTS) - 1] += (char)tier;
 	to = local_open(local, name, writing->bytes.size);
 	if (!to)
 		return -ENOMEM;
