@@ -27,7 +27,9 @@ VOW_STD  := -std=gnu17 -D_GNU_SOURCE -fno-common -fvisibility=hidden -fPIC -pthr
 VOW_INC  := -iquote . -I include -isystem $(B)/gen
 MODE_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 MODE_debug   := -O0 -g3
-MODE_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# gcc's shared libubsan beside libasan heeds no log_path, by which tests see the reports.
+MODE_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+                -fno-omit-frame-pointer $(if $(findstring clang,$(CC)),,-static-libubsan)
 MODE_tsan    := -O1 -g -fsanitize=thread
 MODE_cov     := -O0 -g --coverage
 MODE_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all

@@ -17,7 +17,8 @@
 
 Each test gets a story `s`: a scratch folder, free ports, and programs whose output is kept in it.
 Whatever a story started is ended by its pid when the test ends, however it ends (failure, limit,
-SIGTERM from the runner). Each test prints "ok SUITE.TEST", "not ok SUITE.TEST - why" or
+SIGTERM from the runner). A report of a sanitizer by any of them, or by a child of theirs, fails the
+test, however the program ended. Each test prints "ok SUITE.TEST", "not ok SUITE.TEST - why" or
 "skip SUITE.TEST - reason"; the process exits 1 when one failed. An argument runs only the tests
 whose name contains it; with VOW_KEEP=1 the scratch folders stay.
 """
@@ -41,18 +42,22 @@ import traceback
 import urllib.error
 import urllib.request
 
-__all__ = ["ROOT", "BUILD", "Story", "Program", "Failed", "Skipped", "test", "needs", "main",
-           "command_path", "lacking", "check", "equal", "at_least", "at_most", "near", "fail",
-           "skip", "time", "os", "json"]
+__all__ = ["ROOT", "BUILD", "MODE", "QUICK", "Story", "Program", "Failed", "Skipped", "test",
+           "needs", "main", "command_path", "lacking", "check", "equal", "at_least", "at_most",
+           "near", "fail", "skip", "time", "os", "json"]
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("VOW_BUILD") or f"{ROOT}/build/release")
+MODE = os.path.basename(BUILD)
+QUICK = bool(os.environ.get("VOW_TEST_QUICK"))  # a tenth of the longest loads, as under a sanitizer
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 # Seconds that a test allows are what an idle machine needs at the very most. They are there to end
 # what hangs, and judge no speed: a busy machine, or a sanitizer, gets so many times as long.
 PATIENCE = 20
 SIOCOUTQ = 0x5411
+SANITIZER_OPTIONS = {name: os.environ.get(name, "")
+                     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")}
 TESTS = []
 
 
@@ -213,6 +218,7 @@ class Story:
         self.root = tempfile.mkdtemp(prefix=f"vow-{name[:40]}-")
         # nginx's workers and other users' programs must reach what a test puts here.
         os.chmod(self.root, 0o755)
+        self.reports = self.collect_reports()
         self.programs = []
         self.undo = contextlib.ExitStack()
         self.ports = set()
@@ -254,6 +260,20 @@ class Story:
     def defer(self, function, *args):
         """Calls function when the test ends, after the programs were ended."""
         self.undo.callback(function, *args)
+
+    # reports of sanitizers
+
+    def collect_reports(self):
+        """The folder into which every program from here on reports, with a file a process."""
+        folder = self.dir("sanitizer")
+        os.chmod(folder, 0o1777)  # of whatever user it is
+        for name, options in SANITIZER_OPTIONS.items():
+            os.environ[name] = f"{options}:log_path={folder}/report"
+        return folder
+
+    def no_reports(self):
+        """Fails if there is one. Leaks are reported as a program ends, so all must have ended."""
+        equal(len(os.listdir(self.reports)), 0, "programs that a sanitizer reported")
 
     # programs
 
@@ -438,11 +458,11 @@ http {{
     # the end
 
     def end(self):
-        """Ends by pid all that still runs, the last started first, and removes the folder."""
+        """Ends by pid all that still runs, the last started first."""
         for program in reversed(self.programs):
             if program.running():
                 program.signal(signal.SIGTERM)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 5 * PATIENCE
         for program in reversed(self.programs):
             try:
                 program.process.wait(max(0.05, deadline - time.monotonic()))
@@ -450,6 +470,9 @@ http {{
                 program.process.kill()
                 program.process.wait()
         self.undo.close()
+
+    def remove(self):
+        """Removes the folder."""
         if os.environ.get("VOW_KEEP"):
             print(f"# kept {self.root}")
         else:
@@ -462,6 +485,11 @@ http {{
             print(f"# {program.name} (pid {program.pid}, {state}): {' '.join(program.argv)}")
             for line in program.log().splitlines()[-15:]:
                 print(f"#   {line}")
+        for name in os.listdir(self.reports):
+            print(f"# {name}:")
+            with open(f"{self.reports}/{name}", encoding="utf-8", errors="replace") as report:
+                for line in report.read().splitlines()[:40]:
+                    print(f"#   {line}")
 
 
 def place_of(why):
@@ -478,11 +506,14 @@ def tell(suite, function):
     name = f"{suite}.{function.__name__}"
     story = Story(function.__name__)
     try:
-        function(story)
-        print(f"ok {name}")
-        return True
-    except Skipped as reason:
-        print(f"skip {name} - {reason}")
+        try:
+            function(story)
+            verdict = f"ok {name}"
+        except Skipped as reason:
+            verdict = f"skip {name} - {reason}"
+        story.end()
+        story.no_reports()
+        print(verdict)
         return True
     except Failed as why:
         print(f"not ok {name} - {place_of(why)}{' '.join(str(why).split())}")
@@ -500,6 +531,7 @@ def tell(suite, function):
         return False
     finally:
         story.end()
+        story.remove()
         sys.stdout.flush()
 
 

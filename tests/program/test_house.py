@@ -131,6 +131,35 @@ def hang(s):
     check(not os.path.exists(f"/proc/{pid}"), f"pid {pid} still runs")
 
 
+REPORTED = {"asan": {"leak", "overflow"}, "tsan": {"race"}}.get(MODE, set())
+
+
+@test
+def a_program_with_a_sanitizer_report_fails_its_test_however_it_ended(s):
+    program = f"{BUILD}/tests/faulty"
+    done = run_tests_with(s, "\n".join(f"""
+@test
+def {fault}(s): s.run('/bin/sh', '-c', '{program} {fault} 2>/dev/null; exit 0')
+@test
+def {fault}_at_the_end(s):
+    program = s.start('/bin/sh', '-c', 'trap "{program} {fault}; exit 0" TERM; echo ready; '
+                      'while :; do sleep 0.1; done')
+    s.until(lambda: 'ready' in program.log(), 10, 'a program that waits for its end')
+""" for fault in ("leak", "overflow", "race")))
+    failed = {line.split()[1].split(".")[1] for line in done.stdout.splitlines()
+              if line.startswith("failed: ")}
+    expected = {name for fault in REPORTED for name in (fault, f"{fault}_at_the_end")}
+    equal(failed, expected, f"tests failed by what {MODE} reports")
+
+
+@test
+def a_report_in_what_a_test_printed_is_a_failure(s):
+    report = "SUMMARY: AddressSanitizer: 100 byte(s) leaked in 1 allocation(s)."
+    done = run_tests_with(s, f"@test\ndef good(s): print('{report}')")
+    equal(done.stdout.splitlines()[-1], "1 passed, 1 failed", "last line")
+    check(f"failed:  test_it - {report}" in done.stdout, done.stdout)
+
+
 @test
 def a_failing_unit_check_names_file_line_and_values(s):
     source = s.write("t.c", """

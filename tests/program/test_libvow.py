@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 
 def install(s):
     prefix = s.dir("prefix")
-    s.run("make", "-s", "-C", ROOT, "install-libvow", f"MODE={os.path.basename(BUILD)}",
+    s.run("make", "-s", "-C", ROOT, "install-libvow", f"MODE={MODE}",
           f"PREFIX={prefix}", seconds=60)
     return prefix
 
@@ -73,7 +73,7 @@ def flags(s, prefix, *what):
 @test
 @needs("pkg-config", "gcc", "g++")
 def installed_library_links_in_c_and_in_cpp_shared_and_static(s):
-    if os.path.basename(BUILD) != "release":
+    if MODE != "release":
         skip("a library built for a sanitizer does not link into a plain program")
     prefix = install(s)
     source = s.write("application.c", APPLICATION)
@@ -110,7 +110,7 @@ def only_names_of_vow_are_visible(s):
     names = [line.split()[-1].split("@")[0] for line in shared if " T " in line]
     check("vow_observe" in names, "vow_observe is visible")
     equal([n for n in names if not n.startswith("vow_")], [], "foreign names in libvow.so")
-    if os.path.basename(BUILD) == "release":
+    if MODE == "release":
         static = s.run("nm", "-g", "--defined-only", f"{BUILD}/libvow.a").stdout.split("\n")
         names = [line.split()[2] for line in static if len(line.split()) == 3]
         equal([n for n in names if not n.startswith("vow_")], [], "foreign names in libvow.a")

@@ -147,5 +147,7 @@ int main(int argc, char **argv)
 	pthread_barrier_wait(&leave);
 	for (unsigned i = 0; i < thread_count; i++)
 		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < thread_count; i++)
+		free(work[i].seen);
 	return 0;
 }
