@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A promise is broken: the person on call hears of it, and of its mend."""
+"""The sample application breaks its promise: the person on call hears of it, and of its mend."""
+import contextlib
 import http.server
+import shutil
+import signal
+import tempfile
 import threading
 
 from story import *
@@ -9,17 +13,17 @@ from story import *
 POLICY = """
 capture: {{http: false, host: false}}
 objectives:
-  - name: pay-is-fast
-    match: {{service: shop, kind: app, route: /pay}}
+  - name: payments-are-fast
+    match: {{service: webhook-worker, kind: app, route: payments}}
     threshold: 150ms
     target: 95%
     period: 30d
-    alert: {{burn_rate: 4, long: 10s, short: 2s, clear_after: 2s, severity: page}}
+    alert: {{burn_rate: 3, long: 10s, short: 2s, clear_after: 2s, severity: page}}
 scaling:
-  - name: shop
-    match: {{service: shop}}
+  - name: worker
+    match: {{service: webhook-worker, kind: app}}
     signal: rate
-    target: 100
+    target: 20
     minimum: 2
     maximum: 20
 receivers:
@@ -49,60 +53,88 @@ def receiver(s):
     return server.server_address[1], came
 
 
-def alerts(came, kind):
-    return [entry for entry in came if entry[1]["type"] == kind]
+def undisturbed(s):
+    """What else runs on this machine comes after this test and what it starts, where we may say so:
+    three seconds are a promise of vow, not of a machine that others keep busy."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        s.defer(os.sched_setscheduler, 0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def memory_dir(s):
+    """A folder in memory: a disk that is busy with others' writes delays nothing."""
+    folder = tempfile.mkdtemp(prefix="vow-alert-", dir="/dev/shm")
+    s.defer(shutil.rmtree, folder, True)
+    return folder
+
+
+class Platform:
+    """The sample application with the receiver of its webhooks, an agent and an exporter that tells
+    a person on call."""
+
+    def __init__(self, s):
+        undisturbed(s)
+        self.s, self.run = s, memory_dir(s)
+        port, self.came = receiver(s)
+        with open(f"{self.run}/vow.yaml", "w", encoding="ascii") as policy:
+            policy.write(POLICY.format(port=port))
+        s.start(s.program("vowd"), "--dir", self.run)
+        s.until(lambda: s.vow("status", dir=self.run), 10, "answer of vowd")
+        # No hub listens there: alerts do not wait for one.
+        s.start(s.program("vow-export"), "--dir", self.run, "--hub", f"127.0.0.1:{s.port()}")
+        customers = s.start(s.program("examples/webhook_receiver"))
+        s.until(lambda: "listening on" in customers.log(), 5, "the receiver's address")
+        address = customers.log().split("listening on ")[1].split()[0]
+        self.worker = s.start(s.program("examples/webhook_worker"), "--url", f"http://{address}",
+                              env={"VOW_DIR": self.run})
+        s.until(lambda: self.objective()["good"] > 0, 10, "payments")
+
+    def objective(self):
+        return self.s.vow("slo", dir=self.run)[0]
+
+    def alerts(self, kind):
+        return [entry for entry in self.came if entry[1]["type"] == kind]
 
 
 @test
 @needs("vowd", "vow", "vow-export")
 def a_breach_is_told_within_three_seconds_and_resolved_after_recovery(s):
-    port, came = receiver(s)
-    s.write("run/vow.yaml", POLICY.format(port=port))
-    run = s.dir("run")
-    s.start(s.program("vowd"), "--dir", run)
-    s.until(lambda: s.vow("status", dir=run), 10, "answer of vowd")
-    s.start(s.program("vow-export"), "--dir", run, "--hub", f"127.0.0.1:{s.port()}")
-    app = s.start(s.program("tests/observe"), "shop", "/pay", "2", "40000", "400", "20000000",
-                  "400000000", env={"VOW_DIR": run})
-    s.until(lambda: s.vow("slo", dir=run)[0]["good"] > 1500, 10, "good events")
-    equal(alerts(came, "alert.firing"), [], "alerts while all is well")
+    platform = Platform(s)
+    # 100 payments a second: as many good ones as the long window takes, the slowest case.
+    s.until(lambda: platform.objective()["good"] > 1000, 40, "ten seconds of good payments")
+    equal(platform.alerts("alert.firing"), [], "alerts while all is well")
 
-    app.signal(10)  # SIGUSR1: every request now takes 400 to 800 ms
     slowed = time.monotonic()
-    fired = s.until(lambda: alerts(came, "alert.firing"), 6, "alert at the receiver")[0]
+    platform.worker.signal(signal.SIGUSR1)  # every payment now takes 400 ms longer
+    fired = s.until(lambda: platform.alerts("alert.firing"), 10, "alert at the receiver")[0]
     at_most(fired[0] - slowed, 3.0, "seconds from breach to alert")
     alert = fired[1]["data"]
-    equal(alert["objective"], "pay-is-fast", "objective")
+    equal(alert["objective"], "payments-are-fast", "objective")
     check("150" in alert["reason"], f"the reason names the threshold: {alert['reason']!r}")
-    equal(alert["evidence"][0]["route"], "/pay", "route that carries the breach")
+    equal(alert["evidence"][0]["route"], "payments", "route that carries the breach")
     at_least(alert["confidence"], 0.95, "confidence")
-    standing = s.vow("slo", dir=run)[0]
-    equal(standing["alert"], "firing", "state of the objective")
+    equal(platform.objective()["alert"], "firing", "state of the objective")
 
-    app.signal(12)  # SIGUSR2: fast again
-    resolved = s.until(lambda: alerts(came, "alert.resolved"), 25, "resolution")[0]
+    platform.worker.signal(signal.SIGUSR2)  # fast again
+    resolved = s.until(lambda: platform.alerts("alert.resolved"), 30, "resolution")[0]
     equal(resolved[1]["data"]["fingerprint"], alert["fingerprint"], "fingerprint")
-    equal(len(alerts(came, "alert.firing")), 1, "alerts in all")
+    equal(len(platform.alerts("alert.firing")), 1, "alerts in all")
 
 
 @test
 @needs("vowd", "vow", "vow-export")
 def a_scaling_decision_says_why(s):
-    port, came = receiver(s)
-    s.write("run/vow.yaml", POLICY.format(port=port))
-    run = s.dir("run")
-    s.start(s.program("vowd"), "--dir", run)
-    s.until(lambda: s.vow("status", dir=run), 10, "answer of vowd")
-    s.start(s.program("vow-export"), "--dir", run, "--hub", f"127.0.0.1:{s.port()}")
-    s.start(s.program("tests/observe"), "shop", "/pay", "2", "40000", "400", "20000000",
-            "400000000", env={"VOW_DIR": run})
-    decision = s.until(lambda: [d for d in s.vow("scale", dir=run)["decisions"] if d["to"] > 2],
-                       20, "decision to grow")[0]
-    equal(decision["scaler"], "shop", "policy")
+    platform = Platform(s)
+    decision = s.until(lambda: [d for d in s.vow("scale", dir=platform.run)["decisions"]
+                                if d["to"] > 2], 20, "decision to grow")[0]
+    equal(decision["scaler"], "worker", "policy")
     at_most(decision["to"], 20, "replicas")
-    check("100" in decision["reason"], f"the reason names the target: {decision['reason']!r}")
-    told = s.until(lambda: alerts(came, "scale.decided"), 5, "decision at the receiver")[0]
-    equal(told[1]["data"]["scaler"], "shop", "policy told")
+    check("20" in decision["reason"], f"the reason names the target: {decision['reason']!r}")
+    table = s.run(s.program("vow"), "--dir", platform.run, "scale").stdout
+    check(decision["reason"] in table, f"the reason stands in vow scale: {table!r}")
+    told = s.until(lambda: platform.alerts("scale.decided"), 5, "decision at the receiver")[0]
+    equal(told[1]["data"]["scaler"], "worker", "policy told")
+    equal(told[1]["data"]["reason"], decision["reason"], "reason told")
 
 
 main("alert")

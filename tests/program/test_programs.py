@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 150 s
 """What the programs have in common: installed whole, one word for more log, and no network in those
 that measure."""
 import glob
