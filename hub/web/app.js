@@ -96,7 +96,8 @@ const deliveries = new Table($('deliveries-table'), {
     { title: 'Attempts', num: true, value: (r) => r.attempts, text: (r) => count(r.attempts) },
     { title: 'Retried', hint: 'attempts that failed', num: true, value: (r) => r.attempts_failed,
       text: (r) => count(r.attempts_failed), tone: (r) => (r.attempts_failed ? 'warn' : 'quiet') },
-    latency('p50', 'p50_ns'), latency('p95', 'p95_ns'), latency('p99', 'p99_ns'),
+    latency('p50', 'p50_ns'), latency('p90', 'p90_ns'), latency('p95', 'p95_ns'),
+    latency('p99', 'p99_ns'),
     latency('Wait p99', 'wait_p99_ns', 'from enqueue to the first attempt'),
   ],
 });

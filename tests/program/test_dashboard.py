@@ -51,6 +51,24 @@ def the_table_shows_what_the_api_says(s):
 
 
 @test
+@needs("vow-hub", "vow-export", "vowd", "vow", "node", "npm", "chromium")
+def deliveries_and_routes_show_four_percentiles(s):
+    listen = s.port()
+    hub = start_hub(s, listen, s.port())
+    s.write("run/vow.yaml", "capture: {http: false, host: false}\n")
+    s.start(s.program("vowd"), "--dir", s.dir("run"))
+    s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
+    s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub", f"127.0.0.1:{listen}")
+    receiver = s.start(s.program("examples/webhook_receiver"))
+    s.until(lambda: "listening on" in receiver.log(), 5, "the receiver's address")
+    worker = s.start(s.program("examples/webhook_worker"), "--url",
+                     f"http://{receiver.log().split('listening on ')[1].split()[0]}",
+                     "--count", "400", "--rate", "400", env={"VOW_DIR": s.dir("run")})
+    equal(worker.wait(30), 0, "status of the worker")
+    promise(s, hub, "deliveries_and_routes_show_four_percentiles")
+
+
+@test
 @needs("vow-hub", "vow-export", "node", "npm", "chromium")
 def charts_follow_the_chosen_route_and_the_filter_works(s):
     hub = scene(s)[0]

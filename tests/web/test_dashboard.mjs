@@ -10,6 +10,13 @@ const LIMIT = 15000; // ms for anything to appear
 const text = (page, selector) => page.locator(selector).first().textContent();
 const appears = (page, test, argument) => page.waitForFunction(test, argument, { timeout: LIMIT, polling: 100 });
 
+/** That a cell shows so many ns, to its three digits; a dash is null. */
+function near(shown, ns) {
+  const unit = { 'µs': 1e3, ms: 1e6, s: 1e9 };
+  const [, figure, name] = /^([\d.]+).(µs|ms|s)$/.exec(shown) ?? [];
+  assert.ok(ns === null ? shown === '–' : Math.abs(figure * unit[name] / ns - 1) < 0.01, `${shown} is not ${ns} ns`);
+}
+
 const tests = {
   async figures_appear_and_move(page) {
     await appears(page, () => document.getElementById('live').dataset.state === 'live');
@@ -42,9 +49,28 @@ const tests = {
     const row = rows.find((r) => r.route === '/r3');
     const cells = shown.find((r) => r[0] === '/r3');
     assert.equal(cells[1], 'feed');
-    const unit = { 'µs': 1e3, ms: 1e6 };
-    const [, figure, name] = /^([\d.]+).(µs|ms)$/.exec(cells[9]);
-    assert.ok(Math.abs(figure * unit[name] / row.p95_ns - 1) < 0.01, `${cells[9]} is not ${row.p95_ns} ns`);
+    near(cells[9], row.p95_ns);
+  },
+
+  // The figures stand still here: 400 webhooks were sent, and the window is all time.
+  async deliveries_and_routes_show_four_percentiles(page) {
+    const heads = (table) => page.locator(`#${table} thead button`).allTextContents();
+    const four = ['p50', 'p90', 'p95', 'p99'];
+    for (const table of ['routes-table', 'deliveries-table'])
+      assert.deepEqual((await heads(table)).filter((head) => /^p\d/.test(head)), four);
+    await page.getByRole('button', { name: 'total', exact: true }).click();
+    await page.locator('#deliveries .more').click({ timeout: LIMIT });
+    await appears(page, () => [...document.querySelectorAll('#deliveries-table tbody tr')]
+      .reduce((sum, row) => sum + [3, 4, 5].reduce((n, i) => n + Number(row.children[i].textContent), 0), 0) === 400);
+    const rows = await page.evaluate(async () => (await fetch('api/v1/deliveries?window=total')).json());
+    const shown = await page.evaluate(() => [...document.querySelectorAll('#deliveries-table tbody tr')]
+      .map((row) => [...row.children].map((cell) => cell.textContent)));
+    assert.equal(shown.length, rows.length);
+    const first = (await heads('deliveries-table')).indexOf('p50');
+    for (const cells of shown) {
+      const row = rows.find((r) => r.event_type === cells[0] && r.endpoint === cells[1]);
+      four.forEach((name, i) => near(cells[first + i], row[`${name}_ns`]));
+    }
   },
 
   async the_charts_follow_the_chosen_route(page) {
@@ -79,6 +105,15 @@ const tests = {
       getComputedStyle(document.body).backgroundColor.match(/\d+/g).slice(0, 3).every((c) => c > 128)]);
     assert.ok(width <= 390, `the page is ${width} px wide on a screen of 390`);
     assert.ok(!light, 'the background is dark');
+    const name = page.locator('#routes-table tbody th').first();
+    await name.waitFor({ timeout: LIMIT });
+    const scrolled = await page.evaluate(() => {
+      const box = document.querySelector('#routes .scroll');
+      box.scrollLeft = 300;
+      return box.scrollLeft;
+    });
+    const { x, width: taken } = await name.boundingBox();
+    assert.ok(scrolled > 100 && x >= 0 && x + taken < 200, `a route at ${x} px of a table scrolled by ${scrolled}`);
   },
 
   // The hub is killed after "shown" and started again after "stale".
