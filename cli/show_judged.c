@@ -108,10 +108,10 @@ static void show_evidence(const struct show *show, const struct action_evidence 
 	const struct series_key *key = &evidence->key;
 	char line[SHOW_TEXT_MAX];
 
-	snprintf(line, sizeof(line), "%s %s%s%s%s%s %s: %llu bad of %llu", key->service,
+	snprintf(line, sizeof(line), "%s %s%s%s%s%s %s%s%s: %llu bad of %llu", key->service,
 		 key->method, key->method[0] ? " " : "", key->route, key->peer[0] ? " to " : "",
-		 key->peer, series_class_name(key->status_class), (unsigned long long)evidence->bad,
-		 (unsigned long long)evidence->count);
+		 key->peer, series_class_name(key->status_class), key->host[0] ? " on " : "",
+		 key->host, (unsigned long long)evidence->bad, (unsigned long long)evidence->count);
 	show_indented(show, line);
 }
 

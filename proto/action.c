@@ -69,6 +69,7 @@ static void action_alert_to_message(const struct alert_action *alert, struct act
 	for (unsigned i = 0; i < alert->evidence_count && i < ACTION_EVIDENCE; i++) {
 		vow__v1__evidence__init(&m->evidence[i]);
 		series_key_to_message(&alert->evidence[i].key, &m->series[i]);
+		m->evidence[i].host = (char *)alert->evidence[i].key.host;
 		m->evidence[i].series = &m->series[i];
 		m->evidence[i].bad = alert->evidence[i].bad;
 		m->evidence[i].count = alert->evidence[i].count;
@@ -120,6 +121,7 @@ static int action_alert_from_message(const Vow__V1__Alert *m, struct alert_actio
 			return diag_set(d, -EPROTO, "action", NULL, "evidence without a series");
 		if (series_key_from_message(from->series, &to->key, d))
 			return -EPROTO;
+		action_text(to->key.host, sizeof(to->key.host), from->host);
 		to->bad = from->bad;
 		to->count = from->count;
 	}

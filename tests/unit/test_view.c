@@ -135,10 +135,12 @@ static struct board *board_full(void)
 		.confidence = 0.99,
 		.budget_left_ratio = -1,
 		.reason = "burns 7 times too fast",
-		.evidence =
-			{{.key = {.service = "shop", .route = "/pay", .status_class = CLASS_5XX},
-			  .bad = 60,
-			  .count = 100}},
+		.evidence = {{.key = {.host = "web1",
+				      .service = "shop",
+				      .route = "/pay",
+				      .status_class = CLASS_5XX},
+			      .bad = 60,
+			      .count = 100}},
 		.evidence_count = 1,
 	};
 
@@ -416,6 +418,7 @@ static void check_board(enum view_what what, unsigned collectors, unsigned objec
 	if (alerts) {
 		CHECK_STR(got->alerts[0].host, "web1");
 		CHECK_STR(got->alerts[0].alert.reason, "burns 7 times too fast");
+		CHECK_STR(got->alerts[0].alert.evidence[0].key.host, "web1");
 		CHECK_STR(got->alerts[0].alert.evidence[0].key.route, "/pay");
 		CHECK_EQ_U64(got->alerts[0].alert.evidence[0].count, 100);
 		CHECK_EQ_U64(got->alerts[0].at, board->alerts[0].at);
@@ -832,7 +835,7 @@ CHECK_TEST(test_json_of_other_views_is_the_documented_one)
 	CHECK_STR_HAS(slo, "\"good\":90,\"bad\":10,\"compliance_ratio\":0.9,\"breached\":true");
 	CHECK_STR_HAS(slo, "\"severity\":\"page\",\"alert\":\"firing\"");
 	CHECK_STR_HAS(alerts, "\"from\":\"pending\",\"to\":\"firing\"");
-	CHECK_STR_HAS(alerts, "\"evidence\":[{");
+	CHECK_STR_HAS(alerts, "\"evidence\":[{\"host\":\"web1\",\"service\":\"shop\"");
 	CHECK_STR_HAS(scale, "\"signal\":\"gauge\",\"gauge\":\"cpu_ratio\",\"value\":0.9");
 	CHECK_STR_HAS(scale, "\"from\":3,\"to\":4,\"wanted\":5");
 	CHECK_STR(hosts, "[{\"host\":\"web1\",\"version\":\"1.2.3\",\"connected\":true,"
