@@ -138,15 +138,16 @@ static int vowd_run(struct vowd *vowd, struct diag *d)
 
 	if (!rc)
 		rc = privileges_drop(d);
-	if (!rc)
-		rc = control_start(path, agent->series, agent->post, agent->host, &control, d);
+	if (rc)
+		return rc;
+	turn_run(agent, clock_mono(), clock_wall()); /* the first question shall find a board */
+	rc = control_start(path, agent->series, agent->post, agent->host, &control, d);
 	if (rc)
 		return rc;
 	vowd->poll = loop_timer_start(loop, 0, 0, on_poll, vowd);
 	vowd->tick = loop_timer_start(loop, until_next_tick(clock_wall()), 0, on_tick, vowd);
 	if (!vowd->poll || !vowd->tick)
 		rc = diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
-	turn_run(agent, clock_mono(), clock_wall()); /* so that a board stands from the start */
 	log_info("watching %s; state in %s", agent->host, agent->dirs.state);
 	if (!rc)
 		loop_run(loop);

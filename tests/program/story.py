@@ -42,7 +42,7 @@ import traceback
 import urllib.error
 import urllib.request
 
-__all__ = ["ROOT", "BUILD", "MODE", "QUICK", "Story", "Program", "Failed", "Skipped", "test",
+__all__ = ["PATIENCE", "ROOT", "BUILD", "MODE", "QUICK", "Story", "Program", "Failed", "Skipped", "test",
            "needs", "main", "command_path", "lacking", "check", "equal", "at_least", "at_most",
            "near", "fail", "skip", "time", "os", "json"]
 

@@ -15,7 +15,8 @@ from story import *
 
 KILLS = int(os.environ.get("VOW_KILLS") or 0)
 SEED = int(os.environ.get("VOW_SEED") or random.randrange(1 << 30))
-PER_LIFE = 4  # seconds until an agent that runs has reached every point that it will
+# Seconds until an agent that runs has reached every point that it will: four, on an idle machine.
+PER_LIFE = 4 * PATIENCE
 # The calls to be gone through by single instructions: the first one (a lane is claimed), one on
 # the fast path, the first that finds its lane full, and one behind it.
 CALLS = (1, 500, 1025, 1200)
@@ -95,9 +96,9 @@ def kill_producer(s, number, death, chance):
     reached = True
     try:
         if name:
-            reached = doomed.traced.run_to(name, 5)
+            reached = doomed.traced.run_to(name, PER_LIFE)
         elif call:
-            reached = doomed.traced.run_to_trap(5)
+            reached = doomed.traced.run_to_trap(PER_LIFE)
         else:
             time.sleep(chance.uniform(0, 0.004))
         if reached:
@@ -140,11 +141,28 @@ def an_application_killed_anywhere_is_counted_to_the_call_in_flight(s):
         return True
 
     s.until(all_reported, 10, "report of what was observed")
-    time.sleep(1.2)  # one tick more: nothing may be added twice
+    s.ticks_later(dir=s.dir("run"))  # nothing may be added twice
     check_producers(s, deaths)
     status = s.vow("status", dir=s.dir("run"))
     (lanes,) = [row for row in status["collectors"] if row["name"] == "lanes"]
     equal(lanes["problem"], None, "problem of the lanes")
+
+
+@test
+@needs("vowd", "vow")
+def an_agent_answers_nobody_before_its_first_figures_stand(s):
+    if not testpoints.supported:
+        skip("knows the debugger's means of x86-64 only")
+    settle(s)
+    path = s.program("vowd")
+    with open(s.path("log", "vowd-first.log"), "ab") as log:
+        process = subprocess.Popen([path, "--dir", s.dir("run")], stdin=subprocess.DEVNULL,
+                                   stdout=log, stderr=log, preexec_fn=testpoints.let_trace)
+    s.defer(process.wait)
+    s.defer(process.kill)
+    traced = testpoints.Traced(process.pid, path).begun()
+    check(traced.run_to("record_made", PER_LIFE), "a first turn")
+    s.run(s.program("vow"), "--dir", s.dir("run"), "status", status=3)
 
 
 def agent_deaths():
@@ -200,6 +218,7 @@ def an_agent_killed_anywhere_loses_nothing_and_counts_nothing_twice(s):
         if kill_agent(s, name, chance):
             reached.add(name)
     vowd = agent(s)
+    s.until(lambda: apps["busy"].observed() > 100_000, 10, "observations of the busy one")
     for app in apps.values():
         app.enough()
 
@@ -211,9 +230,8 @@ def an_agent_killed_anywhere_loses_nothing_and_counts_nothing_twice(s):
         return True
 
     s.until(all_reported, 10, "report of what was observed")
-    time.sleep(1.2)
+    s.ticks_later(dir=s.dir("run"))
     all_reported()
-    at_least(counts(s, "service")["busy"], 100000, "observations of the busy one")
     equal(named - reached, set(), "points that no agent came to")
     vowd.stop()
 

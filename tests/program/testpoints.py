@@ -2,6 +2,7 @@
 """Stops a program at a named instruction (lib/base/testpoint.h), or goes on by single ones, so
 that it can be killed exactly there. By ptrace(2), for x86-64."""
 import ctypes
+import math
 import os
 import platform
 import signal
@@ -67,10 +68,10 @@ class Traced:
 
     def begun(self):
         """The program was started with let_trace()."""
-        self.stopped(5)
+        self.stopped()
         return self
 
-    def stopped(self, seconds):
+    def stopped(self, seconds=math.inf):
         """Waits for a stop; the signal, or None when none came."""
         deadline = time.monotonic() + seconds
         while True:
@@ -122,7 +123,7 @@ class Traced:
             if signum is not None:
                 ptrace(PTRACE_CONT, self.pid, 0, signum)
         os.kill(self.pid, signal.SIGSTOP)
-        while self.stopped(5) != signal.SIGSTOP:
+        while self.stopped() != signal.SIGSTOP:
             ptrace(PTRACE_CONT, self.pid)
 
     def run_to_trap(self, seconds):
