@@ -95,7 +95,7 @@ class Raw:
     def __init__(self, port, unconnected=None, address=None):
         """To `port` of 127.0.0.1, or with a socket of another family to its `address`."""
         self.socket = unconnected or socket.socket()
-        self.socket.settimeout(30)
+        self.socket.settimeout(200)
         self.socket.connect(address or ("127.0.0.1", port))
         if self.socket.family != socket.AF_UNIX:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -156,6 +156,53 @@ class Raw:
 
 def get(path, host="test", more=""):
     return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n"
+
+
+# For a server's text: hold() keeps Node's only thread until the test lets it go.
+HOLD = """
+const fs = require('fs');
+const hold = () => {
+    fs.writeFileSync(process.env.STORY + '/held', '');
+    while (!fs.existsSync(process.env.STORY + '/go'))
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    fs.unlinkSync(process.env.STORY + '/go');
+};
+"""
+HELD_S = 0.1
+
+
+def wait_until_held(s):
+    s.until(lambda: os.path.exists(s.path("held")), 5, "a server that is held")
+    os.unlink(s.path("held"))
+
+
+def behind_a_held_server(s, port, count):
+    """GET /block, whose server calls hold(), and so many GET /behind that arrive meanwhile. Returns
+    (how long each of these lay in its socket at least, what the server itself can have needed for
+    one at most), in ns of this process' clock, whatever the machine does besides."""
+    first, others = Raw(port), [Raw(port) for _ in range(count)]
+    for raw in others[::2]:  # every other connection is new to the server
+        raw.send(get("/warm"))
+        raw.response()
+    first.send(get("/block"))
+    wait_until_held(s)
+    for raw in others:
+        raw.send(get("/behind"))
+    for raw in others:
+        s.arrived(raw.socket)
+    arrived = time.monotonic_ns()
+    time.sleep(HELD_S)
+    go = time.monotonic_ns()
+    s.write("go", "")
+    for raw in [first] + others:
+        raw.response()
+    # With its answer to one more, the server has come back from all that it sent before.
+    first.send(get("/last"))
+    first.response()
+    done = time.monotonic_ns()
+    for raw in [first] + others:
+        raw.close()
+    return go - arrived, done - go
 
 
 def slow_download(port, path, seconds):
