@@ -28,6 +28,9 @@ static int convert_capture(const struct value_reader *r, const struct raw_config
 	uint64_t series = config->series_max;
 
 	TRY(value_text(r, "", "host", raw->host, config->host, sizeof(config->host)));
+	if (!config->host[0])
+		return value_refuse(r, "", "host", "take the key out to use the machine's own name",
+				    "the name is empty");
 	TRY(value_bool(r, "capture", "http", c->http, &config->capture_http));
 	TRY(value_bool(r, "capture", "lanes", c->lanes, &config->capture_lanes));
 	TRY(value_bool(r, "capture", "host", c->host, &config->capture_host));
@@ -424,6 +427,7 @@ static int convert_secret_file(const struct value_reader *r, const char *group, 
 	rc = *text ? value_text(r, group, "secret_file", text, secret, room)
 		   : value_refuse(r, group, "secret_file", "put the secret on its first line",
 				  "%.100s holds no secret", path);
+	explicit_bzero(text, size);
 	free(text);
 	return rc;
 }

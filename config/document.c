@@ -44,12 +44,46 @@ static int document_refuse(const yaml_parser_t *parser, const char *text, size_t
 			parser->context ? " " : "", parser->context ? parser->context : "");
 }
 
+/* What is read is the first document of a file: there must be no other. */
+static int document_check_end(yaml_parser_t *parser, const char *text, size_t size,
+			      const char *file, struct diag *d)
+{
+	yaml_document_t next;
+	char where[160];
+	bool there;
+
+	if (!yaml_parser_load(parser, &next))
+		return document_refuse(parser, text, size, file, d);
+	there = yaml_document_get_root_node(&next) != NULL;
+	document_line(file, next.start_mark.line, where, sizeof(where));
+	yaml_document_delete(&next);
+	return there ? diag_set(d, -EINVAL, where, "take out the '---', or what is below it",
+				"a second document begins here")
+		     : 0;
+}
+
+/* Texts are strings from here on: one with a NUL in it would be cut without a word. */
+static int document_check_texts(const yaml_document_t *yaml, const char *file, struct diag *d)
+{
+	for (const yaml_node_t *node = yaml->nodes.start; node < yaml->nodes.top; node++) {
+		char where[160];
+
+		if (node->type != YAML_SCALAR_NODE ||
+		    strlen((const char *)node->data.scalar.value) == node->data.scalar.length)
+			continue;
+		document_line(file, node->start_mark.line, where, sizeof(where));
+		return diag_set(d, -EINVAL, where, "take the \"\\0\" out",
+				"a text holds a NUL character");
+	}
+	return 0;
+}
+
 int document_parse(const char *text, size_t size, const char *file, struct document **document,
 		   struct diag *d)
 {
 	struct document *parsed = calloc(1, sizeof(*parsed));
 	yaml_parser_t parser;
-	int rc = 0;
+	int rc;
 
 	if (!parsed || !yaml_parser_initialize(&parser)) {
 		free(parsed);
@@ -57,11 +91,16 @@ int document_parse(const char *text, size_t size, const char *file, struct docum
 	}
 	parsed->file = file;
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
+	/* libyaml leaves an empty document behind where it fails. */
 	if (!yaml_parser_load(&parser, &parsed->yaml))
 		rc = document_refuse(&parser, text, size, file, d);
+	else
+		rc = document_check_end(&parser, text, size, file, d);
 	yaml_parser_delete(&parser);
+	if (rc == 0)
+		rc = document_check_texts(&parsed->yaml, file, d);
 	if (rc < 0) {
-		free(parsed);
+		document_free(parsed);
 		return rc;
 	}
 	*document = parsed;

@@ -247,6 +247,15 @@ CHECK_TEST(test_broken_yaml_names_the_line)
 	refused("host: a\xff\xfe\n", 1, "not YAML", "UTF-8");
 }
 
+CHECK_TEST(test_what_would_be_left_out_without_a_word_is_refused)
+{
+	refused("host: a\n---\nhost: b\n", 2, "a second document", "'---'");
+	refused("host: a\n---\na: b: c\n", 3, "not YAML", "quotes");
+	refused("host: \"web\\0-1\"\n", 1, "NUL", "take");
+	refused("\"host\\0\": web\n", 1, "NUL", "take");
+	config_free(loaded("---\nhost: a\n...\n# the end\n"));
+}
+
 CHECK_TEST(test_wrong_shapes_name_the_line)
 {
 	refused("- a\n- b\n", 1, "'the file' must be a group of keys, but is a list", "");
@@ -561,7 +570,7 @@ CHECK_MAIN("config", test_without_a_file_the_defaults_are_sound,
 	   test_empty_and_comment_files_are_the_defaults, test_example_loads_as_it_says,
 	   test_example_shows_the_true_defaults, test_every_key_is_in_the_example_and_in_the_manual,
 	   test_unknown_keys_name_line_and_the_nearest_key, test_broken_yaml_names_the_line,
-	   test_wrong_shapes_name_the_line,
+	   test_what_would_be_left_out_without_a_word_is_refused, test_wrong_shapes_name_the_line,
 	   test_too_many_objectives_are_refused_at_the_first_too_many,
 	   test_values_out_of_range_name_line_and_range, test_objectives_are_checked,
 	   test_scalers_are_checked, test_receivers_are_checked,
