@@ -55,27 +55,23 @@ void str_printf(struct str *s, const char *format, ...)
 
 /* --- text from outside --- */
 
-/* Length of the well-formed UTF-8 character at p and its number, or 0 (Unicode, table 3-7). */
-static size_t utf8_take(const unsigned char *p, size_t size, uint32_t *number)
+size_t str_utf8(const char *text, size_t size, uint32_t *number)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *p = (const unsigned char *)text;
 	size_t length = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : 4;
+	uint32_t code = length == 1 ? p[0] : p[0] & (0x7fu >> length);
 
-	if (length == 1) {
-		*number = p[0];
-		return 1;
-	}
 	if ((length == 4 && p[0] >> 3 != 30) || length > size)
 		return 0;
-	*number = p[0] & (0x7fu >> length);
 	for (size_t i = 1; i < length; i++) {
 		if (p[i] >> 6 != 2)
 			return 0;
-		*number = *number << 6 | (p[i] & 0x3f);
+		code = code << 6 | (p[i] & 0x3f);
 	}
-	/* Overlong forms, surrogates and what lies beyond Unicode are not characters. */
-	if (*number < least[length] || *number > 0x10ffff || *number >> 11 == 0x1b)
+	if (code < least[length] || code > 0x10ffff || code >> 11 == 0x1b)
 		return 0;
+	*number = code;
 	return length;
 }
 
@@ -90,11 +86,9 @@ static bool is_harmless(uint32_t number)
 
 void str_put_escaped(struct str *s, const char *bytes, size_t size)
 {
-	const unsigned char *p = (const unsigned char *)bytes;
-
 	while (size > 0 && !s->cut) {
-		uint32_t number = 0;
-		size_t length = utf8_take(p, size, &number);
+		uint32_t number;
+		size_t length = str_utf8(bytes, size, &number);
 		size_t room = s->size - 1 - s->length;
 
 		if (length == 0 || !is_harmless(number)) {
@@ -102,7 +96,7 @@ void str_put_escaped(struct str *s, const char *bytes, size_t size)
 			if (room < 4)
 				s->cut = true; /* no half escapes */
 			else
-				str_printf(s, "\\x%02x", *p);
+				str_printf(s, "\\x%02x", (unsigned char)*bytes);
 		} else if (number == '\\') {
 			if (room < 2)
 				s->cut = true;
@@ -111,9 +105,9 @@ void str_put_escaped(struct str *s, const char *bytes, size_t size)
 		} else if (length > room) {
 			s->cut = true; /* no half characters */
 		} else {
-			str_put_bytes(s, (const char *)p, length);
+			str_put_bytes(s, bytes, length);
 		}
-		p += length;
+		bytes += length;
 		size -= length;
 	}
 }

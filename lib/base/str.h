@@ -26,6 +26,13 @@ void str_put_bytes(struct str *s, const char *bytes, size_t size);
 void str_printf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
+ * Length of the well-formed UTF-8 character at text, of which size bytes (>= 1) are there, with its
+ * number; 0 when there is none (Unicode, table 3-7): no overlong forms, no surrogates, nothing
+ * beyond U+10FFFF.
+ */
+size_t str_utf8(const char *text, size_t size, uint32_t *number);
+
+/*
  * Appends text from outside so that it can neither forge lines nor steer a terminal: control
  * characters, broken UTF-8, C1 controls and the marks that turn the writing direction become
  * "\xNN" byte by byte, a backslash becomes "\\", all else stays.

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/str.h"
+
 static const char *const class_names[CLASS_COUNT] = {"ok",  "1xx", "2xx",  "3xx",
 						     "4xx", "5xx", "error"};
 static const char *const kind_names[SERIES_KINDS] = {"http", "app", "delivery", "attempt", "job"};
@@ -72,52 +74,28 @@ int series_window_parse(const char *text, enum series_window *window)
 
 /* ---- text from outside -------------------------------------------------------------------------- */
 
-/*
- * Length of the UTF-8 character at text, 0 when there is none: no overlong forms, no surrogates,
- * nothing beyond U+10FFFF (RFC 3629), and no control characters, C1 included.
- */
-static size_t utf8_length(const uint8_t *text, size_t left)
+/* Length of the character at text; 0 for control characters, C1 included, and what is none. */
+static size_t series_text_character(const char *text, size_t left)
 {
-	static const struct {
-		uint8_t mask, lead;
-		uint32_t least;
-	} forms[] = {
-		{0x80, 0x00, 0x20}, {0xe0, 0xc0, 0xa0}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	uint32_t number;
+	size_t length = str_utf8(text, left, &number);
 
-	for (size_t n = 1; n <= ARRAY_LEN(forms); n++) {
-		uint32_t code = text[0] & (uint8_t)~forms[n - 1].mask;
-
-		if ((text[0] & forms[n - 1].mask) != forms[n - 1].lead)
-			continue;
-		if (n > left)
-			return 0;
-		for (size_t i = 1; i < n; i++) {
-			if ((text[i] & 0xc0) != 0x80)
-				return 0;
-			code = code << 6 | (text[i] & 0x3f);
-		}
-		if (code < forms[n - 1].least || code == 0x7f || code > 0x10ffff ||
-		    (code >= 0xd800 && code < 0xe000))
-			return 0;
-		return n;
-	}
-	return 0;
+	return length && (number < 0x20 || (number >= 0x7f && number < 0xa0)) ? 0 : length;
 }
 
 void series_text_set(char *field, size_t room, const char *text, size_t length)
 {
-	const uint8_t *in = (const uint8_t *)text;
 	size_t used = 0;
 
 	memset(field, 0, room);
 	for (size_t at = 0; at < length;) {
-		size_t n = utf8_length(in + at, length - at);
+		size_t n = series_text_character(text + at, length - at);
 
 		/* Cut between characters, not within one. */
 		if (used + (n ? n : 1) >= room)
 			return;
 		if (n)
-			memcpy(field + used, in + at, n);
+			memcpy(field + used, text + at, n);
 		else
 			field[used] = '?';
 		n = n ? n : 1;
