@@ -25,7 +25,7 @@ void fd_closep(int *fd)
 	errno = saved;
 }
 
-static void freep(char **text)
+static void fd_freep(char **text)
 {
 	free(*text);
 }
@@ -67,7 +67,7 @@ int fd_write_full(int fd, const void *data, size_t size)
 int fd_read_file(const char *path, size_t max, char **data, size_t *size, struct diag *d)
 {
 	_cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	_cleanup_(freep) char *text = NULL;
+	_cleanup_(fd_freep) char *text = NULL;
 	size_t length = 0, room = 0;
 
 	if (fd < 0)
@@ -102,7 +102,7 @@ int fd_read_file(const char *path, size_t max, char **data, size_t *size, struct
 }
 
 /* A rename is durable only when the folder that holds the name is. */
-static int sync_folder_of(const char *path)
+static int fd_sync_folder_of(const char *path)
 {
 	char folder[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -116,7 +116,7 @@ static int sync_folder_of(const char *path)
 	return 0;
 }
 
-static int write_new_file(const char *path, const void *data, size_t size, mode_t mode)
+static int fd_write_new_file(const char *path, const void *data, size_t size, mode_t mode)
 {
 	_cleanup_(fd_closep) int fd =
 		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
@@ -140,14 +140,14 @@ int fd_replace_file(const char *path, const void *data, size_t size, mode_t mode
 
 	if (snprintf(fresh, sizeof(fresh), "%s.new", path) >= (int)sizeof(fresh))
 		return diag_errno(d, -ENAMETOOLONG, path, NULL, "cannot write");
-	rc = write_new_file(fresh, data, size, mode);
+	rc = fd_write_new_file(fresh, data, size, mode);
 	if (rc == 0 && rename(fresh, path) < 0)
 		rc = -errno;
 	if (rc < 0) {
 		unlink(fresh);
 		return diag_errno(d, rc, path, NULL, "cannot write");
 	}
-	rc = sync_folder_of(path);
+	rc = fd_sync_folder_of(path);
 	return rc < 0 ? diag_errno(d, rc, path, NULL, "cannot sync its folder") : 0;
 }
 
@@ -192,7 +192,7 @@ int fd_set_nonblock(int fd, bool on)
 	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 
-static int lock_is_held(int fd, const char *path, struct diag *d)
+static int fd_lock_is_held(int fd, const char *path, struct diag *d)
 {
 	char pid[16];
 	ssize_t n = fd_read_full(fd, pid, sizeof(pid) - 1);
@@ -214,7 +214,7 @@ int fd_lock(const char *path, struct diag *d)
 		return diag_errno(d, -errno, path, NULL, "cannot open");
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno == EWOULDBLOCK)
-			return lock_is_held(fd, path, d);
+			return fd_lock_is_held(fd, path, d);
 		return diag_errno(d, -errno, path, NULL, "cannot lock");
 	}
 	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
@@ -228,7 +228,7 @@ int fd_lock(const char *path, struct diag *d)
 	return rc;
 }
 
-static int unix_address(struct sockaddr_un *address, const char *path, struct diag *d)
+static int fd_unix_address(struct sockaddr_un *address, const char *path, struct diag *d)
 {
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(address->sun_path))
@@ -245,7 +245,7 @@ int fd_listener_open(struct fd_listener *listener, const char *path, mode_t mode
 	_cleanup_(fd_closep) int fd = -1;
 	struct sockaddr_un address;
 	char lock_path[sizeof(address.sun_path) + 8];
-	int rc = unix_address(&address, path, d);
+	int rc = fd_unix_address(&address, path, d);
 
 	if (rc < 0)
 		return rc;
@@ -288,7 +288,7 @@ int fd_connect(const char *path, dur_ns timeout, struct diag *d)
 	struct timeval limit = {.tv_sec = (time_t)(timeout / NS_PER_S),
 				.tv_usec = (suseconds_t)(timeout % NS_PER_S / NS_PER_US)};
 	struct sockaddr_un address;
-	int rc = unix_address(&address, path, d);
+	int rc = fd_unix_address(&address, path, d);
 
 	if (rc < 0)
 		return rc;

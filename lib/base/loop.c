@@ -14,7 +14,7 @@ struct loop {
 };
 
 struct loop_timer {
-	uv_timer_t uv; /* first: source_closed() frees the block by this address */
+	uv_timer_t uv; /* first: loop_source_closed() frees the block by this address */
 	uint64_t due; /* ns of uv_hrtime(); the next call is not before it */
 	dur_ns every;
 	loop_fn fn;
@@ -41,16 +41,16 @@ struct loop_wakeup {
 	void *arg;
 };
 
-static void source_closed(uv_handle_t *handle)
+static void loop_source_closed(uv_handle_t *handle)
 {
 	free(handle);
 }
 
-static void source_close(uv_handle_t *handle, void *arg)
+static void loop_source_close(uv_handle_t *handle, void *arg)
 {
 	(void)arg;
 	if (!uv_is_closing(handle))
-		uv_close(handle, source_closed);
+		uv_close(handle, loop_source_closed);
 }
 
 struct loop *loop_new(void)
@@ -68,8 +68,8 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
-	uv_walk(&loop->uv, source_close, NULL);
-	/* Only closing handles are left: this ends as soon as each had its source_closed(). */
+	uv_walk(&loop->uv, loop_source_close, NULL);
+	/* Only closing handles are left: this ends as soon as each had its loop_source_closed(). */
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	uv_loop_close(&loop->uv);
 	free(loop);
@@ -91,9 +91,9 @@ void loop_stop(struct loop *loop)
  * one second would drift by the lateness of each round. The due time is therefore kept here, and
  * libuv is only told to come back at the first whole millisecond that is not before it.
  */
-static void timer_arm(struct loop_timer *timer);
+static void loop_timer_arm(struct loop_timer *timer);
 
-static void timer_fired(uv_timer_t *uv)
+static void loop_timer_fired(uv_timer_t *uv)
 {
 	struct loop_timer *timer = (struct loop_timer *)uv;
 	uint64_t now = uv_hrtime();
@@ -102,13 +102,13 @@ static void timer_fired(uv_timer_t *uv)
 		timer->due += timer->every;
 		if (timer->due <= now)
 			timer->due += ((now - timer->due) / timer->every + 1) * timer->every;
-		timer_arm(timer);
+		loop_timer_arm(timer);
 	}
 	/* Last, because fn may stop the timer; its block lives until the round ends all the same. */
 	timer->fn(timer->arg);
 }
 
-static void timer_arm(struct loop_timer *timer)
+static void loop_timer_arm(struct loop_timer *timer)
 {
 	uint64_t due_ms = (timer->due + NS_PER_MS - 1) / NS_PER_MS;
 	uint64_t now_ms;
@@ -116,7 +116,7 @@ static void timer_arm(struct loop_timer *timer)
 	/* The loop's own idea of now is as old as the round, or as the loop. */
 	uv_update_time(timer->uv.loop);
 	now_ms = uv_now(timer->uv.loop);
-	uv_timer_start(&timer->uv, timer_fired, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+	uv_timer_start(&timer->uv, loop_timer_fired, due_ms > now_ms ? due_ms - now_ms : 0, 0);
 }
 
 struct loop_timer *loop_timer_start(struct loop *loop, dur_ns after, dur_ns every, loop_fn fn,
@@ -137,16 +137,16 @@ void loop_timer_again(struct loop_timer *timer, dur_ns after, dur_ns every)
 {
 	timer->due = uv_hrtime() + after;
 	timer->every = every;
-	timer_arm(timer);
+	loop_timer_arm(timer);
 }
 
 void loop_timer_stop(struct loop_timer *timer)
 {
 	if (timer)
-		source_close((uv_handle_t *)&timer->uv, NULL);
+		loop_source_close((uv_handle_t *)&timer->uv, NULL);
 }
 
-static void fd_ready(uv_poll_t *uv, int status, int events)
+static void loop_fd_ready(uv_poll_t *uv, int status, int events)
 {
 	struct loop_fd *watch = (struct loop_fd *)uv;
 	unsigned ready = 0;
@@ -190,16 +190,16 @@ void loop_fd_change(struct loop_fd *watch, unsigned events)
 	if (events & LOOP_HANGUP)
 		wanted |= UV_DISCONNECT;
 	/* Starting with no events is libuv's way of stopping. */
-	uv_poll_start(&watch->uv, wanted, fd_ready);
+	uv_poll_start(&watch->uv, wanted, loop_fd_ready);
 }
 
 void loop_fd_unwatch(struct loop_fd *watch)
 {
 	if (watch)
-		source_close((uv_handle_t *)&watch->uv, NULL);
+		loop_source_close((uv_handle_t *)&watch->uv, NULL);
 }
 
-static void signal_caught(uv_signal_t *uv, int signum)
+static void loop_signal_caught(uv_signal_t *uv, int signum)
 {
 	struct loop_signal *source = (struct loop_signal *)uv;
 
@@ -218,7 +218,7 @@ struct loop_signal *loop_signal_catch(struct loop *loop, int signum, loop_signal
 		free(source);
 		return NULL;
 	}
-	if (uv_signal_start(&source->uv, signal_caught, signum) < 0) {
+	if (uv_signal_start(&source->uv, loop_signal_caught, signum) < 0) {
 		loop_signal_release(source);
 		return NULL;
 	}
@@ -228,10 +228,10 @@ struct loop_signal *loop_signal_catch(struct loop *loop, int signum, loop_signal
 void loop_signal_release(struct loop_signal *source)
 {
 	if (source)
-		source_close((uv_handle_t *)&source->uv, NULL);
+		loop_source_close((uv_handle_t *)&source->uv, NULL);
 }
 
-static void wakeup_rung(uv_async_t *uv)
+static void loop_wakeup_rung(uv_async_t *uv)
 {
 	struct loop_wakeup *wakeup = (struct loop_wakeup *)uv;
 
@@ -248,7 +248,7 @@ struct loop_wakeup *loop_wakeup_new(struct loop *loop, loop_fn fn, void *arg)
 		return NULL;
 	wakeup->fn = fn;
 	wakeup->arg = arg;
-	if (uv_async_init(&loop->uv, &wakeup->uv, wakeup_rung) < 0) {
+	if (uv_async_init(&loop->uv, &wakeup->uv, loop_wakeup_rung) < 0) {
 		free(wakeup);
 		return NULL;
 	}
@@ -264,7 +264,7 @@ struct loop_wakeup *loop_wakeup_new(struct loop *loop, loop_fn fn, void *arg)
  */
 void loop_wake(struct loop_wakeup *wakeup)
 {
-	/* Partner: wakeup_rung(). */
+	/* Partner: loop_wakeup_rung(). */
 	if (__atomic_exchange_n(&wakeup->rung, 1, __ATOMIC_ACQ_REL) == 0)
 		uv_async_send(&wakeup->uv);
 }
@@ -272,5 +272,5 @@ void loop_wake(struct loop_wakeup *wakeup)
 void loop_wakeup_free(struct loop_wakeup *wakeup)
 {
 	if (wakeup)
-		source_close((uv_handle_t *)&wakeup->uv, NULL);
+		loop_source_close((uv_handle_t *)&wakeup->uv, NULL);
 }

@@ -37,7 +37,7 @@ struct mailbox {
 	struct slot slots[];
 };
 
-static struct slot *slot_at(struct mailbox *mailbox, uint64_t position)
+static struct slot *mailbox_slot_at(struct mailbox *mailbox, uint64_t position)
 {
 	return &mailbox->slots[position & (mailbox->size - 1)];
 }
@@ -45,7 +45,7 @@ static struct slot *slot_at(struct mailbox *mailbox, uint64_t position)
 /* The next message in order, or NULL. Receiver only. */
 static void *mailbox_pop(struct mailbox *mailbox)
 {
-	struct slot *slot = slot_at(mailbox, mailbox->head);
+	struct slot *slot = mailbox_slot_at(mailbox, mailbox->head);
 	void *message;
 
 	/* Partner: the release store in mailbox_push(). */
@@ -104,7 +104,7 @@ int mailbox_push(struct mailbox *mailbox, void *message)
 	for (;;) {
 		uint64_t turn;
 
-		slot = slot_at(mailbox, position);
+		slot = mailbox_slot_at(mailbox, position);
 		/* Partner: the release store in mailbox_pop(). */
 		turn = __atomic_load_n(&slot->turn, __ATOMIC_ACQUIRE);
 		if (turn == position) {

@@ -32,21 +32,21 @@ struct opts_state {
 
 /* --- finding rows --- */
 
-static const struct opt *row_at(const struct opts_program *program, size_t i)
+static const struct opt *opts_row_at(const struct opts_program *program, size_t i)
 {
 	return i < program->count ? &program->table[i] : &opts_common[i - program->count];
 }
 
-static size_t row_count(const struct opts_program *program)
+static size_t opts_row_count(const struct opts_program *program)
 {
 	return program->count + ARRAY_LEN(opts_common);
 }
 
-static const struct opt *find_name(const struct opts_program *program, const char *name,
-				   size_t length)
+static const struct opt *opts_find_name(const struct opts_program *program, const char *name,
+					size_t length)
 {
-	for (size_t i = 0; i < row_count(program); i++) {
-		const struct opt *row = row_at(program, i);
+	for (size_t i = 0; i < opts_row_count(program); i++) {
+		const struct opt *row = opts_row_at(program, i);
 
 		if (strncmp(row->name, name, length) == 0 && row->name[length] == '\0')
 			return row;
@@ -54,23 +54,23 @@ static const struct opt *find_name(const struct opts_program *program, const cha
 	return NULL;
 }
 
-static const struct opt *find_letter(const struct opts_program *program, char letter)
+static const struct opt *opts_find_letter(const struct opts_program *program, char letter)
 {
-	for (size_t i = 0; i < row_count(program); i++)
-		if (row_at(program, i)->letter == letter)
-			return row_at(program, i);
+	for (size_t i = 0; i < opts_row_count(program); i++)
+		if (opts_row_at(program, i)->letter == letter)
+			return opts_row_at(program, i);
 	return NULL;
 }
 
-static int unknown_name(struct opts_state *s, const char *name, size_t length)
+static int opts_unknown_name(struct opts_state *s, const char *name, size_t length)
 {
 	const char *names[OPTS_NAMES_MAX];
 	size_t count = 0;
 	char word[64], fix[96];
 	const char *near;
 
-	for (size_t i = 0; i < row_count(s->program) && count < OPTS_NAMES_MAX; i++)
-		names[count++] = row_at(s->program, i)->name;
+	for (size_t i = 0; i < opts_row_count(s->program) && count < OPTS_NAMES_MAX; i++)
+		names[count++] = opts_row_at(s->program, i)->name;
 	snprintf(word, sizeof(word), "%.*s", (int)(length < 63 ? length : 63), name);
 	near = str_nearest(word, names, count);
 	if (near)
@@ -82,7 +82,7 @@ static int unknown_name(struct opts_state *s, const char *name, size_t length)
 
 /* --- values --- */
 
-static int bad_value(struct opts_state *s, const struct opt *row, const char *text, int rc)
+static int opts_bad_value(struct opts_state *s, const struct opt *row, const char *text, int rc)
 {
 	char low[STR_FIGURE_SIZE], high[STR_FIGURE_SIZE];
 	static const char *const example[] = {
@@ -121,7 +121,7 @@ static int bad_value(struct opts_state *s, const struct opt *row, const char *te
 			text, low, high);
 }
 
-static int set_choice(struct opts_state *s, const struct opt *row, const char *text)
+static int opts_set_choice(struct opts_state *s, const struct opt *row, const char *text)
 {
 	char list[160];
 	struct str fix;
@@ -139,7 +139,7 @@ static int set_choice(struct opts_state *s, const struct opt *row, const char *t
 			row->value);
 }
 
-static int set_number(struct opts_state *s, const struct opt *row, const char *text)
+static int opts_set_number(struct opts_state *s, const struct opt *row, const char *text)
 {
 	uint64_t number = 0;
 	int rc;
@@ -153,12 +153,12 @@ static int set_number(struct opts_state *s, const struct opt *row, const char *t
 	if (rc == 0 && row->max && (number < row->min || number > row->max))
 		rc = -ERANGE;
 	if (rc < 0)
-		return bad_value(s, row, text, rc);
+		return opts_bad_value(s, row, text, rc);
 	*(uint64_t *)(void *)(s->out + row->offset) = number;
 	return 0;
 }
 
-static int set_value(struct opts_state *s, const struct opt *row, const char *text)
+static int opts_set_value(struct opts_state *s, const struct opt *row, const char *text)
 {
 	switch (row->kind) {
 	case OPT_FLAG:
@@ -171,23 +171,23 @@ static int set_value(struct opts_state *s, const struct opt *row, const char *te
 		*(const char **)(void *)(s->out + row->offset) = text;
 		return 0;
 	case OPT_CHOICE:
-		return set_choice(s, row, text);
+		return opts_set_choice(s, row, text);
 	case OPT_U64:
 	case OPT_DURATION:
 	case OPT_BYTES:
-		return set_number(s, row, text);
+		return opts_set_number(s, row, text);
 	}
 	return 0;
 }
 
 /* The value is `attached` when not NULL, else the next argument, which it takes. */
-static int take_value(struct opts_state *s, const struct opt *row, const char *attached)
+static int opts_take_value(struct opts_state *s, const struct opt *row, const char *attached)
 {
 	if (row->kind == OPT_FLAG) {
 		if (attached)
 			return diag_set(s->d, -EINVAL, NULL, NULL, "--%s takes no value",
 					row->name);
-		return set_value(s, row, NULL);
+		return opts_set_value(s, row, NULL);
 	}
 	if (!attached) {
 		if (s->at + 1 >= s->argc)
@@ -195,24 +195,24 @@ static int take_value(struct opts_state *s, const struct opt *row, const char *a
 					row->value);
 		attached = s->argv[++s->at];
 	}
-	return set_value(s, row, attached);
+	return opts_set_value(s, row, attached);
 }
 
-static int take_long(struct opts_state *s, const char *text)
+static int opts_take_long(struct opts_state *s, const char *text)
 {
 	size_t length = strcspn(text, "=");
-	const struct opt *row = find_name(s->program, text, length);
+	const struct opt *row = opts_find_name(s->program, text, length);
 
 	if (!row)
-		return unknown_name(s, text, length);
-	return take_value(s, row, text[length] == '=' ? text + length + 1 : NULL);
+		return opts_unknown_name(s, text, length);
+	return opts_take_value(s, row, text[length] == '=' ? text + length + 1 : NULL);
 }
 
 /* "-ab" sets two flags, "-nVALUE" one value. */
-static int take_letters(struct opts_state *s, const char *text)
+static int opts_take_letters(struct opts_state *s, const char *text)
 {
 	for (; *text; text++) {
-		const struct opt *row = find_letter(s->program, *text);
+		const struct opt *row = opts_find_letter(s->program, *text);
 		int rc;
 
 		if (!row) {
@@ -222,8 +222,8 @@ static int take_letters(struct opts_state *s, const char *text)
 			return diag_set(s->d, -EINVAL, NULL, fix, "unknown option -%c", *text);
 		}
 		if (row->kind != OPT_FLAG)
-			return take_value(s, row, text[1] ? text + 1 : NULL);
-		rc = set_value(s, row, NULL);
+			return opts_take_value(s, row, text[1] ? text + 1 : NULL);
+		rc = opts_set_value(s, row, NULL);
 		if (rc != 0)
 			return rc;
 	}
@@ -244,9 +244,9 @@ int opts_parse(const struct opts_program *program, int *argc, char **argv, void 
 			break;
 		}
 		if (strncmp(text, "--", 2) == 0)
-			rc = take_long(&s, text + 2);
+			rc = opts_take_long(&s, text + 2);
 		else if (text[0] == '-' && text[1])
-			rc = take_letters(&s, text + 1);
+			rc = opts_take_letters(&s, text + 1);
 		else
 			argv[s.kept++] = text;
 		if (rc != 0)
@@ -265,7 +265,7 @@ int opts_parse(const struct opts_program *program, int *argc, char **argv, void 
  * Breaks the text at spaces to lines that begin at `column`; the first is already there. Line ends
  * of the text itself part paragraphs.
  */
-static void print_wrapped(FILE *to, const char *text, int column)
+static void opts_print_wrapped(FILE *to, const char *text, int column)
 {
 	int at = column;
 
@@ -290,7 +290,7 @@ static void print_wrapped(FILE *to, const char *text, int column)
 	fputc('\n', to);
 }
 
-static void print_entry(FILE *to, const char *left, const char *help)
+static void opts_print_entry(FILE *to, const char *left, const char *help)
 {
 	int at = fprintf(to, "  %s", left);
 
@@ -298,7 +298,7 @@ static void print_entry(FILE *to, const char *left, const char *help)
 		fprintf(to, "\n%*s", OPTS_HELP_COLUMN, "");
 	else
 		fprintf(to, "%*s", OPTS_HELP_COLUMN - at, "");
-	print_wrapped(to, help, OPTS_HELP_COLUMN);
+	opts_print_wrapped(to, help, OPTS_HELP_COLUMN);
 }
 
 void opts_help(const struct opts_program *program, FILE *to)
@@ -308,25 +308,25 @@ void opts_help(const struct opts_program *program, FILE *to)
 	if (program->words)
 		fprintf(to, "\nCommands:\n");
 	for (const struct opts_word *word = program->words; word && word->name; word++)
-		print_entry(to, word->name, word->help);
+		opts_print_entry(to, word->name, word->help);
 	fprintf(to, "\nOptions:\n");
-	for (size_t i = 0; i < row_count(program); i++) {
-		const struct opt *row = row_at(program, i);
+	for (size_t i = 0; i < opts_row_count(program); i++) {
+		const struct opt *row = opts_row_at(program, i);
 		char left[80], letter[] = "-x, ";
 
 		letter[1] = row->letter;
 		snprintf(left, sizeof(left), "%s--%s%s%s", row->letter ? letter : "    ", row->name,
 			 row->value ? " " : "", row->value ? row->value : "");
-		print_entry(to, left, row->help);
+		opts_print_entry(to, left, row->help);
 	}
 	if (program->about) {
 		fputc('\n', to);
-		print_wrapped(to, program->about, 0);
+		opts_print_wrapped(to, program->about, 0);
 	}
 }
 
 /* Text for roff: a dash stays a dash, a backslash too, and no line begins as a request. */
-static void print_roff(FILE *to, const char *text)
+static void opts_print_roff(FILE *to, const char *text)
 {
 	bool line_start = true;
 
@@ -345,15 +345,15 @@ static void print_roff(FILE *to, const char *text)
 	}
 }
 
-static void print_roff_entry(FILE *to, const char *left, const char *value, const char *help)
+static void opts_print_roff_entry(FILE *to, const char *left, const char *value, const char *help)
 {
 	fputs(".TP\n\\fB", to);
-	print_roff(to, left);
+	opts_print_roff(to, left);
 	fputs("\\fR", to);
 	if (value)
 		fprintf(to, " \\fI%s\\fR", value);
 	fputc('\n', to);
-	print_roff(to, help);
+	opts_print_roff(to, help);
 	fputc('\n', to);
 }
 
@@ -361,35 +361,35 @@ void opts_man(const struct opts_program *program, FILE *to)
 {
 	fprintf(to, ".TH \"%s\" %d \"\" \"vow %s\"\n.SH NAME\n", program->name, program->section,
 		VOW_VERSION);
-	print_roff(to, program->name);
+	opts_print_roff(to, program->name);
 	fputs(" \\- ", to);
-	print_roff(to, program->purpose);
+	opts_print_roff(to, program->purpose);
 	fprintf(to, "\n.SH SYNOPSIS\n.B %s\n", program->name);
-	print_roff(to, program->usage);
+	opts_print_roff(to, program->usage);
 	fputc('\n', to);
 	if (program->about) {
 		fputs(".SH DESCRIPTION\n", to);
-		print_roff(to, program->about);
+		opts_print_roff(to, program->about);
 		fputc('\n', to);
 	}
 	if (program->words)
 		fputs(".SH COMMANDS\n", to);
 	for (const struct opts_word *word = program->words; word && word->name; word++)
-		print_roff_entry(to, word->name, NULL, word->help);
+		opts_print_roff_entry(to, word->name, NULL, word->help);
 	fputs(".SH OPTIONS\n", to);
-	for (size_t i = 0; i < row_count(program); i++) {
-		const struct opt *row = row_at(program, i);
+	for (size_t i = 0; i < opts_row_count(program); i++) {
+		const struct opt *row = opts_row_at(program, i);
 		char left[80], letter[] = "-x, ";
 
 		letter[1] = row->letter;
 		snprintf(left, sizeof(left), "%s--%s", row->letter ? letter : "", row->name);
-		print_roff_entry(to, left, row->value, row->help);
+		opts_print_roff_entry(to, left, row->value, row->help);
 	}
 }
 
 /* --- for main() --- */
 
-static int print_mistake(const struct opts_program *program, const struct diag *d)
+static int opts_print_mistake(const struct opts_program *program, const struct diag *d)
 {
 	char line[sizeof(struct diag) + 16], safe[2048];
 	struct str s;
@@ -419,7 +419,7 @@ int opts_begin(const struct opts_program *program, int *argc, char **argv, void 
 		opts_man(program, stdout);
 		return 0;
 	default:
-		return print_mistake(program, &d);
+		return opts_print_mistake(program, &d);
 	}
 }
 
@@ -440,5 +440,5 @@ int opts_unknown_word(const struct opts_program *program, const char *word)
 	else
 		snprintf(fix, sizeof(fix), "see %s --help", program->name);
 	diag_set(&d, -EINVAL, NULL, fix, "unknown command '%s'", word);
-	return print_mistake(program, &d);
+	return opts_print_mistake(program, &d);
 }

@@ -75,7 +75,7 @@ size_t str_utf8(const char *text, size_t size, uint32_t *number)
 	return length;
 }
 
-static bool is_harmless(uint32_t number)
+static bool str_is_harmless(uint32_t number)
 {
 	if (number < 0x20 || (number >= 0x7f && number < 0xa0))
 		return false;
@@ -91,7 +91,7 @@ void str_put_escaped(struct str *s, const char *bytes, size_t size)
 		size_t length = str_utf8(bytes, size, &number);
 		size_t room = s->size - 1 - s->length;
 
-		if (length == 0 || !is_harmless(number)) {
+		if (length == 0 || !str_is_harmless(number)) {
 			length = 1;
 			if (room < 4)
 				s->cut = true; /* no half escapes */
@@ -163,22 +163,22 @@ static const struct unit byte_units[] = {
 	{"TiB", UINT64_C(1) << 40},
 };
 
-static bool is_digit(char c)
+static bool str_is_digit(char c)
 {
 	return c >= '0' && c <= '9';
 }
 
-static const char *skip_spaces(const char *text)
+static const char *str_skip_spaces(const char *text)
 {
 	return text + strspn(text, " ");
 }
 
 /* Digits at *text to *out; false when they do not fit. */
-static bool take_whole(const char **text, uint64_t *out)
+static bool str_take_whole(const char **text, uint64_t *out)
 {
 	uint64_t number = 0;
 
-	for (; is_digit(**text); (*text)++)
+	for (; str_is_digit(**text); (*text)++)
 		if (__builtin_mul_overflow(number, 10, &number) ||
 		    __builtin_add_overflow(number, (uint64_t)(**text - '0'), &number))
 			return false;
@@ -190,27 +190,27 @@ static bool take_whole(const char **text, uint64_t *out)
  * One "number unit" at *text, as number times size of the unit. The fraction is kept as a number
  * of at most nine digits and its power of ten: exact for every unit here, and no floating point.
  */
-static int take_figure(const char **text, const struct unit *units, size_t count, uint64_t *out)
+static int str_take_figure(const char **text, const struct unit *units, size_t count, uint64_t *out)
 {
 	const char *p = *text;
 	uint64_t whole, fraction = 0, scale = 1, product;
 	size_t length;
 
-	if (!is_digit(*p))
+	if (!str_is_digit(*p))
 		return -EINVAL;
-	if (!take_whole(&p, &whole))
+	if (!str_take_whole(&p, &whole))
 		return -ERANGE;
 	if (*p == '.') {
-		if (!is_digit(*++p))
+		if (!str_is_digit(*++p))
 			return -EINVAL;
-		for (; is_digit(*p); p++) {
+		for (; str_is_digit(*p); p++) {
 			if (scale < 1000000000) {
 				fraction = fraction * 10 + (uint64_t)(*p - '0');
 				scale *= 10;
 			}
 		}
 	}
-	p = skip_spaces(p);
+	p = str_skip_spaces(p);
 	length = strcspn(p, " 0123456789.");
 	for (size_t i = 0; i < count; i++) {
 		if (strncmp(p, units[i].name, length) != 0 || units[i].name[length] != '\0')
@@ -229,20 +229,20 @@ static int take_figure(const char **text, const struct unit *units, size_t count
 int str_parse_dur(const char *text, dur_ns *out)
 {
 	uint64_t total = 0, part;
-	const char *p = skip_spaces(text);
+	const char *p = str_skip_spaces(text);
 
 	if (strcmp(p, "0") == 0) {
 		*out = 0;
 		return 0;
 	}
 	do {
-		int rc = take_figure(&p, dur_units, ARRAY_LEN(dur_units), &part);
+		int rc = str_take_figure(&p, dur_units, ARRAY_LEN(dur_units), &part);
 
 		if (rc < 0)
 			return rc;
 		if (__builtin_add_overflow(total, part, &total))
 			return -ERANGE;
-		p = skip_spaces(p);
+		p = str_skip_spaces(p);
 	} while (*p);
 	*out = total;
 	return 0;
@@ -250,13 +250,13 @@ int str_parse_dur(const char *text, dur_ns *out)
 
 int str_parse_bytes(const char *text, uint64_t *out)
 {
-	const char *p = skip_spaces(text);
+	const char *p = str_skip_spaces(text);
 	uint64_t bytes;
-	int rc = take_figure(&p, byte_units, ARRAY_LEN(byte_units), &bytes);
+	int rc = str_take_figure(&p, byte_units, ARRAY_LEN(byte_units), &bytes);
 
 	if (rc < 0)
 		return rc;
-	if (*skip_spaces(p))
+	if (*str_skip_spaces(p))
 		return -EINVAL;
 	*out = bytes;
 	return 0;
@@ -266,9 +266,9 @@ int str_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
 	uint64_t number = 0;
 
-	if (!is_digit(*text) || text[strspn(text, "0123456789")] != '\0')
+	if (!str_is_digit(*text) || text[strspn(text, "0123456789")] != '\0')
 		return -EINVAL;
-	if (!take_whole(&text, &number) || number < min || number > max)
+	if (!str_take_whole(&text, &number) || number < min || number > max)
 		return -ERANGE;
 	*out = number;
 	return 0;
@@ -277,8 +277,8 @@ int str_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 /* --- writing figures --- */
 
 /* value / divisor with three significant digits; the caller chose it to be below 1000. */
-static const char *format_three(char *buf, size_t size, uint64_t value, uint64_t divisor,
-				const char *unit)
+static const char *str_format_three(char *buf, size_t size, uint64_t value, uint64_t divisor,
+				    const char *unit)
 {
 	double scaled = (double)value / (double)divisor;
 
@@ -288,8 +288,8 @@ static const char *format_three(char *buf, size_t size, uint64_t value, uint64_t
 }
 
 /* "3 min 20 s"; the second part is left out when it is zero. */
-static const char *format_two(char *buf, size_t size, uint64_t big, const char *big_unit,
-			      uint64_t small, const char *small_unit)
+static const char *str_format_two(char *buf, size_t size, uint64_t big, const char *big_unit,
+				  uint64_t small, const char *small_unit)
 {
 	if (small)
 		snprintf(buf, size, "%llu %s %llu %s", (unsigned long long)big, big_unit,
@@ -299,16 +299,16 @@ static const char *format_two(char *buf, size_t size, uint64_t big, const char *
 	return buf;
 }
 
-static uint64_t divide_rounded(uint64_t value, uint64_t divisor)
+static uint64_t str_divide_rounded(uint64_t value, uint64_t divisor)
 {
 	return value / divisor + (value % divisor >= divisor / 2);
 }
 
 const char *str_format_dur(char *buf, size_t size, dur_ns dur)
 {
-	uint64_t seconds = divide_rounded(dur, NS_PER_S);
-	uint64_t minutes = divide_rounded(dur, NS_PER_MIN);
-	uint64_t hours = divide_rounded(dur, NS_PER_H);
+	uint64_t seconds = str_divide_rounded(dur, NS_PER_S);
+	uint64_t minutes = str_divide_rounded(dur, NS_PER_MIN);
+	uint64_t hours = str_divide_rounded(dur, NS_PER_H);
 
 	/* Each limit is where the finer unit would round up to its thousand, or its sixty. */
 	if (dur < 1000) {
@@ -316,21 +316,21 @@ const char *str_format_dur(char *buf, size_t size, dur_ns dur)
 		return buf;
 	}
 	if (dur < 999500)
-		return format_three(buf, size, dur, NS_PER_US, "us");
+		return str_format_three(buf, size, dur, NS_PER_US, "us");
 	if (dur < 999500 * NS_PER_US)
-		return format_three(buf, size, dur, NS_PER_MS, "ms");
+		return str_format_three(buf, size, dur, NS_PER_MS, "ms");
 	if (dur < 59950 * NS_PER_MS)
-		return format_three(buf, size, dur, NS_PER_S, "s");
+		return str_format_three(buf, size, dur, NS_PER_S, "s");
 	if (seconds < 3600)
-		return format_two(buf, size, seconds / 60, "min", seconds % 60, "s");
+		return str_format_two(buf, size, seconds / 60, "min", seconds % 60, "s");
 	if (minutes < 24 * 60)
-		return format_two(buf, size, minutes / 60, "h", minutes % 60, "min");
-	return format_two(buf, size, hours / 24, "d", hours % 24, "h");
+		return str_format_two(buf, size, minutes / 60, "h", minutes % 60, "min");
+	return str_format_two(buf, size, hours / 24, "d", hours % 24, "h");
 }
 
 /* The first unit in which the value has at most three digits before the point. */
-static const char *format_scaled(char *buf, size_t size, uint64_t value, uint64_t step,
-				 const char *const *units)
+static const char *str_format_scaled(char *buf, size_t size, uint64_t value, uint64_t step,
+				     const char *const *units)
 {
 	uint64_t divisor = step;
 
@@ -341,21 +341,21 @@ static const char *format_scaled(char *buf, size_t size, uint64_t value, uint64_
 	}
 	for (units++; units[1] && (double)value / (double)divisor >= 999.5; units++)
 		divisor *= step;
-	return format_three(buf, size, value, divisor, units[0]);
+	return str_format_three(buf, size, value, divisor, units[0]);
 }
 
 const char *str_format_count(char *buf, size_t size, uint64_t count)
 {
 	static const char *const units[] = {"", "k", "M", "G", "T", "P", "E", NULL};
 
-	return format_scaled(buf, size, count, 1000, units);
+	return str_format_scaled(buf, size, count, 1000, units);
 }
 
 const char *str_format_bytes(char *buf, size_t size, uint64_t bytes)
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", NULL};
 
-	return format_scaled(buf, size, bytes, 1024, units);
+	return str_format_scaled(buf, size, bytes, 1024, units);
 }
 
 /* --- what was meant --- */
@@ -364,7 +364,7 @@ const char *str_format_bytes(char *buf, size_t size, uint64_t bytes)
 #define NEAREST_MAX 40
 
 /* Edits (insert, delete, replace, swap of neighbours) between two words of at most NEAREST_MAX. */
-static unsigned edit_distance(const char *a, size_t a_length, const char *b, size_t b_length)
+static unsigned str_edit_distance(const char *a, size_t a_length, const char *b, size_t b_length)
 {
 	unsigned rows[3][NEAREST_MAX + 1];
 	unsigned *before = rows[0], *last = rows[1], *row = rows[2];
@@ -409,7 +409,7 @@ const char *str_nearest(const char *word, const char *const *names, size_t count
 
 		if (name_length > NEAREST_MAX)
 			continue;
-		distance = edit_distance(word, length, names[i], name_length);
+		distance = str_edit_distance(word, length, names[i], name_length);
 		if (distance <= limit && distance < name_length) {
 			best = names[i];
 			limit = distance - (distance > 0);

@@ -33,7 +33,7 @@ static bool gauge_is(const struct gauge *a, const struct gauge *b)
 }
 
 /* A place for one more: 0, -ENOSPC or -ENOMEM. */
-static int table_grow(struct gauge_table *table)
+static int gauge_table_grow(struct gauge_table *table)
 {
 	size_t cap = table->cap ? 2 * table->cap : 32;
 	struct gauge *grown;
@@ -65,7 +65,7 @@ int gauge_set(struct gauge_table *table, const char *host, const char *service, 
 			table->gauges[i] = gauge;
 			return 0;
 		}
-	rc = table_grow(table);
+	rc = gauge_table_grow(table);
 	if (rc < 0) {
 		table->refused_total++;
 		return rc;

@@ -27,12 +27,12 @@
 #define CRASH_SKIP 256
 #define DIR_MODE   0770 /* readers of the group write their positions */
 
-static struct journal_segment *newest(const struct journal *journal)
+static struct journal_segment *journal_newest(const struct journal *journal)
 {
 	return &journal->segments[journal->count - 1];
 }
 
-static int segments_add(struct journal *journal, struct journal_segment segment)
+static int journal_segments_add(struct journal *journal, struct journal_segment segment)
 {
 	if (journal->count == journal->cap) {
 		size_t cap = journal->cap ? 2 * journal->cap : 64;
@@ -52,7 +52,7 @@ static int segments_add(struct journal *journal, struct journal_segment segment)
 /* ---- opening ---------------------------------------------------------------------------------- */
 
 /* The id of this run of the machine, as bytes; zeros where /proc does not tell. 0 or -ENOMEM. */
-static int boot_id_read(uint8_t id[16])
+static int journal_boot_id_read(uint8_t id[16])
 {
 	char *text;
 	size_t size, n = 0;
@@ -75,8 +75,8 @@ static int boot_id_read(uint8_t id[16])
 }
 
 /* The epoch of the newest segment whose header is whole; 0: there is none. */
-static int epoch_find(const char *dir, const uint64_t *seqs, size_t count, uint64_t *epoch,
-		      struct diag *d)
+static int journal_epoch_find(const char *dir, const uint64_t *seqs, size_t count, uint64_t *epoch,
+			      struct diag *d)
 {
 	*epoch = 0;
 	for (size_t i = count; i-- > 0 && !*epoch;) {
@@ -98,7 +98,7 @@ static int epoch_find(const char *dir, const uint64_t *seqs, size_t count, uint6
 	return 0;
 }
 
-static int epoch_new(uint64_t *epoch)
+static int journal_epoch_new(uint64_t *epoch)
 {
 	do {
 		if (getrandom(epoch, sizeof(*epoch), 0) != sizeof(*epoch))
@@ -108,7 +108,7 @@ static int epoch_new(uint64_t *epoch)
 }
 
 /* Files whose epoch no one knows any more cannot be sent: all are set aside. */
-static int set_all_aside(struct journal *journal, const uint64_t *seqs, size_t count)
+static int journal_set_all_aside(struct journal *journal, const uint64_t *seqs, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		char path[PATH_MAX], aside[PATH_MAX];
@@ -126,7 +126,7 @@ static int set_all_aside(struct journal *journal, const uint64_t *seqs, size_t c
 }
 
 /* When a segment that was found was last written to. */
-static wall_ns segment_written(const struct journal *journal, uint64_t first_seq)
+static wall_ns journal_segment_written(const struct journal *journal, uint64_t first_seq)
 {
 	char path[PATH_MAX];
 	struct stat st;
@@ -136,8 +136,8 @@ static wall_ns segment_written(const struct journal *journal, uint64_t first_seq
 	return (wall_ns)st.st_mtim.tv_sec * NS_PER_S + (wall_ns)st.st_mtim.tv_nsec;
 }
 
-static int segment_take(struct journal *journal, uint64_t first_seq, uint64_t limit_seq,
-			uint8_t boot_id[16], struct diag *d)
+static int journal_segment_take(struct journal *journal, uint64_t first_seq, uint64_t limit_seq,
+				uint8_t boot_id[16], struct diag *d)
 {
 	struct journal_repair repair = {
 		.first_seq = first_seq, .limit_seq = limit_seq, .header = journal->header};
@@ -157,11 +157,12 @@ static int segment_take(struct journal *journal, uint64_t first_seq, uint64_t li
 	journal->last_seq = repair.last_seq;
 	memcpy(boot_id, repair.header.boot_id, 16);
 	if (repair.last_seq >= first_seq)
-		return segments_add(journal, (struct journal_segment){.first_seq = first_seq,
-								      .last_seq = repair.last_seq,
-								      .bytes = repair.bytes,
-								      .newest = segment_written(
-									      journal, first_seq)});
+		return journal_segments_add(
+			journal, (struct journal_segment){
+					 .first_seq = first_seq,
+					 .last_seq = repair.last_seq,
+					 .bytes = repair.bytes,
+					 .newest = journal_segment_written(journal, first_seq)});
 	/* A crash between making it and its first record; its name will be needed. */
 	if (journal_path(path, journal->dir, first_seq, "") == 0 && unlink(path) < 0)
 		return diag_errno(d, -errno, path, NULL, "cannot remove an empty segment");
@@ -172,7 +173,7 @@ static int segment_take(struct journal *journal, uint64_t first_seq, uint64_t li
  * After a restart of the machine: numbers that may have been used for records that the disk never
  * got are given to empty ones.
  */
-static int skip_used(struct journal *journal, const uint8_t boot_id[16], struct diag *d)
+static int journal_skip_used(struct journal *journal, const uint8_t boot_id[16], struct diag *d)
 {
 	_cleanup_(fd_closep) int fd = -1;
 	uint64_t until = journal->last_seq,
@@ -188,7 +189,7 @@ static int skip_used(struct journal *journal, const uint8_t boot_id[16], struct 
 		until = position;
 	if (until == journal->last_seq)
 		return 0;
-	rc = journal_path(path, journal->dir, newest(journal)->first_seq, "");
+	rc = journal_path(path, journal->dir, journal_newest(journal)->first_seq, "");
 	if (!rc && (fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)) < 0)
 		rc = -errno;
 	if (!rc)
@@ -197,17 +198,17 @@ static int skip_used(struct journal *journal, const uint8_t boot_id[16], struct 
 		rc = -errno;
 	if (rc < 0) {
 		if (fd >= 0)
-			(void)!ftruncate(fd, (off_t)newest(journal)->bytes);
+			(void)!ftruncate(fd, (off_t)journal_newest(journal)->bytes);
 		return diag_errno(d, rc, path, NULL, "cannot write");
 	}
-	newest(journal)->bytes += (until - journal->last_seq) * JOURNAL_HEAD_BYTES;
+	journal_newest(journal)->bytes += (until - journal->last_seq) * JOURNAL_HEAD_BYTES;
 	journal->counters.bytes += (until - journal->last_seq) * JOURNAL_HEAD_BYTES;
-	newest(journal)->last_seq = until;
+	journal_newest(journal)->last_seq = until;
 	journal->last_seq = until;
 	return 0;
 }
 
-static int segments_take(struct journal *journal, struct diag *d)
+static int journal_segments_take(struct journal *journal, struct diag *d)
 {
 	uint8_t boot_id[16] = {0};
 	uint64_t *seqs;
@@ -216,20 +217,20 @@ static int segments_take(struct journal *journal, struct diag *d)
 
 	if (rc < 0)
 		return diag_errno(d, rc, journal->dir, NULL, "cannot list the journal");
-	rc = epoch_find(journal->dir, seqs, count, &journal->header.epoch, d);
+	rc = journal_epoch_find(journal->dir, seqs, count, &journal->header.epoch, d);
 	if (!rc && !journal->header.epoch) {
-		rc = set_all_aside(journal, seqs, count);
+		rc = journal_set_all_aside(journal, seqs, count);
 		if (!rc)
-			rc = epoch_new(&journal->header.epoch);
+			rc = journal_epoch_new(&journal->header.epoch);
 		if (rc < 0)
 			diag_errno(d, rc, journal->dir, NULL, "cannot begin a journal");
 		count = 0;
 	}
 	for (size_t i = 0; i < count && !rc; i++)
-		rc = segment_take(journal, seqs[i], i + 1 < count ? seqs[i + 1] - 1 : 0, boot_id,
-				  d);
+		rc = journal_segment_take(journal, seqs[i], i + 1 < count ? seqs[i + 1] - 1 : 0,
+					  boot_id, d);
 	free(seqs);
-	return rc < 0 ? rc : skip_used(journal, boot_id, d);
+	return rc < 0 ? rc : journal_skip_used(journal, boot_id, d);
 }
 
 static int journal_begin(struct journal *journal, const char *dir, struct diag *d)
@@ -248,12 +249,12 @@ static int journal_begin(struct journal *journal, const char *dir, struct diag *
 	journal->lock_fd = fd_lock(path, d);
 	if (journal->lock_fd < 0)
 		return journal->lock_fd;
-	rc = boot_id_read(journal->header.boot_id);
+	rc = journal_boot_id_read(journal->header.boot_id);
 	if (!rc && journal->options.merge)
 		rc = journal_compact_prepare(dir);
 	if (rc < 0)
 		return diag_errno(d, rc, dir, NULL, "cannot open the journal");
-	return segments_take(journal, d);
+	return journal_segments_take(journal, d);
 }
 
 int journal_open(const char *dir, const struct journal_options *options, struct journal **journal,
@@ -298,7 +299,7 @@ void journal_close(struct journal *journal)
 
 /* ---- appending -------------------------------------------------------------------------------- */
 
-static void dir_sync(const char *dir)
+static void journal_dir_sync(const char *dir)
 {
 	_cleanup_(fd_closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -307,7 +308,7 @@ static void dir_sync(const char *dir)
 }
 
 /* Begins the segment of the next record. On failure nothing of it is left. */
-static int segment_begin(struct journal *journal, char path[PATH_MAX])
+static int journal_segment_begin(struct journal *journal, char path[PATH_MAX])
 {
 	uint8_t bytes[JOURNAL_HEADER_BYTES];
 	struct journal_segment segment = {.first_seq = journal->last_seq + 1,
@@ -329,7 +330,7 @@ static int segment_begin(struct journal *journal, char path[PATH_MAX])
 	rc = fd_write_full(fd, bytes, sizeof(bytes));
 	TESTPOINT(segment_begun);
 	if (!rc)
-		rc = segments_add(journal, segment);
+		rc = journal_segments_add(journal, segment);
 	if (rc < 0) {
 		close(fd);
 		unlink(path);
@@ -337,12 +338,12 @@ static int segment_begin(struct journal *journal, char path[PATH_MAX])
 	}
 	journal->fd = fd;
 	if (journal->options.fsync_every)
-		dir_sync(journal->dir);
+		journal_dir_sync(journal->dir);
 	return 0;
 }
 
 /* Takes the newest segment, which holds no record, away again. */
-static void segment_undo(struct journal *journal, const char *path)
+static void journal_segment_undo(struct journal *journal, const char *path)
 {
 	close(journal->fd);
 	unlink(path);
@@ -354,7 +355,7 @@ static void segment_undo(struct journal *journal, const char *path)
 }
 
 /* writev(2) of all or nothing: what a full disk left of it is cut off. */
-static int write_whole(struct journal *journal, struct iovec *parts, int count, size_t size)
+static int journal_write_whole(struct journal *journal, struct iovec *parts, int count, size_t size)
 {
 	ssize_t n = writev(journal->fd, parts, count);
 	TESTPOINT(record_written);
@@ -365,22 +366,22 @@ static int write_whole(struct journal *journal, struct iovec *parts, int count, 
 	/* A short write says nothing of why; a full disk or a limit is what it can be. */
 	rc = n < 0 ? -errno : -ENOSPC;
 	if (n > 0)
-		journal->dirty = ftruncate(journal->fd, (off_t)newest(journal)->bytes) < 0;
+		journal->dirty = ftruncate(journal->fd, (off_t)journal_newest(journal)->bytes) < 0;
 	return rc;
 }
 
 /* What an earlier failure left behind the last record. */
-static int tail_clean(struct journal *journal)
+static int journal_tail_clean(struct journal *journal)
 {
 	if (!journal->dirty)
 		return 0;
-	if (ftruncate(journal->fd, (off_t)newest(journal)->bytes) < 0)
+	if (ftruncate(journal->fd, (off_t)journal_newest(journal)->bytes) < 0)
 		return -errno;
 	journal->dirty = false;
 	return 0;
 }
 
-static void segment_end(struct journal *journal)
+static void journal_segment_end(struct journal *journal)
 {
 	if (journal->options.fsync_every)
 		(void)fdatasync(journal->fd);
@@ -388,7 +389,7 @@ static void segment_end(struct journal *journal)
 	journal->fd = -1;
 }
 
-static void sync_when_due(struct journal *journal)
+static void journal_sync_when_due(struct journal *journal)
 {
 	mono_ns now;
 
@@ -405,25 +406,25 @@ static void sync_when_due(struct journal *journal)
  * Someone removed the folder, or the segment in it: what is appended there nobody will ever read.
  * The next segment begins in a folder made anew.
  */
-static int segment_left(struct journal *journal)
+static int journal_segment_left(struct journal *journal)
 {
 	struct stat st;
 
 	if (fstat(journal->fd, &st) < 0 || st.st_nlink > 0)
 		return 0;
-	segment_end(journal);
+	journal_segment_end(journal);
 	return -ESTALE;
 }
 
-static const char *append_fix(int rc)
+static const char *journal_append_fix(int rc)
 {
 	if (rc == -ENOSPC)
 		return "free some space; nothing recorded is lost";
 	return rc == -ESTALE ? "its newest segment was removed: leave that to vowd" : NULL;
 }
 
-static int record_write(struct journal *journal, const struct journal_record *record,
-			char path[PATH_MAX])
+static int journal_record_write(struct journal *journal, const struct journal_record *record,
+				char path[PATH_MAX])
 {
 	uint8_t head[JOURNAL_HEAD_BYTES];
 	struct iovec parts[] = {{head, sizeof(head)},
@@ -431,24 +432,24 @@ static int record_write(struct journal *journal, const struct journal_record *re
 				{(void *)record->local, record->local_size}};
 	size_t size = JOURNAL_HEAD_BYTES + record->wire_size + record->local_size;
 	bool begun = journal->fd < 0;
-	int rc = begun ? segment_begin(journal, path) : segment_left(journal);
+	int rc = begun ? journal_segment_begin(journal, path) : journal_segment_left(journal);
 
 	if (!rc && !begun)
-		rc = tail_clean(journal);
+		rc = journal_tail_clean(journal);
 	if (rc < 0)
 		return rc;
 	journal_head_encode(head, record);
-	rc = write_whole(journal, parts, ARRAY_LEN(parts), size);
+	rc = journal_write_whole(journal, parts, ARRAY_LEN(parts), size);
 	if (rc < 0) {
 		if (begun)
-			segment_undo(journal, path);
+			journal_segment_undo(journal, path);
 		return rc;
 	}
-	newest(journal)->bytes += size;
+	journal_newest(journal)->bytes += size;
 	if (begun)
-		journal->begun_bytes = newest(journal)->bytes;
-	newest(journal)->last_seq = record->seq;
-	newest(journal)->newest = record->wall;
+		journal->begun_bytes = journal_newest(journal)->bytes;
+	journal_newest(journal)->last_seq = record->seq;
+	journal_newest(journal)->newest = record->wall;
 	journal->counters.bytes += size;
 	return 0;
 }
@@ -468,15 +469,15 @@ int journal_append(struct journal *journal, wall_ns wall, const void *wire, size
 	if (wire_size > JOURNAL_RECORD_MAX || local_size > JOURNAL_RECORD_MAX - wire_size)
 		return diag_set(d, -EMSGSIZE, journal->dir, NULL,
 				"a record of %zu bytes is too large", wire_size + local_size);
-	rc = record_write(journal, &record, path);
+	rc = journal_record_write(journal, &record, path);
 	if (rc < 0)
-		return diag_errno(d, rc, journal->dir, append_fix(rc),
+		return diag_errno(d, rc, journal->dir, journal_append_fix(rc),
 				  "cannot append to the journal");
 	journal->last_seq = record.seq;
-	sync_when_due(journal);
+	journal_sync_when_due(journal);
 	/* The first record stands for all before it and may be large: it must not be every one. */
-	if (newest(journal)->bytes - journal->begun_bytes >= journal->options.segment_bytes)
-		segment_end(journal);
+	if (journal_newest(journal)->bytes - journal->begun_bytes >= journal->options.segment_bytes)
+		journal_segment_end(journal);
 	if (seq)
 		*seq = record.seq;
 	return 0;

@@ -38,7 +38,7 @@ struct journal_compact {
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-static bool is_left_over(const char *name)
+static bool journal_is_left_over(const char *name)
 {
 	static const char suffix[] = JOURNAL_SUFFIX FRESH;
 	size_t length = strlen(name);
@@ -56,7 +56,7 @@ int journal_compact_prepare(const char *dir)
 	if (!listing)
 		return -errno;
 	while ((entry = readdir(listing)))
-		if (is_left_over(entry->d_name))
+		if (journal_is_left_over(entry->d_name))
 			(void)unlinkat(dirfd(listing), entry->d_name, 0);
 	lock = openat(dirfd(listing), JOURNAL_CLAIM_LOCK, O_RDONLY | O_CREAT | O_CLOEXEC,
 		      JOURNAL_MODE);
@@ -64,7 +64,7 @@ int journal_compact_prepare(const char *dir)
 	return lock < 0 ? -errno : 0;
 }
 
-static int write_out(struct journal_compact *compact, const void *bytes, size_t size)
+static int journal_write_out(struct journal_compact *compact, const void *bytes, size_t size)
 {
 	int rc = fd_write_full(compact->fd, bytes, size);
 
@@ -73,7 +73,7 @@ static int write_out(struct journal_compact *compact, const void *bytes, size_t 
 	return rc;
 }
 
-static int old_open(struct journal_compact *compact)
+static int journal_old_open(struct journal_compact *compact)
 {
 	uint8_t bytes[JOURNAL_HEADER_BYTES];
 	struct journal_header header;
@@ -88,14 +88,14 @@ static int old_open(struct journal_compact *compact)
 		return -errno;
 	compact->old_size = (uint64_t)st.st_size;
 	journal_header_encode(&header, bytes);
-	return write_out(compact, bytes, sizeof(bytes));
+	return journal_write_out(compact, bytes, sizeof(bytes));
 }
 
-static int compact_open(struct journal_compact *compact)
+static int journal_compact_open(struct journal_compact *compact)
 {
 	compact->fd = open(compact->fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 			   JOURNAL_MODE);
-	return compact->fd < 0 ? -errno : old_open(compact);
+	return compact->fd < 0 ? -errno : journal_old_open(compact);
 }
 
 int journal_compact_begin(const char *dir, uint64_t first_seq, uint64_t claim,
@@ -113,7 +113,7 @@ int journal_compact_begin(const char *dir, uint64_t first_seq, uint64_t claim,
 	if (!rc)
 		rc = journal_path(made->fresh, dir, first_seq, FRESH);
 	if (!rc)
-		rc = compact_open(made);
+		rc = journal_compact_open(made);
 	if (rc < 0) {
 		journal_compact_abandon(made);
 		return rc;
@@ -147,23 +147,23 @@ struct journal_compact_result journal_compact_result(const struct journal_compac
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
-static int record_put(struct journal_compact *compact, const struct journal_record *record)
+static int journal_record_put(struct journal_compact *compact, const struct journal_record *record)
 {
 	uint8_t head[JOURNAL_HEAD_BYTES];
 	int rc;
 
 	journal_head_encode(head, record);
-	rc = write_out(compact, head, sizeof(head));
+	rc = journal_write_out(compact, head, sizeof(head));
 	if (!rc && record->wire_size)
-		rc = write_out(compact, record->wire, record->wire_size);
+		rc = journal_write_out(compact, record->wire, record->wire_size);
 	if (!rc && record->local_size)
-		rc = write_out(compact, record->local, record->local_size);
+		rc = journal_write_out(compact, record->local, record->local_size);
 	return rc;
 }
 
 /* A record that was merged into number `into`. */
-static int merged_put(struct journal_compact *compact, const struct journal_record *record,
-		      uint64_t into)
+static int journal_merged_put(struct journal_compact *compact, const struct journal_record *record,
+			      uint64_t into)
 {
 	const uint64_t number = htole64(into);
 	const struct journal_record merged = {.seq = record->seq,
@@ -172,15 +172,15 @@ static int merged_put(struct journal_compact *compact, const struct journal_reco
 					      .local_size = JOURNAL_MERGED_BYTES};
 
 	compact->result.merged_records++;
-	return record_put(compact, &merged);
+	return journal_record_put(compact, &merged);
 }
 
 /*
  * Writes what lies before the record `last`, and that with the wire part given. Records with
  * content before it went into it, empty ones stay what they are.
  */
-static int span_put(struct journal_compact *compact, uint64_t last, const uint8_t *wire,
-		    size_t wire_size)
+static int journal_span_put(struct journal_compact *compact, uint64_t last, const uint8_t *wire,
+			    size_t wire_size)
 {
 	struct journal_record record = {0};
 	int rc = 0;
@@ -193,17 +193,17 @@ static int span_put(struct journal_compact *compact, uint64_t last, const uint8_
 			record.wire = wire;
 			record.wire_size = wire_size;
 			record.local_size = 0;
-			rc = record_put(compact, &record);
+			rc = journal_record_put(compact, &record);
 		} else if (record.wire_size) {
-			rc = merged_put(compact, &record, last);
+			rc = journal_merged_put(compact, &record, last);
 		} else {
-			rc = record_put(compact, &record);
+			rc = journal_record_put(compact, &record);
 		}
 	}
 	return rc;
 }
 
-static void run_shift(struct journal_compact *compact, size_t taken)
+static void journal_run_shift(struct journal_compact *compact, size_t taken)
 {
 	for (size_t i = 0; i < taken; i++)
 		free(compact->copies[i]);
@@ -214,7 +214,7 @@ static void run_shift(struct journal_compact *compact, size_t taken)
 }
 
 /* Writes the first records of the run, merged as far as they can be. */
-static int run_put(struct journal_compact *compact, journal_merge_fn merge, void *arg)
+static int journal_run_put(struct journal_compact *compact, journal_merge_fn merge, void *arg)
 {
 	const uint8_t *wire = NULL;
 	size_t wire_size = 0;
@@ -230,12 +230,12 @@ static int run_put(struct journal_compact *compact, journal_merge_fn merge, void
 		wire = compact->run[0].wire;
 		wire_size = compact->run[0].wire_size;
 	}
-	rc = span_put(compact, compact->run[taken - 1].seq, wire, wire_size);
-	run_shift(compact, (size_t)taken);
+	rc = journal_span_put(compact, compact->run[taken - 1].seq, wire, wire_size);
+	journal_run_shift(compact, (size_t)taken);
 	return rc;
 }
 
-static int run_add(struct journal_compact *compact, const struct journal_record *record)
+static int journal_run_add(struct journal_compact *compact, const struct journal_record *record)
 {
 	uint8_t *copy = malloc(record->wire_size);
 
@@ -248,32 +248,32 @@ static int run_add(struct journal_compact *compact, const struct journal_record 
 	return 0;
 }
 
-static int record_take(struct journal_compact *compact, const struct journal_record *record,
-		       journal_merge_fn merge, void *arg)
+static int journal_record_take(struct journal_compact *compact, const struct journal_record *record,
+			       journal_merge_fn merge, void *arg)
 {
 	int rc = 0;
 
 	if (record->seq <= compact->claim) {
 		compact->behind.offset = compact->ahead.offset;
-		return record_put(compact, record);
+		return journal_record_put(compact, record);
 	}
 	if (!record->wire_size)
 		return 0; /* written on the way to the next one with content, or at the end */
 	if (compact->run_count == COMPACT_RUN)
-		rc = run_put(compact, merge, arg);
-	return rc ? rc : run_add(compact, record);
+		rc = journal_run_put(compact, merge, arg);
+	return rc ? rc : journal_run_add(compact, record);
 }
 
 /* What is left at the end: the run, and empty records behind it. */
-static int rest_put(struct journal_compact *compact, journal_merge_fn merge, void *arg)
+static int journal_rest_put(struct journal_compact *compact, journal_merge_fn merge, void *arg)
 {
 	struct journal_record record;
 	int rc = 0;
 
 	while (!rc && compact->run_count)
-		rc = run_put(compact, merge, arg);
+		rc = journal_run_put(compact, merge, arg);
 	while (!rc && (rc = journal_cursor_next(&compact->behind, &record)) > 0)
-		rc = record_put(compact, &record);
+		rc = journal_record_put(compact, &record);
 	return rc;
 }
 
@@ -288,11 +288,11 @@ int journal_compact_step(struct journal_compact *compact, journal_merge_fn merge
 		rc = journal_cursor_next(&compact->ahead, &record);
 		if (rc <= 0)
 			return rc ? rc : -EPROTO; /* broken: the next start mends it */
-		rc = record_take(compact, &record, merge, arg);
+		rc = journal_record_take(compact, &record, merge, arg);
 	}
 	if (rc < 0 || compact->ahead.offset < compact->old_size)
 		return rc;
-	rc = rest_put(compact, merge, arg);
+	rc = journal_rest_put(compact, merge, arg);
 	return rc < 0 ? rc : 1;
 }
 

@@ -16,19 +16,19 @@
 
 static const uint8_t magic[8] = {'V', 'O', 'W', 'J', 'R', 'N', 'L', '\n'};
 
-static void put_u32(uint8_t *p, uint32_t value)
+static void journal_put_u32(uint8_t *p, uint32_t value)
 {
 	value = htole32(value);
 	memcpy(p, &value, sizeof(value));
 }
 
-static void put_u64(uint8_t *p, uint64_t value)
+static void journal_put_u64(uint8_t *p, uint64_t value)
 {
 	value = htole64(value);
 	memcpy(p, &value, sizeof(value));
 }
 
-static uint32_t get_u32(const uint8_t *p)
+static uint32_t journal_get_u32(const uint8_t *p)
 {
 	uint32_t value;
 
@@ -36,7 +36,7 @@ static uint32_t get_u32(const uint8_t *p)
 	return le32toh(value);
 }
 
-static uint64_t get_u64(const uint8_t *p)
+static uint64_t journal_get_u64(const uint8_t *p)
 {
 	uint64_t value;
 
@@ -48,25 +48,26 @@ void journal_header_encode(const struct journal_header *header, uint8_t out[JOUR
 {
 	memset(out, 0, JOURNAL_HEADER_BYTES);
 	memcpy(out, magic, sizeof(magic));
-	put_u32(out + 8, JOURNAL_VERSION);
-	put_u32(out + 12, JOURNAL_HEADER_BYTES);
-	put_u64(out + 16, header->epoch);
-	put_u64(out + 24, header->first_seq);
+	journal_put_u32(out + 8, JOURNAL_VERSION);
+	journal_put_u32(out + 12, JOURNAL_HEADER_BYTES);
+	journal_put_u64(out + 16, header->epoch);
+	journal_put_u64(out + 24, header->first_seq);
 	memcpy(out + 32, header->boot_id, sizeof(header->boot_id));
-	put_u64(out + 48, header->begun_at);
-	put_u32(out + 60, crc32c(0, out, 60));
+	journal_put_u64(out + 48, header->begun_at);
+	journal_put_u32(out + 60, crc32c(0, out, 60));
 }
 
 int journal_header_decode(struct journal_header *header, const uint8_t in[JOURNAL_HEADER_BYTES])
 {
-	if (memcmp(in, magic, sizeof(magic)) != 0 || get_u32(in + 60) != crc32c(0, in, 60))
+	if (memcmp(in, magic, sizeof(magic)) != 0 || journal_get_u32(in + 60) != crc32c(0, in, 60))
 		return -EPROTO;
-	if (get_u32(in + 8) != JOURNAL_VERSION || get_u32(in + 12) != JOURNAL_HEADER_BYTES)
+	if (journal_get_u32(in + 8) != JOURNAL_VERSION ||
+	    journal_get_u32(in + 12) != JOURNAL_HEADER_BYTES)
 		return -EPROTONOSUPPORT;
-	header->epoch = get_u64(in + 16);
-	header->first_seq = get_u64(in + 24);
+	header->epoch = journal_get_u64(in + 16);
+	header->first_seq = journal_get_u64(in + 24);
 	memcpy(header->boot_id, in + 32, sizeof(header->boot_id));
-	header->begun_at = get_u64(in + 48);
+	header->begun_at = journal_get_u64(in + 48);
 	return header->epoch && header->first_seq ? 0 : -EPROTO;
 }
 
@@ -74,23 +75,25 @@ void journal_head_encode(uint8_t out[JOURNAL_HEAD_BYTES], const struct journal_r
 {
 	uint32_t crc;
 
-	put_u32(out, (uint32_t)(JOURNAL_HEAD_COVERED + record->wire_size + record->local_size));
-	put_u64(out + 8, record->seq);
-	put_u64(out + 16, record->wall);
-	put_u32(out + 24, (uint32_t)record->wire_size);
-	put_u32(out + 28, (uint32_t)record->local_size);
+	journal_put_u32(out,
+			(uint32_t)(JOURNAL_HEAD_COVERED + record->wire_size + record->local_size));
+	journal_put_u64(out + 8, record->seq);
+	journal_put_u64(out + 16, record->wall);
+	journal_put_u32(out + 24, (uint32_t)record->wire_size);
+	journal_put_u32(out + 28, (uint32_t)record->local_size);
 	crc = crc32c(0, out + 8, JOURNAL_HEAD_COVERED);
 	crc = crc32c(crc, record->wire, record->wire_size);
-	put_u32(out + 4, crc32c(crc, record->local, record->local_size));
+	journal_put_u32(out + 4, crc32c(crc, record->local, record->local_size));
 }
 
 /* Bytes behind the head of a record, or -EPROTO when the head contradicts itself. */
-static ssize_t head_body_size(const uint8_t head[JOURNAL_HEAD_BYTES])
+static ssize_t journal_head_body_size(const uint8_t head[JOURNAL_HEAD_BYTES])
 {
-	uint64_t wire = get_u32(head + 24), local = get_u32(head + 28);
+	uint64_t wire = journal_get_u32(head + 24), local = journal_get_u32(head + 28);
 
 	if (wire + local > JOURNAL_RECORD_MAX ||
-	    get_u32(head) != JOURNAL_HEAD_COVERED + wire + local || !get_u64(head + 8))
+	    journal_get_u32(head) != JOURNAL_HEAD_COVERED + wire + local ||
+	    !journal_get_u64(head + 8))
 		return -EPROTO;
 	return (ssize_t)(wire + local);
 }
@@ -101,17 +104,17 @@ ssize_t journal_record_decode(struct journal_record *record, const uint8_t *byte
 
 	if (size < JOURNAL_HEAD_BYTES)
 		return 0;
-	body = head_body_size(bytes);
+	body = journal_head_body_size(bytes);
 	if (body < 0)
 		return body;
 	if (size - JOURNAL_HEAD_BYTES < (size_t)body)
 		return 0;
-	if (crc32c(0, bytes + 8, JOURNAL_HEAD_COVERED + (size_t)body) != get_u32(bytes + 4))
+	if (crc32c(0, bytes + 8, JOURNAL_HEAD_COVERED + (size_t)body) != journal_get_u32(bytes + 4))
 		return -EPROTO;
-	record->seq = get_u64(bytes + 8);
-	record->wall = get_u64(bytes + 16);
-	record->wire_size = get_u32(bytes + 24);
-	record->local_size = get_u32(bytes + 28);
+	record->seq = journal_get_u64(bytes + 8);
+	record->wall = journal_get_u64(bytes + 16);
+	record->wire_size = journal_get_u32(bytes + 24);
+	record->local_size = journal_get_u32(bytes + 28);
 	record->wire = bytes + JOURNAL_HEAD_BYTES;
 	record->local = record->wire + record->wire_size;
 	return JOURNAL_HEAD_BYTES + body;
@@ -120,7 +123,7 @@ ssize_t journal_record_decode(struct journal_record *record, const uint8_t *byte
 /* ---- reading records in turn ---------------------------------------------------------------- */
 
 /* Like pread(2), until size bytes or the end of the file. */
-static ssize_t read_at(int fd, uint8_t *buf, size_t size, uint64_t offset)
+static ssize_t journal_read_at(int fd, uint8_t *buf, size_t size, uint64_t offset)
 {
 	size_t done = 0;
 
@@ -138,7 +141,7 @@ static ssize_t read_at(int fd, uint8_t *buf, size_t size, uint64_t offset)
 	return (ssize_t)done;
 }
 
-static int cursor_room(struct journal_cursor *cursor, size_t size)
+static int journal_cursor_room(struct journal_cursor *cursor, size_t size)
 {
 	size_t cap = cursor->cap ? cursor->cap : 4096;
 	uint8_t *buf;
@@ -160,21 +163,21 @@ int journal_cursor_next(struct journal_cursor *cursor, struct journal_record *re
 	struct journal_record found;
 	ssize_t body, n;
 	size_t size;
-	int rc = cursor_room(cursor, JOURNAL_HEAD_BYTES);
+	int rc = journal_cursor_room(cursor, JOURNAL_HEAD_BYTES);
 
 	if (rc < 0)
 		return rc;
-	n = read_at(cursor->fd, cursor->buf, JOURNAL_HEAD_BYTES, cursor->offset);
+	n = journal_read_at(cursor->fd, cursor->buf, JOURNAL_HEAD_BYTES, cursor->offset);
 	if (n < JOURNAL_HEAD_BYTES)
 		return n < 0 ? (int)n : 0;
-	body = head_body_size(cursor->buf);
+	body = journal_head_body_size(cursor->buf);
 	if (body < 0)
 		return (int)body;
 	size = JOURNAL_HEAD_BYTES + (size_t)body;
-	rc = cursor_room(cursor, size);
+	rc = journal_cursor_room(cursor, size);
 	if (rc < 0)
 		return rc;
-	n = read_at(cursor->fd, cursor->buf, size, cursor->offset);
+	n = journal_read_at(cursor->fd, cursor->buf, size, cursor->offset);
 	if (n < 0)
 		return (int)n;
 	n = journal_record_decode(&found, cursor->buf, (size_t)n);
@@ -208,7 +211,7 @@ int journal_path(char path[PATH_MAX], const char *dir, uint64_t first_seq, const
 }
 
 /* The number in the name of a segment; 0 when it is none (sequence numbers begin with 1). */
-static uint64_t name_parse(const char *name)
+static uint64_t journal_name_parse(const char *name)
 {
 	uint64_t seq = 0;
 
@@ -224,14 +227,14 @@ static uint64_t name_parse(const char *name)
 	return seq;
 }
 
-static int compare_seq(const void *a, const void *b)
+static int journal_compare_seq(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
 }
 
-static void dir_closep(DIR **dir)
+static void journal_dir_closep(DIR **dir)
 {
 	if (*dir)
 		closedir(*dir);
@@ -239,7 +242,7 @@ static void dir_closep(DIR **dir)
 
 int journal_list(const char *dir, uint64_t **seqs, size_t *count)
 {
-	_cleanup_(dir_closep) DIR *stream = opendir(dir);
+	_cleanup_(journal_dir_closep) DIR *stream = opendir(dir);
 	uint64_t *list = NULL;
 	size_t n = 0, cap = 0;
 	struct dirent *entry;
@@ -247,7 +250,7 @@ int journal_list(const char *dir, uint64_t **seqs, size_t *count)
 	if (!stream)
 		return -errno;
 	while ((entry = readdir(stream))) {
-		uint64_t seq = name_parse(entry->d_name);
+		uint64_t seq = journal_name_parse(entry->d_name);
 
 		if (!seq)
 			continue;
@@ -263,7 +266,7 @@ int journal_list(const char *dir, uint64_t **seqs, size_t *count)
 		list[n++] = seq;
 	}
 	if (n)
-		qsort(list, n, sizeof(*list), compare_seq);
+		qsort(list, n, sizeof(*list), journal_compare_seq);
 	*seqs = list;
 	*count = n;
 	return 0;
@@ -278,7 +281,7 @@ int journal_segment_open(const char *path, int flags, struct journal_header *hea
 
 	if (fd < 0)
 		return -errno;
-	n = read_at(fd, bytes, sizeof(bytes), 0);
+	n = journal_read_at(fd, bytes, sizeof(bytes), 0);
 	if (n < 0)
 		return (int)n;
 	rc = n == sizeof(bytes) ? journal_header_decode(header, bytes) : -EPROTO;

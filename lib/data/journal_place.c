@@ -23,7 +23,7 @@ int journal_place_path(char path[PATH_MAX], const char *dir, const char *name)
 }
 
 /* The numbers of a line of version 1 (epoch, position) or 2 (epoch, position, claim). */
-static bool place_parse(const char *text, struct journal_place *place)
+static bool journal_place_parse(const char *text, struct journal_place *place)
 {
 	*place = (struct journal_place){0};
 	return sscanf(text, "1 %16" SCNx64 " %20" SCNu64, &place->epoch, &place->seq) == 2 ||
@@ -44,7 +44,7 @@ int journal_place_read(const char *dir, const char *name, struct journal_place *
 	if (rc < 0)
 		return rc;
 	check = strrchr(text, ' ');
-	if (!check || !place_parse(text, &parsed) || sscanf(check, " %8x", &crc) != 1 ||
+	if (!check || !journal_place_parse(text, &parsed) || sscanf(check, " %8x", &crc) != 1 ||
 	    crc != crc32c(0, text, (size_t)(check - text)))
 		rc = -EPROTO;
 	else
@@ -78,7 +78,7 @@ uint64_t journal_position(const char *dir, const char *name, uint64_t epoch)
 	return journal_place_read(dir, name, &place) == 0 && place.epoch == epoch ? place.seq : 0;
 }
 
-static void places_add(struct journal_places *places, const struct journal_place *place)
+static void journal_places_add(struct journal_places *places, const struct journal_place *place)
 {
 	places->least = place->seq < places->least ? place->seq : places->least;
 	places->most = place->seq > places->most ? place->seq : places->most;
@@ -101,7 +101,7 @@ struct journal_places journal_places_read(const char *dir, uint64_t epoch)
 		entry->d_name[length - (sizeof(suffix) - 1)] = '\0';
 		if (journal_place_read(dir, entry->d_name, &place) < 0 || place.epoch != epoch)
 			place = (struct journal_place){0};
-		places_add(&places, &place);
+		journal_places_add(&places, &place);
 	}
 	if (listing)
 		closedir(listing);

@@ -24,7 +24,7 @@ struct journal_reader {
 
 /* ---- positions -------------------------------------------------------------------------------- */
 
-static int place_set(struct journal_reader *reader, uint64_t seq, uint64_t claim)
+static int journal_place_set(struct journal_reader *reader, uint64_t seq, uint64_t claim)
 {
 	const struct journal_place place = {reader->epoch, seq, claim};
 	int rc = journal_place_write(reader->dir, reader->name, &place);
@@ -38,11 +38,11 @@ static int place_set(struct journal_reader *reader, uint64_t seq, uint64_t claim
 
 int journal_reader_commit(struct journal_reader *reader, uint64_t seq)
 {
-	return reader->name ? place_set(reader, seq, reader->claim) : -EINVAL;
+	return reader->name ? journal_place_set(reader, seq, reader->claim) : -EINVAL;
 }
 
 /* Makes the reader's position count, from before its first record. */
-static int reader_announce(struct journal_reader *reader)
+static int journal_reader_announce(struct journal_reader *reader)
 {
 	struct journal_place place;
 
@@ -52,13 +52,13 @@ static int reader_announce(struct journal_reader *reader)
 		reader->claim = place.claim;
 		return 0;
 	}
-	return place_set(reader, 0, 0);
+	return journal_place_set(reader, 0, 0);
 }
 
 /* ---- segments --------------------------------------------------------------------------------- */
 
 /* Goes to the beginning of a segment. -ESTALE when it is of another epoch than the reader's. */
-static int reader_enter(struct journal_reader *reader, uint64_t first_seq)
+static int journal_reader_enter(struct journal_reader *reader, uint64_t first_seq)
 {
 	struct journal_header header;
 	char path[PATH_MAX];
@@ -83,7 +83,7 @@ static int reader_enter(struct journal_reader *reader, uint64_t first_seq)
 }
 
 /* The segment that holds seq, else the first one behind it; 0 when there is none. */
-static int segment_of(const char *dir, uint64_t seq, uint64_t *first_seq)
+static int journal_segment_of(const char *dir, uint64_t seq, uint64_t *first_seq)
 {
 	uint64_t *seqs;
 	size_t count;
@@ -102,7 +102,7 @@ static int segment_of(const char *dir, uint64_t seq, uint64_t *first_seq)
  * Opens the first segment behind this one whose header is whole: 0. 1: there is none yet (the last
  * may be in the making); then nothing has changed.
  */
-static int reader_enter_later(struct journal_reader *reader)
+static int journal_reader_enter_later(struct journal_reader *reader)
 {
 	uint64_t *seqs;
 	size_t count;
@@ -114,7 +114,7 @@ static int reader_enter_later(struct journal_reader *reader)
 	for (size_t i = 0; i < count && rc > 0; i++) {
 		if (seqs[i] <= reader->first_seq)
 			continue;
-		rc = reader_enter(reader, seqs[i]);
+		rc = journal_reader_enter(reader, seqs[i]);
 		if (rc == -EPROTO || rc == -ENOENT)
 			rc = 1;
 	}
@@ -123,7 +123,7 @@ static int reader_enter_later(struct journal_reader *reader)
 }
 
 /* 1 when a later segment is there: nothing is appended to this one any more. */
-static int segment_is_sealed(const struct journal_reader *reader)
+static int journal_segment_is_sealed(const struct journal_reader *reader)
 {
 	uint64_t *seqs;
 	size_t count;
@@ -137,7 +137,7 @@ static int segment_is_sealed(const struct journal_reader *reader)
 }
 
 /* Whether the file that is open no longer is the one with the segment's name. */
-static bool segment_replaced(const struct journal_reader *reader)
+static bool journal_segment_replaced(const struct journal_reader *reader)
 {
 	struct stat mine, named;
 	char path[PATH_MAX];
@@ -148,9 +148,10 @@ static bool segment_replaced(const struct journal_reader *reader)
 }
 
 /* The open segment as it is by now; what was read of it is skipped. */
-static int reader_refresh(struct journal_reader *reader)
+static int journal_reader_refresh(struct journal_reader *reader)
 {
-	return segment_replaced(reader) ? reader_enter(reader, reader->first_seq) : 0;
+	return journal_segment_replaced(reader) ? journal_reader_enter(reader, reader->first_seq)
+						: 0;
 }
 
 int journal_reader_claim(struct journal_reader *reader, uint64_t seq)
@@ -171,20 +172,20 @@ int journal_reader_claim(struct journal_reader *reader, uint64_t seq)
 	while (lock >= 0 && flock(lock, LOCK_SH) < 0)
 		if (errno != EINTR)
 			return -errno;
-	rc = place_set(reader, reader->committed,
-		       seq > reader->committed ? seq : reader->committed);
-	return rc < 0 ? rc : reader_refresh(reader);
+	rc = journal_place_set(reader, reader->committed,
+			       seq > reader->committed ? seq : reader->committed);
+	return rc < 0 ? rc : journal_reader_refresh(reader);
 }
 
 int journal_reader_seek(struct journal_reader *reader, uint64_t from)
 {
 	uint64_t first_seq;
-	int rc = segment_of(reader->dir, from, &first_seq);
+	int rc = journal_segment_of(reader->dir, from, &first_seq);
 
 	if (!rc && !first_seq)
 		rc = -ENOENT;
 	if (!rc)
-		rc = reader_enter(reader, first_seq);
+		rc = journal_reader_enter(reader, first_seq);
 	if (!rc)
 		reader->next_seq = from;
 	return rc;
@@ -194,20 +195,20 @@ int journal_reader_seek(struct journal_reader *reader, uint64_t from)
  * At the end of the open segment, or at bytes that are no record: goes where the next record will
  * be. 1: went on, read again; 0: it is not there yet; -EPROTO: went on past what is broken.
  */
-static int reader_move(struct journal_reader *reader)
+static int journal_reader_move(struct journal_reader *reader)
 {
 	struct journal_record record;
 	struct stat st;
 	bool broken;
 	int rc;
 
-	if (segment_replaced(reader)) {
-		rc = reader_enter(reader, reader->first_seq);
+	if (journal_segment_replaced(reader)) {
+		rc = journal_reader_enter(reader, reader->first_seq);
 		if (rc == -EPROTO || rc == -ENOENT)
 			return 0; /* being replaced right now */
 		return rc < 0 ? rc : 1;
 	}
-	rc = segment_is_sealed(reader);
+	rc = journal_segment_is_sealed(reader);
 	if (rc <= 0)
 		return rc;
 	/* Something may have come since it was last read, before it was sealed. */
@@ -217,7 +218,7 @@ static int reader_move(struct journal_reader *reader)
 	}
 	/* Bytes behind the last whole record of a sealed segment are broken ones. */
 	broken = fstat(reader->cursor.fd, &st) == 0 && (uint64_t)st.st_size > reader->cursor.offset;
-	rc = reader_enter_later(reader);
+	rc = journal_reader_enter_later(reader);
 	if (rc)
 		return rc < 0 ? rc : 0;
 	return broken ? -EPROTO : 1;
@@ -237,7 +238,7 @@ int journal_reader_next(struct journal_reader *reader, struct journal_record *re
 		}
 		if (rc < 0 && rc != -EPROTO)
 			return diag_errno(d, rc, reader->dir, NULL, "cannot read the journal");
-		rc = reader_move(reader);
+		rc = journal_reader_move(reader);
 		if (rc == 0)
 			return 0;
 		if (rc == -EPROTO)
@@ -252,7 +253,7 @@ int journal_reader_next(struct journal_reader *reader, struct journal_record *re
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-static bool name_is_good(const char *name)
+static bool journal_name_is_good(const char *name)
 {
 	if (!*name || strlen(name) > 64)
 		return false;
@@ -268,7 +269,7 @@ int journal_reader_open(const char *dir, const char *name, uint64_t from,
 	struct journal_reader *r;
 	int rc = 0;
 
-	if (name && !name_is_good(name))
+	if (name && !journal_name_is_good(name))
 		return diag_set(d, -EINVAL, dir, NULL, "no name for a reader: '%s'", name);
 	r = calloc(1, sizeof(*r));
 	if (!r)
@@ -281,7 +282,7 @@ int journal_reader_open(const char *dir, const char *name, uint64_t from,
 	if (!rc)
 		rc = journal_reader_seek(r, from);
 	if (!rc && name)
-		rc = reader_announce(r);
+		rc = journal_reader_announce(r);
 	if (rc < 0) {
 		journal_reader_close(r);
 		return diag_errno(d, rc, dir, NULL, "cannot read the journal");

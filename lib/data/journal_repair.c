@@ -14,13 +14,14 @@
 /* A segment is at most its size when a new one begins, and one record. */
 #define SEGMENT_READ_MAX ((size_t)1 << 31)
 
-static void bytes_freep(char **bytes)
+static void journal_bytes_freep(char **bytes)
 {
 	free(*bytes);
 }
 
 /* Follows the records of a segment while they are good and their numbers have no gap. */
-static int follow(int fd, const struct journal_repair *repair, uint64_t *last_seq, uint64_t *end)
+static int journal_follow(int fd, const struct journal_repair *repair, uint64_t *last_seq,
+			  uint64_t *end)
 {
 	struct journal_cursor cursor = {.fd = fd, .offset = JOURNAL_HEADER_BYTES};
 	struct journal_record record;
@@ -41,8 +42,8 @@ static int follow(int fd, const struct journal_repair *repair, uint64_t *last_se
  * The next good record at or behind *at whose number is expected or reasonably ahead: 1 with *at
  * on it, or 0. Looks at every byte, since a broken length says nothing about where the next begins.
  */
-static int find_record(const uint8_t *bytes, size_t size, size_t *at, uint64_t expected,
-		       uint64_t limit, struct journal_record *record)
+static int journal_find_record(const uint8_t *bytes, size_t size, size_t *at, uint64_t expected,
+			       uint64_t limit, struct journal_record *record)
 {
 	for (; *at + JOURNAL_HEAD_BYTES <= size; ++*at)
 		if (journal_record_decode(record, bytes + *at, size - *at) > 0 &&
@@ -53,7 +54,7 @@ static int find_record(const uint8_t *bytes, size_t size, size_t *at, uint64_t e
 }
 
 /* Writes all that is good of bytes to fd, empty records in the place of what is not. */
-static int rescue(int fd, const uint8_t *bytes, size_t size, struct journal_repair *repair)
+static int journal_rescue(int fd, const uint8_t *bytes, size_t size, struct journal_repair *repair)
 {
 	uint8_t header[JOURNAL_HEADER_BYTES];
 	struct journal_record record;
@@ -64,7 +65,7 @@ static int rescue(int fd, const uint8_t *bytes, size_t size, struct journal_repa
 
 	journal_header_encode(&repair->header, header);
 	rc = fd_write_full(fd, header, sizeof(header));
-	while (!rc && find_record(bytes, size, &at, expected, repair->limit_seq, &record)) {
+	while (!rc && journal_find_record(bytes, size, &at, expected, repair->limit_seq, &record)) {
 		size_t whole = JOURNAL_HEAD_BYTES + record.wire_size + record.local_size;
 
 		repair->lost_records += record.seq - expected;
@@ -88,7 +89,7 @@ static int rescue(int fd, const uint8_t *bytes, size_t size, struct journal_repa
  * Gives the broken file its other name. It keeps the first one until the mended one takes that: no
  * crash leaves a segment out of the sequence, and no reader misses it.
  */
-static int name_aside(const char *path, const char *aside)
+static int journal_name_aside(const char *path, const char *aside)
 {
 	if (unlink(aside) < 0 && errno != ENOENT)
 		return -errno;
@@ -97,11 +98,11 @@ static int name_aside(const char *path, const char *aside)
 }
 
 /* Writes the segment anew beside the broken one, which is set aside, and takes its name. */
-static int quarantine(const char *dir, const char *path, bool foreign,
-		      struct journal_repair *repair, struct diag *d)
+static int journal_quarantine(const char *dir, const char *path, bool foreign,
+			      struct journal_repair *repair, struct diag *d)
 {
 	_cleanup_(fd_closep) int fd = -1;
-	_cleanup_(bytes_freep) char *bytes = NULL;
+	_cleanup_(journal_bytes_freep) char *bytes = NULL;
 	char fresh[PATH_MAX], aside[PATH_MAX];
 	struct stat st;
 	size_t size;
@@ -117,11 +118,11 @@ static int quarantine(const char *dir, const char *path, bool foreign,
 	if (fd < 0)
 		return diag_errno(d, -errno, fresh, NULL, "cannot create");
 	repair->lost_records = 0;
-	rc = rescue(fd, (const uint8_t *)bytes, foreign ? 0 : size, repair);
+	rc = journal_rescue(fd, (const uint8_t *)bytes, foreign ? 0 : size, repair);
 	if (!rc && (fsync(fd) < 0 || fstat(fd, &st) < 0))
 		rc = -errno;
 	if (!rc)
-		rc = name_aside(path, aside);
+		rc = journal_name_aside(path, aside);
 	if (!rc && rename(fresh, path) < 0)
 		rc = -errno;
 	if (rc < 0) {
@@ -134,31 +135,31 @@ static int quarantine(const char *dir, const char *path, bool foreign,
 }
 
 /* Whether a good record lies behind the end of the good ones: then the middle is broken. */
-static int more_follows(const char *path, const struct journal_repair *repair, uint64_t end,
-			struct diag *d)
+static int journal_more_follows(const char *path, const struct journal_repair *repair, uint64_t end,
+				struct diag *d)
 {
-	_cleanup_(bytes_freep) char *bytes = NULL;
+	_cleanup_(journal_bytes_freep) char *bytes = NULL;
 	struct journal_record record;
 	size_t size, at = (size_t)end;
 	int rc = fd_read_file(path, SEGMENT_READ_MAX, &bytes, &size, d);
 
 	return rc < 0 ? rc
-		      : find_record((const uint8_t *)bytes, size, &at, repair->last_seq + 1, 0,
-				    &record);
+		      : journal_find_record((const uint8_t *)bytes, size, &at, repair->last_seq + 1,
+					    0, &record);
 }
 
-static int mend_newest(int fd, const char *dir, const char *path, struct journal_repair *repair,
-		       uint64_t size, struct diag *d)
+static int journal_mend_newest(int fd, const char *dir, const char *path,
+			       struct journal_repair *repair, uint64_t size, struct diag *d)
 {
 	int rc;
 
 	if (repair->bytes == size)
 		return 0;
-	rc = more_follows(path, repair, repair->bytes, d);
+	rc = journal_more_follows(path, repair, repair->bytes, d);
 	if (rc < 0)
 		return rc;
 	if (rc)
-		return quarantine(dir, path, false, repair, d);
+		return journal_quarantine(dir, path, false, repair, d);
 	if (ftruncate(fd, (off_t)repair->bytes) < 0)
 		return diag_errno(d, -errno, path, NULL, "cannot cut the torn end");
 	repair->torn = true;
@@ -185,15 +186,15 @@ int journal_repair_segment(const char *dir, struct journal_repair *repair, struc
 	if (fd == -EPROTO || own.first_seq != repair->first_seq ||
 	    own.epoch != repair->header.epoch) {
 		repair->header.first_seq = repair->first_seq;
-		return quarantine(dir, path, fd >= 0, repair, d);
+		return journal_quarantine(dir, path, fd >= 0, repair, d);
 	}
 	repair->header = own;
-	rc = follow(fd, repair, &repair->last_seq, &repair->bytes);
+	rc = journal_follow(fd, repair, &repair->last_seq, &repair->bytes);
 	if (rc < 0 || fstat(fd, &st) < 0)
 		return diag_errno(d, rc < 0 ? rc : -errno, path, NULL, "cannot read");
 	if (!repair->limit_seq)
-		return mend_newest(fd, dir, path, repair, (uint64_t)st.st_size, d);
+		return journal_mend_newest(fd, dir, path, repair, (uint64_t)st.st_size, d);
 	if (repair->last_seq != repair->limit_seq || repair->bytes != (uint64_t)st.st_size)
-		return quarantine(dir, path, false, repair, d);
+		return journal_quarantine(dir, path, false, repair, d);
 	return 0;
 }

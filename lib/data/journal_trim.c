@@ -10,7 +10,7 @@
 #include "lib/data/journal_writer.h"
 
 /* Deletes the oldest segment: 0, or a negative errno with nothing changed. */
-static int oldest_delete(struct journal *journal)
+static int journal_oldest_delete(struct journal *journal)
 {
 	const struct journal_segment *oldest = &journal->segments[0];
 	char path[PATH_MAX];
@@ -34,7 +34,7 @@ static int oldest_delete(struct journal *journal)
 }
 
 /* Bytes that the journal may have: its budget, less what lacks of the disk's free space. */
-static uint64_t bytes_allowed(const struct journal *journal)
+static uint64_t journal_bytes_allowed(const struct journal *journal)
 {
 	uint64_t allowed = journal->options.budget_bytes, bytes = journal->counters.bytes, free;
 	struct statvfs disk;
@@ -49,15 +49,15 @@ static uint64_t bytes_allowed(const struct journal *journal)
 	return bytes < allowed ? bytes : allowed;
 }
 
-static bool too_old(const struct journal *journal, const struct journal_segment *segment)
+static bool journal_too_old(const struct journal *journal, const struct journal_segment *segment)
 {
 	return journal->options.age && clock_wall() > segment->newest &&
 	       clock_wall() - segment->newest > journal->options.age;
 }
 
 /* The segment to merge next: all are made coarser by one step before any by two. NULL: none. */
-static struct journal_segment *segment_to_merge(const struct journal *journal, uint64_t keep_from,
-						uint64_t claim)
+static struct journal_segment *journal_segment_to_merge(const struct journal *journal,
+							uint64_t keep_from, uint64_t claim)
 {
 	struct journal_segment *next = NULL;
 
@@ -74,7 +74,8 @@ static struct journal_segment *segment_to_merge(const struct journal *journal, u
 	return next;
 }
 
-static struct journal_segment *segment_find(const struct journal *journal, uint64_t first_seq)
+static struct journal_segment *journal_segment_find(const struct journal *journal,
+						    uint64_t first_seq)
 {
 	for (size_t i = 0; i < journal->count; i++)
 		if (journal->segments[i].first_seq == first_seq)
@@ -82,10 +83,10 @@ static struct journal_segment *segment_find(const struct journal *journal, uint6
 	return NULL;
 }
 
-static void compact_end(struct journal *journal, int rc)
+static void journal_compact_end(struct journal *journal, int rc)
 {
 	struct journal_compact_result result = journal_compact_result(journal->compact);
-	struct journal_segment *segment = segment_find(journal, result.first_seq);
+	struct journal_segment *segment = journal_segment_find(journal, result.first_seq);
 
 	journal_compact_abandon(journal->compact);
 	journal->compact = NULL;
@@ -103,7 +104,7 @@ static void compact_end(struct journal *journal, int rc)
 }
 
 /* One step of merging. False when there is nothing to merge. */
-static bool segments_merge(struct journal *journal, uint64_t keep_from, uint64_t claim)
+static bool journal_segments_merge(struct journal *journal, uint64_t keep_from, uint64_t claim)
 {
 	struct journal_segment *segment;
 	int rc;
@@ -111,7 +112,7 @@ static bool segments_merge(struct journal *journal, uint64_t keep_from, uint64_t
 	if (!journal->options.merge)
 		return false;
 	if (!journal->compact) {
-		segment = segment_to_merge(journal, keep_from, claim);
+		segment = journal_segment_to_merge(journal, keep_from, claim);
 		if (!segment)
 			return false;
 		rc = journal_compact_begin(journal->dir, segment->first_seq, claim,
@@ -128,15 +129,15 @@ static bool segments_merge(struct journal *journal, uint64_t keep_from, uint64_t
 	if (rc > 0)
 		rc = journal_compact_commit(journal->compact, journal->dir, journal->header.epoch);
 	if (rc != -EBUSY)
-		compact_end(journal, rc);
+		journal_compact_end(journal, rc);
 	return true;
 }
 
 /* Deletes the oldest segment and counts what nobody read of it. */
-static int oldest_drop(struct journal *journal, uint64_t read)
+static int journal_oldest_drop(struct journal *journal, uint64_t read)
 {
 	struct journal_segment oldest = journal->segments[0];
-	int rc = oldest_delete(journal);
+	int rc = journal_oldest_delete(journal);
 
 	if (!rc && read != UINT64_MAX && oldest.last_seq > read)
 		journal->counters.dropped_records_total +=
@@ -145,12 +146,12 @@ static int oldest_drop(struct journal *journal, uint64_t read)
 }
 
 /* Whether the oldest segment goes without harm, or because of its age. */
-static bool oldest_may_go(const struct journal *journal, uint64_t read, uint64_t allowed)
+static bool journal_oldest_may_go(const struct journal *journal, uint64_t read, uint64_t allowed)
 {
 	const struct journal_segment *oldest = &journal->segments[0];
 	bool over = journal->counters.bytes > allowed;
 
-	if (too_old(journal, oldest))
+	if (journal_too_old(journal, oldest))
 		return true;
 	/* Without any reader the budget is a memory, for who comes later or looks back. */
 	if (read == UINT64_MAX)
@@ -166,17 +167,17 @@ void journal_trim(struct journal *journal, uint64_t keep_from)
 	if (journal->count < 2)
 		return;
 	places = journal_places_read(journal->dir, journal->header.epoch);
-	allowed = bytes_allowed(journal);
+	allowed = journal_bytes_allowed(journal);
 	while (journal->count > 1 && journal->segments[0].last_seq < keep_from &&
-	       oldest_may_go(journal, places.least, allowed))
-		if (oldest_drop(journal, places.least) < 0)
+	       journal_oldest_may_go(journal, places.least, allowed))
+		if (journal_oldest_drop(journal, places.least) < 0)
 			return;
 	if (journal->counters.bytes <= allowed / 4 * 3 || journal->count < 2 ||
 	    journal->segments[0].last_seq <= places.least)
 		return;
-	(void)segments_merge(journal, keep_from, places.claim);
+	(void)journal_segments_merge(journal, keep_from, places.claim);
 	while (journal->count > 1 && journal->segments[0].last_seq < keep_from &&
 	       journal->counters.bytes > allowed)
-		if (oldest_drop(journal, places.least) < 0)
+		if (journal_oldest_drop(journal, places.least) < 0)
 			return;
 }

@@ -54,13 +54,13 @@ void window_bad_add(const struct window_thresholds *from, const uint64_t *bad,
 				into[k] += bad[i];
 }
 
-static size_t slot_bytes(const struct window_slot *slot)
+static size_t window_slot_bytes(const struct window_slot *slot)
 {
 	return sizeof(*slot) + slot->counts_size + slot->hist_size + slot->queue_size;
 }
 
-static struct window_slot *slot_new(struct window_work *work, uint32_t start, uint32_t length,
-				    const struct window_content *content)
+static struct window_slot *window_slot_new(struct window_work *work, uint32_t start,
+					   uint32_t length, const struct window_content *content)
 {
 	uint8_t counts[(2 + SERIES_THRESHOLDS) * VARINT_MAX], *p = counts;
 	struct window_slot *slot;
@@ -84,11 +84,11 @@ static struct window_slot *slot_new(struct window_work *work, uint32_t start, ui
 	if (content->queue_size)
 		memcpy(slot->bytes + slot->counts_size + slot->hist_size, content->queue,
 		       content->queue_size);
-	work->bytes += slot_bytes(slot);
+	work->bytes += window_slot_bytes(slot);
 	return slot;
 }
 
-static struct series_counts slot_counts(const struct window_slot *slot)
+static struct series_counts window_slot_counts(const struct window_slot *slot)
 {
 	struct series_counts counts = {0};
 	const uint8_t *p = slot->bytes, *end = p + slot->counts_size;
@@ -98,7 +98,7 @@ static struct series_counts slot_counts(const struct window_slot *slot)
 	for (unsigned i = 2; i < n; i++)
 		fields[i] = &counts.bad[i - 2];
 	for (unsigned i = 0; i < n; i++)
-		(void)varint_get(&p, end, fields[i]); /* slot_new() wrote them */
+		(void)varint_get(&p, end, fields[i]); /* window_slot_new() wrote them */
 	return counts;
 }
 
@@ -113,7 +113,7 @@ void window_slot_add(const struct window_slot *slot, const struct window_thresho
 	if (queue && slot->queue_size)
 		(void)hist_merge_packed(queue, hist + slot->hist_size, slot->queue_size);
 	if (counts) {
-		struct series_counts add = slot_counts(slot);
+		struct series_counts add = window_slot_counts(slot);
 
 		counts->count += add.count;
 		counts->errors += add.errors;
@@ -123,21 +123,21 @@ void window_slot_add(const struct window_slot *slot, const struct window_thresho
 
 /* ---- the writer's sums -------------------------------------------------------------------------- */
 
-static void work_clear(struct window_work *work)
+static void window_work_clear(struct window_work *work)
 {
 	hist_clear(&work->latency);
 	hist_clear(&work->queue);
 	work->counts = (struct series_counts){0};
 }
 
-static void work_add(struct window_work *work, const struct window_slot *slot,
-		     const struct window_thresholds *as)
+static void window_work_add(struct window_work *work, const struct window_slot *slot,
+			    const struct window_thresholds *as)
 {
 	window_slot_add(slot, as, &work->latency, &work->queue, &work->counts);
 }
 
 /* Adds content after checking it: its bytes may come from outside. The sums are undefined on error. */
-static int work_add_content(struct window_work *work, const struct window_content *content)
+static int window_work_add_content(struct window_work *work, const struct window_content *content)
 {
 	int rc = hist_merge_packed(&work->latency, content->hist, content->hist_size);
 
@@ -153,8 +153,9 @@ static int work_add_content(struct window_work *work, const struct window_conten
 }
 
 /* The sums as a slot; NULL when memory lacks. */
-static struct window_slot *work_slot(struct window_work *work, uint32_t start, uint32_t length,
-				     const struct window_thresholds *thresholds)
+static struct window_slot *window_work_slot(struct window_work *work, uint32_t start,
+					    uint32_t length,
+					    const struct window_thresholds *thresholds)
 {
 	struct window_content content = {.thresholds = thresholds,
 					 .hist = work->hist_bytes,
@@ -171,12 +172,12 @@ static struct window_slot *work_slot(struct window_work *work, uint32_t start, u
 			return NULL;
 		content.queue_size = (size_t)size;
 	}
-	return slot_new(work, start, length, &content);
+	return window_slot_new(work, start, length, &content);
 }
 
 /* ---- garbage ------------------------------------------------------------------------------------ */
 
-static void garbage_add(struct window_work *work, void *what)
+static void window_garbage_add(struct window_work *work, void *what)
 {
 	struct window_garbage *item = malloc(sizeof(*item));
 
@@ -191,12 +192,12 @@ static void garbage_add(struct window_work *work, void *what)
 	work->garbage = item;
 }
 
-static void slot_retire(struct window_work *work, struct window_slot *slot)
+static void window_slot_retire(struct window_work *work, struct window_slot *slot)
 {
 	if (!slot)
 		return;
-	work->bytes -= slot_bytes(slot);
-	garbage_add(work, slot);
+	work->bytes -= window_slot_bytes(slot);
+	window_garbage_add(work, slot);
 }
 
 void window_sweep(struct window_work *work)
@@ -215,50 +216,51 @@ void window_sweep(struct window_work *work)
 
 /* ---- rings: filing, folding, expiring ----------------------------------------------------------- */
 
-static struct window_slot **ring_entry(struct window_rings *rings, unsigned t, uint32_t start)
+static struct window_slot **window_ring_entry(struct window_rings *rings, unsigned t,
+					      uint32_t start)
 {
 	return &rings->slots[tiers[t].first + start / tiers[t].grain % tiers[t].entries];
 }
 
-static uint32_t total_end(const struct window *window)
+static uint32_t window_total_end(const struct window *window)
 {
 	return window->total ? window->total->length : 0;
 }
 
 /* Takes a slot out for good. What is not yet folded then can only be so for lack of memory. */
-static void slot_drop(struct window_work *work, const struct window *window, unsigned t,
-		      struct window_slot *slot)
+static void window_slot_drop(struct window_work *work, const struct window *window, unsigned t,
+			     struct window_slot *slot)
 {
 	bool unfolded = t + 1 < WINDOW_TIERS && slot->start >= window->rings->folded[t + 1];
 
-	if (unfolded || (t == 0 && slot->start >= total_end(window)))
-		work->lost_total += slot_counts(slot).count;
-	slot_retire(work, slot);
+	if (unfolded || (t == 0 && slot->start >= window_total_end(window)))
+		work->lost_total += window_slot_counts(slot).count;
+	window_slot_retire(work, slot);
 }
 
 /* The second at which no window reaches a slot any more, nor did in the second before. */
-static uint32_t slot_gone(const struct window_slot *slot, unsigned t)
+static uint32_t window_slot_gone(const struct window_slot *slot, unsigned t)
 {
 	return slot->start + tiers[t].grain + tiers[t].reach + 1;
 }
 
 /* Puts a slot in its entry, instead of an older one or of its own smaller self. */
-static void ring_put(struct window_work *work, struct window *window, unsigned t,
-		     struct window_slot *slot)
+static void window_ring_put(struct window_work *work, struct window *window, unsigned t,
+			    struct window_slot *slot)
 {
-	struct window_slot **entry = ring_entry(window->rings, t, slot->start);
+	struct window_slot **entry = window_ring_entry(window->rings, t, slot->start);
 	struct window_slot *old = *entry;
 
 	rcu_publish(*entry, slot);
-	if (slot_gone(slot, t) < window->rings->due[t])
-		window->rings->due[t] = slot_gone(slot, t);
+	if (window_slot_gone(slot, t) < window->rings->due[t])
+		window->rings->due[t] = window_slot_gone(slot, t);
 	if (old && old->start == slot->start)
-		slot_retire(work, old);
+		window_slot_retire(work, old);
 	else if (old)
-		slot_drop(work, window, t, old);
+		window_slot_drop(work, window, t, old);
 }
 
-static int rings_need(struct window_work *work, struct window *window, uint32_t second)
+static int window_rings_need(struct window_work *work, struct window *window, uint32_t second)
 {
 	struct window_rings *rings;
 
@@ -281,38 +283,38 @@ int window_file(struct window_work *work, struct window *window, uint32_t second
 {
 	uint32_t start = second - 1;
 	struct window_slot *slot, *same;
-	int rc = rings_need(work, window, second);
+	int rc = window_rings_need(work, window, second);
 
 	if (rc < 0)
 		return rc;
-	same = *ring_entry(window->rings, 0, start);
+	same = *window_ring_entry(window->rings, 0, start);
 	if (same && same->start == start) {
-		work_clear(work);
-		work_add(work, same, content->thresholds);
-		rc = work_add_content(work, content);
+		window_work_clear(work);
+		window_work_add(work, same, content->thresholds);
+		rc = window_work_add_content(work, content);
 		if (rc < 0)
 			return rc;
-		slot = work_slot(work, start, 1, content->thresholds);
+		slot = window_work_slot(work, start, 1, content->thresholds);
 	} else {
-		slot = slot_new(work, start, 1, content);
+		slot = window_slot_new(work, start, 1, content);
 	}
 	if (!slot)
 		return -ENOMEM;
 	/* The second at which a restored total ends goes on: the total will not be folded from it. */
-	if (start < total_end(window))
+	if (start < window_total_end(window))
 		rc = window_total_add(work, window, 0, content);
 	if (rc < 0) {
-		work->bytes -= slot_bytes(slot);
+		work->bytes -= window_slot_bytes(slot);
 		free(slot);
 		return rc;
 	}
-	ring_put(work, window, 0, slot);
+	window_ring_put(work, window, 0, slot);
 	return 0;
 }
 
 /* First slot of tier t with start >= from and an end <= until; SECOND_MAX when there is none. */
-static uint32_t tier_earliest(const struct window_rings *rings, unsigned t, uint32_t from,
-			      uint32_t until)
+static uint32_t window_tier_earliest(const struct window_rings *rings, unsigned t, uint32_t from,
+				     uint32_t until)
 {
 	uint32_t earliest = SECOND_MAX;
 
@@ -327,20 +329,21 @@ static uint32_t tier_earliest(const struct window_rings *rings, unsigned t, uint
 }
 
 /* Adds the slots of tier t that lie within (from, until] to the sums. */
-static void tier_add(struct window_work *work, const struct window_rings *rings, unsigned t,
-		     uint32_t from, uint32_t until, const struct window_thresholds *thresholds)
+static void window_tier_add(struct window_work *work, const struct window_rings *rings, unsigned t,
+			    uint32_t from, uint32_t until,
+			    const struct window_thresholds *thresholds)
 {
 	for (uint32_t i = 0; i < tiers[t].entries; i++) {
 		const struct window_slot *slot = rings->slots[tiers[t].first + i];
 
 		if (slot && slot->start >= from && slot->start + slot->length <= until)
-			work_add(work, slot, thresholds);
+			window_work_add(work, slot, thresholds);
 	}
 }
 
 /* Folds groups of tier t - 1 that end by until into tier t: 0 or -ENOMEM at the first that can't. */
-static int tier_fold(struct window_work *work, struct window *window, unsigned t, uint32_t until,
-		     const struct window_thresholds *thresholds)
+static int window_tier_fold(struct window_work *work, struct window *window, unsigned t,
+			    uint32_t until, const struct window_thresholds *thresholds)
 {
 	struct window_rings *rings = window->rings;
 	uint32_t grain = tiers[t].grain, start;
@@ -348,16 +351,16 @@ static int tier_fold(struct window_work *work, struct window *window, unsigned t
 	for (;;) {
 		struct window_slot *slot;
 
-		start = tier_earliest(rings, t - 1, rings->folded[t], until);
+		start = window_tier_earliest(rings, t - 1, rings->folded[t], until);
 		if (start == SECOND_MAX)
 			break;
 		start = start / grain * grain;
-		work_clear(work);
-		tier_add(work, rings, t - 1, start, start + grain, thresholds);
-		slot = work_slot(work, start, grain, thresholds);
+		window_work_clear(work);
+		window_tier_add(work, rings, t - 1, start, start + grain, thresholds);
+		slot = window_work_slot(work, start, grain, thresholds);
 		if (!slot)
 			return -ENOMEM;
-		ring_put(work, window, t, slot);
+		window_ring_put(work, window, t, slot);
 		/* Partner: window_collect(), which takes the slot only when it sees this. */
 		rcu_publish(rings->folded[t], start + grain);
 	}
@@ -365,23 +368,23 @@ static int tier_fold(struct window_work *work, struct window *window, unsigned t
 	return 0;
 }
 
-static int total_fold(struct window_work *work, struct window *window, uint32_t until,
-		      const struct window_thresholds *thresholds)
+static int window_total_fold(struct window_work *work, struct window *window, uint32_t until,
+			     const struct window_thresholds *thresholds)
 {
 	struct window_slot *old = window->total, *total;
-	uint32_t from = total_end(window);
+	uint32_t from = window_total_end(window);
 
-	if (tier_earliest(window->rings, 0, from, until) == SECOND_MAX)
+	if (window_tier_earliest(window->rings, 0, from, until) == SECOND_MAX)
 		return 0;
-	work_clear(work);
+	window_work_clear(work);
 	if (old)
-		work_add(work, old, thresholds);
-	tier_add(work, window->rings, 0, from, until, thresholds);
-	total = work_slot(work, 0, until, thresholds);
+		window_work_add(work, old, thresholds);
+	window_tier_add(work, window->rings, 0, from, until, thresholds);
+	total = window_work_slot(work, 0, until, thresholds);
 	if (!total)
 		return -ENOMEM;
 	rcu_publish(window->total, total);
-	slot_retire(work, old);
+	window_slot_retire(work, old);
 	return 0;
 }
 
@@ -394,15 +397,16 @@ void window_fold(struct window_work *work, struct window *window, uint32_t secon
 		uint32_t until = (second - 1) / tiers[t].grain * tiers[t].grain;
 
 		if (until > window->rings->folded[t] &&
-		    tier_fold(work, window, t, until, thresholds) < 0)
+		    window_tier_fold(work, window, t, until, thresholds) < 0)
 			break; /* What is above needs this tier first. */
 	}
-	(void)total_fold(work, window, (second - 1) / tiers[1].grain * tiers[1].grain, thresholds);
+	(void)window_total_fold(work, window, (second - 1) / tiers[1].grain * tiers[1].grain,
+				thresholds);
 }
 
 /* Retires what is out of reach in one tier; sets when there will be something again. */
-static void tier_expire(struct window_work *work, struct window *window, unsigned t,
-			uint32_t second)
+static void window_tier_expire(struct window_work *work, struct window *window, unsigned t,
+			       uint32_t second)
 {
 	struct window_rings *rings = window->rings;
 
@@ -413,11 +417,11 @@ static void tier_expire(struct window_work *work, struct window *window, unsigne
 
 		if (!slot)
 			continue;
-		if (slot_gone(slot, t) <= second) {
+		if (window_slot_gone(slot, t) <= second) {
 			rcu_publish(*entry, NULL);
-			slot_drop(work, window, t, slot);
-		} else if (slot_gone(slot, t) < rings->due[t]) {
-			rings->due[t] = slot_gone(slot, t);
+			window_slot_drop(work, window, t, slot);
+		} else if (window_slot_gone(slot, t) < rings->due[t]) {
+			rings->due[t] = window_slot_gone(slot, t);
 		}
 	}
 }
@@ -431,14 +435,14 @@ bool window_expire(struct window_work *work, struct window *window, uint32_t sec
 		return true;
 	for (unsigned t = 0; t < WINDOW_TIERS; t++) {
 		if (rings->due[t] <= second)
-			tier_expire(work, window, t, second);
+			window_tier_expire(work, window, t, second);
 		empty = empty && rings->due[t] == SECOND_MAX;
 	}
 	if (!empty)
 		return false;
 	rcu_publish(window->rings, NULL);
 	work->bytes -= sizeof(*rings);
-	garbage_add(work, rings);
+	window_garbage_add(work, rings);
 	return true;
 }
 
@@ -448,18 +452,18 @@ int window_total_add(struct window_work *work, struct window *window, uint32_t u
 	struct window_slot *old = window->total, *total;
 	int rc;
 
-	work_clear(work);
+	window_work_clear(work);
 	if (old)
-		work_add(work, old, content->thresholds);
-	rc = work_add_content(work, content);
+		window_work_add(work, old, content->thresholds);
+	rc = window_work_add_content(work, content);
 	if (rc < 0)
 		return rc;
-	until = until > total_end(window) ? until : total_end(window);
-	total = work_slot(work, 0, until, content->thresholds);
+	until = until > window_total_end(window) ? until : window_total_end(window);
+	total = window_work_slot(work, 0, until, content->thresholds);
 	if (!total)
 		return -ENOMEM;
 	rcu_publish(window->total, total);
-	slot_retire(work, old);
+	window_slot_retire(work, old);
 	return 0;
 }
 
@@ -473,7 +477,7 @@ int window_slots_each(const struct window *window, unsigned t, uint32_t second, 
 		struct window_content content;
 		int rc;
 
-		if (!slot || slot_gone(slot, t) <= second)
+		if (!slot || window_slot_gone(slot, t) <= second)
 			continue;
 		content = (struct window_content){
 			.thresholds = slot->thresholds,
@@ -481,7 +485,7 @@ int window_slots_each(const struct window *window, unsigned t, uint32_t second, 
 			.queue = slot->bytes + slot->counts_size + slot->hist_size,
 			.hist_size = slot->hist_size,
 			.queue_size = slot->queue_size,
-			.counts = slot_counts(slot),
+			.counts = window_slot_counts(slot),
 		};
 		rc = fn(arg, slot->start, &content);
 		if (rc)
@@ -499,23 +503,23 @@ int window_slot_restore(struct window_work *work, struct window *window, unsigne
 	if (t >= WINDOW_TIERS || start % tiers[t].grain || start >= second ||
 	    second - start < tiers[t].grain || second - start > tiers[t].grain + tiers[t].reach)
 		return -EPROTO;
-	rc = rings_need(work, window, second);
+	rc = window_rings_need(work, window, second);
 	if (rc < 0)
 		return rc;
 	/* Two saved series may have become one, "{other}": then its slot is there already. */
-	same = *ring_entry(window->rings, t, start);
+	same = *window_ring_entry(window->rings, t, start);
 	if (same && same->start != start)
 		return -EPROTO;
-	work_clear(work);
+	window_work_clear(work);
 	if (same)
-		work_add(work, same, content->thresholds);
-	rc = work_add_content(work, content);
+		window_work_add(work, same, content->thresholds);
+	rc = window_work_add_content(work, content);
 	if (rc < 0)
 		return rc;
-	slot = work_slot(work, start, tiers[t].grain, content->thresholds);
+	slot = window_work_slot(work, start, tiers[t].grain, content->thresholds);
 	if (!slot)
 		return -ENOMEM;
-	ring_put(work, window, t, slot);
+	window_ring_put(work, window, t, slot);
 	return 0;
 }
 
@@ -523,13 +527,13 @@ void window_free(struct window_work *work, struct window *window)
 {
 	for (unsigned i = 0; window->rings && i < WINDOW_ENTRIES; i++)
 		if (window->rings->slots[i]) {
-			work->bytes -= slot_bytes(window->rings->slots[i]);
+			work->bytes -= window_slot_bytes(window->rings->slots[i]);
 			free(window->rings->slots[i]);
 		}
 	if (window->rings)
 		work->bytes -= sizeof(*window->rings);
 	if (window->total)
-		work->bytes -= slot_bytes(window->total);
+		work->bytes -= window_slot_bytes(window->total);
 	free(window->rings);
 	free(window->total);
 	*window = (struct window){0};
@@ -553,8 +557,8 @@ uint32_t window_first_second(enum series_window which, uint32_t second)
  * both what is taken from it and where the finer tier goes on, so that no second is taken twice or
  * left out: finer slots stay in their ring long after they are folded.
  */
-static unsigned rings_collect(const struct window_rings *rings, unsigned top, uint32_t from,
-			      uint32_t second, const struct window_slot **slots)
+static unsigned window_rings_collect(const struct window_rings *rings, unsigned top, uint32_t from,
+				     uint32_t second, const struct window_slot **slots)
 {
 	unsigned n = 0;
 
@@ -583,8 +587,9 @@ unsigned window_collect(const struct window *window, enum series_window which, u
 
 	if (which < SERIES_TOTAL) {
 		rings = rcu_fetch(window->rings);
-		return rings ? rings_collect(rings, reaches[which].tier,
-					     window_first_second(which, second) - 1, second, slots)
+		return rings ? window_rings_collect(rings, reaches[which].tier,
+						    window_first_second(which, second) - 1, second,
+						    slots)
 			     : 0;
 	}
 	/* The total first: what is folded into it meanwhile is still in the ring. */
@@ -593,6 +598,6 @@ unsigned window_collect(const struct window *window, enum series_window which, u
 	if (total)
 		slots[n++] = total;
 	if (rings)
-		n += rings_collect(rings, 0, total ? total->length : 0, second, slots + n);
+		n += window_rings_collect(rings, 0, total ? total->length : 0, second, slots + n);
 	return n;
 }
