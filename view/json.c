@@ -1,97 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Views as the JSON of docs/json.md. The only user of jansson for views. An allocation that fails
- * inside leaves an object incomplete and is noted in struct json; then no text is made.
- */
-#include <jansson.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
+/* Views as the JSON of docs/json.md. */
+#include "view/json_put.h"
 #include "view/protocol.h"
-
-struct json {
-	bool failed;
-};
-
-static void json_put(struct json *json, json_t *object, const char *key, json_t *value)
-{
-	/* Takes value over, also when it fails. */
-	if (json_object_set_new(object, key, value))
-		json->failed = true;
-}
-
-/* Adds a new object to the array and returns it; borrowed, NULL when memory lacks. */
-static json_t *json_row(struct json *json, json_t *array)
-{
-	json_t *row = json_object();
-
-	if (json_array_append_new(array, row)) {
-		json->failed = true;
-		return NULL;
-	}
-	return row;
-}
-
-static json_t *json_list(struct json *json, json_t *object, const char *key)
-{
-	json_t *list = json_array();
-
-	json_put(json, object, key, list);
-	return list;
-}
-
-static void json_text(struct json *json, json_t *object, const char *key, const char *text)
-{
-	char clean[512];
-	json_t *value = json_string(text);
-
-	if (!value) { /* not UTF-8: a collector's own words, say */
-		series_text_set(clean, sizeof(clean), text, strlen(text));
-		value = json_string(clean);
-	}
-	json_put(json, object, key, value);
-}
-
-static void json_text_or_null(struct json *json, json_t *object, const char *key, const char *text)
-{
-	if (text[0])
-		json_text(json, object, key, text);
-	else
-		json_put(json, object, key, json_null());
-}
-
-/* JSON integers end at 2^63 - 1 here: 292 years in ns. */
-static void json_count(struct json *json, json_t *object, const char *key, uint64_t value)
-{
-	json_put(json, object, key,
-		 json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX));
-}
-
-static void json_count_or_null(struct json *json, json_t *object, const char *key, bool known,
-			       uint64_t value)
-{
-	if (known)
-		json_count(json, object, key, value);
-	else
-		json_put(json, object, key, json_null());
-}
-
-static void json_real_or_null(struct json *json, json_t *object, const char *key, bool known,
-			      double value)
-{
-	json_put(json, object, key, known && isfinite(value) ? json_real(value) : json_null());
-}
-
-static void json_number(struct json *json, json_t *object, const char *key, double value)
-{
-	json_real_or_null(json, object, key, true, value);
-}
-
-static void json_flag(struct json *json, json_t *object, const char *key, bool value)
-{
-	json_put(json, object, key, json_boolean(value));
-}
 
 static void json_key(struct json *json, json_t *row, const struct series_key *key)
 {
@@ -247,8 +157,8 @@ static void json_objective(struct json *json, json_t *row, const struct board_ob
 	json_count(json, row, "period_ns", promise->period);
 	json_count(json, row, "good", stands->good);
 	json_count(json, row, "bad", stands->bad);
-	json_real_or_null(json, row, "compliance_ratio", stands->good || stands->bad,
-			  stands->compliance_ratio);
+	json_number_or_null(json, row, "compliance_ratio", stands->good || stands->bad,
+			    stands->compliance_ratio);
 	json_flag(json, row, "breached", view_breached(stands));
 	json_number(json, row, "budget_left_ratio", stands->budget_left_ratio);
 	json_number(json, row, "burn_long", stands->burn_long);
@@ -330,7 +240,7 @@ static void json_scalers(struct json *json, json_t *object, const struct board *
 		json_selector(json, row, &scaler->selector);
 		json_text(json, row, "signal", signals[scaler->signal]);
 		json_text_or_null(json, row, "gauge", scaler->gauge);
-		json_real_or_null(json, row, "value", stands->has_value, stands->value);
+		json_number_or_null(json, row, "value", stands->has_value, stands->value);
 		json_number(json, row, "target", scaler->target);
 		json_count(json, row, "replicas", stands->replicas);
 		json_count(json, row, "minimum", scaler->minimum);
@@ -462,17 +372,6 @@ static json_t *json_of_view(struct json *json, const struct view *view)
 		return json_deliveries(json, view);
 	/* Before the first tick there is no board: nothing is known yet. */
 	return view->board ? json_of_board(json, view) : json_null();
-}
-
-/* Takes over root. 12 digits: more than any measurement has, and 0.00271 stays 0.00271. */
-static char *json_print(const struct json *json, json_t *root, bool indented)
-{
-	size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(12) |
-		       (indented ? JSON_INDENT(2) : JSON_COMPACT);
-	char *text = root && !json->failed ? json_dumps(root, flags) : NULL;
-
-	json_decref(root);
-	return text;
 }
 
 char *view_json(const struct view *view, bool indented)
