@@ -42,8 +42,8 @@ import traceback
 import urllib.error
 import urllib.request
 
-__all__ = ["PATIENCE", "ROOT", "BUILD", "MODE", "QUICK", "Story", "Program", "Failed", "Skipped", "test",
-           "needs", "main", "command_path", "lacking", "check", "equal", "at_least", "at_most",
+__all__ = ["PATIENCE", "ROOT", "BUILD", "MODE", "QUICK", "Story", "Program", "Failed", "Skipped",
+           "test", "needs", "main", "command_path", "lacking", "check", "equal", "at_least", "at_most",
            "near", "fail", "skip", "time", "os", "json"]
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
