@@ -37,10 +37,29 @@ vow_id vow_event(const char *name)
 	return observe_name(VOW_SHM_NAME_EVENT, name);
 }
 
+/*
+ * Addresses carry secrets in two places: before an '@' in front of the host, and behind a '?' or
+ * '#'. What is left is scheme, host, port and path.
+ */
 vow_id vow_endpoint(const char *name)
 {
-	/* What follows a '?' or '#' is where addresses carry secrets. */
-	return name ? process_name(VOW_SHM_NAME_ENDPOINT, name, strcspn(name, "?#")) : 0;
+	char text[VOW_SHM_NAME_TEXT];
+
+	if (!name)
+		return 0;
+	size_t length = strcspn(name, "?#");
+	const char *host = memmem(name, length, "://", 3);
+	size_t scheme = host ? (size_t)(host + 3 - name) : 0;
+	size_t authority = scheme + strcspn(name + scheme, "/?#");
+	const char *at = memrchr(name + scheme, '@', authority - scheme);
+	if (!at || scheme >= sizeof(text))
+		return process_name(VOW_SHM_NAME_ENDPOINT, name, length);
+	size_t rest = length - (size_t)(at + 1 - name);
+	if (rest > sizeof(text) - scheme)
+		rest = sizeof(text) - scheme;
+	memcpy(text, name, scheme);
+	memcpy(text + scheme, at + 1, rest);
+	return process_name(VOW_SHM_NAME_ENDPOINT, text, scheme + rest);
 }
 
 void vow_observe(vow_id route, uint64_t latency_ns, unsigned status)

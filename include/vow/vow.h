@@ -77,7 +77,8 @@ VOW_API vow_id vow_queue(const char *name); /* "webhooks" */
 VOW_API vow_id vow_job(const char *name); /* "nightly-invoices" */
 VOW_API vow_id vow_gauge(const char *name); /* unit last: "pool_in_use", "cache_hit_ratio" */
 VOW_API vow_id vow_event(const char *name); /* event type of deliveries: "invoice.paid" */
-VOW_API vow_id vow_endpoint(const char *name); /* receiver; cut at '?' or '#' */
+/* A receiver's address; user and password, and all from a '?' or '#' on, are left out of the name. */
+VOW_API vow_id vow_endpoint(const char *name);
 
 /* ---- observing --------------------------------------------------------------------------------- */
 

@@ -47,6 +47,17 @@ def counted(s, service=None):
 
 @test
 @needs("vowd", "vow")
+def the_very_first_answer_is_whole(s):
+    quiet(s)
+    for _ in range(5):
+        vowd = s.start(s.program("vowd"), "--dir", s.dir("run"))
+        first, = s.until(lambda: [s.vow("status", dir=s.dir("run"))], 10, "answer of vowd")
+        check(first and first["pid"] == vowd.pid and first["collectors"], f"status is {first}")
+        equal(vowd.stop(), 0, "exit status of vowd")
+
+
+@test
+@needs("vowd", "vow")
 def every_observation_of_two_applications_is_counted(s):
     agent(s)
     apps = [observe(s, name) for name in ("shop", "stock")]

@@ -570,7 +570,7 @@ CHECK_TEST(test_deliveries_are_measured_from_enqueue_to_outcome)
 	lanes_agent_start(agent);
 	open_here(agent);
 	vow_id event = vow_event("invoice.paid");
-	vow_id endpoint = vow_endpoint("https://hooks.example/in?token=secret");
+	vow_id endpoint = vow_endpoint("https://shop:secret@hooks.example/in?token=secret");
 	for (unsigned i = 0; i < 3000; i++) { /* more than a lane holds */
 		vow_delivery_enqueued(&delivery, event, endpoint, 1, i);
 		vow_attempt_begin(&delivery);

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# limit: 120 s
+"""What nobody may see: secrets planted wherever requests carry them, looked for wherever their
+bytes could have come to lie."""
+import socket
+import sys
+import threading
+
+from capture import *
+
+SEEN = "planted-in-the-path"  # what may be seen, and shows that the search finds what is there
+SECRETS = {where: f"planted-{where}-do-not-tell" for where in (
+    "query", "header", "cookie", "body", "answer-header", "answer-body", "user", "password",
+    "fragment", "address-query")}
+VIEWS = ("status", "routes", "deliveries", "slo", "alerts", "scale", "hosts", "doctor", "trend")
+SENDER = """
+import ctypes, signal, sys
+vow = ctypes.CDLL(sys.argv[1])
+for name in ("vow_event", "vow_endpoint"):
+    getattr(vow, name).argtypes = [ctypes.c_char_p]
+assert vow.vow_open(b"sender") == 0
+delivery = ctypes.create_string_buffer(128)
+event, endpoint = vow.vow_event(b"invoice.paid"), vow.vow_endpoint(sys.argv[2].encode())
+vow.vow_delivery_enqueued(delivery, event, endpoint, 1, ctypes.c_uint64(1))
+vow.vow_attempt_begin(delivery)
+vow.vow_attempt_end(delivery, 200)
+vow.vow_delivery_delivered(delivery)
+print("delivered", flush=True)
+signal.pause()
+"""
+
+
+class Wire:
+    """Passes connections on to a port, and keeps every byte of both directions."""
+
+    def __init__(self, s, to):
+        self.to, self.bytes = to, bytearray()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        s.defer(self.listener.close)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near_end, _ = self.listener.accept()
+                far_end = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                return
+            for a, b in ((near_end, far_end), (far_end, near_end)):
+                threading.Thread(target=self.copy, args=(a, b), daemon=True).start()
+
+    def copy(self, source, target):
+        try:
+            while data := source.recv(65536):
+                self.bytes += data
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def files(folder):
+    """{path: bytes} of all that lies below a folder."""
+    found = {}
+    for base, _, names in os.walk(folder):
+        for path in (f"{base}/{name}" for name in names):
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    found[path] = file.read()
+    return found
+
+
+def memory(pid):
+    """All that a process can read of its own memory."""
+    found = bytearray()
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
+            open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            span, rights = line.split()[:2]
+            # The segments of applications are their own memory, and large holes.
+            if "r" not in rights or "vow-" in line or "[v" in line:
+                continue
+            low, high = (int(end, 16) for end in span.split("-"))
+            for at in range(low, high, 1 << 20):
+                try:
+                    mem.seek(at)
+                    found += mem.read(min(1 << 20, high - at))
+                except (OSError, ValueError, OverflowError):
+                    break
+    return bytes(found)
+
+
+def plant(s, server):
+    """A request with secrets in all its places, often; and a receiver's address full of them."""
+    body = f"card={SECRETS['body']}"
+    raw = Raw(server.port)
+    for _ in range(200):
+        raw.send(f"POST /{SEEN}?token={SECRETS['query']} HTTP/1.1\r\nHost: test\r\n"
+                 f"Authorization: Bearer {SECRETS['header']}\r\n"
+                 f"Cookie: session={SECRETS['cookie']}\r\n"
+                 f"Content-Length: {len(body)}\r\n\r\n{body}")
+        raw.response()
+    raw.close()
+    sender = s.start(sys.executable, "-c", SENDER, f"{BUILD}/libvow.so",
+                     f"https://{SECRETS['user']}:{SECRETS['password']}@receiver.example/{SEEN}"
+                     f"?key={SECRETS['address-query']}#{SECRETS['fragment']}",
+                     env={"VOW_DIR": s.dir("run")})
+    s.until(lambda: "delivered" in sender.log(), 10, "delivery")
+
+
+@test
+@needs("bpf", "nginx", "vowd", "vow-export", "vow-hub", "vow")
+def no_planted_secret_is_found_anywhere(s):
+    server = s.nginx(f"""location / {{
+        add_header X-Session {SECRETS['answer-header']};
+        return 200 "balance={SECRETS['answer-body']}"; }}""")
+    agent = Agent(s, "tested", server.port)
+    rpc, http = s.port(), s.port()
+    hub = s.start(s.program("vow-hub"), "--dir", s.dir("hub"), "--listen", f"127.0.0.1:{rpc}",
+                  "--http", f"127.0.0.1:{http}", "--verbose")
+    s.listening(http, hub)
+    wire = Wire(s, rpc)
+    exporter = s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub",
+                       f"127.0.0.1:{wire.port}", "--verbose")
+    plant(s, server)
+    at_hub = f"127.0.0.1:{http}"
+    s.until(lambda: sum(r["count"] for r in s.vow("routes", "--total", hub=at_hub)
+                        if r["service"] == "tested") == 200, 30, "requests at the hub")
+    s.until(lambda: [r for r in s.vow("deliveries", "--total", hub=at_hub)
+                     if r["endpoint"] == f"https://receiver.example/{SEEN}"], 30,
+            "delivery at the hub, by the address without its secrets")
+    places = {f"memory of {p.name}": memory(p.pid) for p in (agent.program, exporter, hub)}
+    places["the wire to the hub"] = bytes(wire.bytes)
+    for view in VIEWS:
+        places[f"/api/v1/{view}"] = s.http(f"http://127.0.0.1:{http}/api/v1/{view}")[2]
+    places["/metrics"] = s.http(f"http://127.0.0.1:{http}/metrics")[2]
+    for view in VIEWS[:-1]:
+        places[f"vow {view}"] = json.dumps(s.vow(view, dir=s.dir("run"))).encode()
+    for program in (agent.program, exporter, hub):
+        equal(program.stop(), 0, f"exit status of {program.name}")
+        places[f"log of {program.name}"] = program.log().encode()
+    places.update(files(s.dir("run")))
+    places.update(files(s.dir("hub")))
+    places = {place: data.encode() if isinstance(data, str) else data
+              for place, data in places.items()}
+    told = {place for place, data in places.items() if SEEN.encode() in data}
+    print(f"# the path is seen in {len(told)} of {len(places)} places")
+    for place in ("memory of vowd", "memory of vow-hub", "the wire to the hub", "/api/v1/routes",
+                  "/metrics", "vow routes"):
+        check(place in told, f"the search does not find what is in {place}: {sorted(told)}")
+    for folder in ("run", "hub"):
+        check(any(place.startswith(s.dir(folder)) for place in told),
+              f"the search does not find what is in the files of {folder}")
+    for where, secret in SECRETS.items():
+        found = [place for place, data in places.items() if secret.encode() in data]
+        equal(found, [], f"places that tell the secret of the {where}")
+
+
+main("privacy")
