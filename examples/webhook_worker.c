@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -88,14 +89,15 @@ static struct {
 	uint64_t enqueued, attempts, delivered, failed, dead_lettered;
 } done; /* added to atomically */
 
-static volatile sig_atomic_t ending, slow;
+/* Set by signals, and ending by main() as well; read by the threads. */
+static atomic_bool ending, slow;
 
 static void on_signal(int signum)
 {
 	if (signum == SIGUSR1 || signum == SIGUSR2)
 		slow = signum == SIGUSR1;
 	else
-		ending = 1;
+		ending = true;
 }
 
 static uint64_t now_ns(void)
@@ -400,7 +402,7 @@ int main(int argc, char **argv)
 	queue_close();
 	for (unsigned i = 0; i < options.workers; i++)
 		pthread_join(workers[i], NULL);
-	ending = 1;
+	ending = true;
 	pthread_join(player, NULL);
 	printf("enqueued %llu attempts %llu delivered %llu failed %llu dead_lettered %llu\n",
 	       (unsigned long long)done.enqueued, (unsigned long long)done.attempts,

@@ -2,6 +2,8 @@
 # Tools that tests start; they are not installed.
 
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
+TRUTH := $(B)/tests/truth_server
+TOOLS := $(filter-out $(TRUTH),$(TOOLS))
 capture_dump_LIBS := -lbpf
 journal_feed_LIBS := -lprotobuf-c -lurcu-memb -lurcu-cds -lm
 observe_LIBS      := $(B)/libvow.a
@@ -25,6 +27,12 @@ $(PRELOADS): $(B)/tests/%.so: tests/tools/preload/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 $(VOW_STD) $(VOW_WARN) $(CFLAGS) -shared $(LDFLAGS) -o $@ $<
 
-EXTRA_TARGETS += $(TOOLS) $(PRELOADS)
+# The server whose stamps the capture is compared with; without a sanitizer, which would slow it.
+$(TRUTH): tests/tools/truth_server.c $(B)/.flags
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 $(VOW_STD) $(VOW_WARN) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+EXTRA_TARGETS += $(TOOLS) $(PRELOADS) $(TRUTH)
 
 -include $(TOOLS:$(B)/tests/%=$(B)/tests/tools/%.d)
