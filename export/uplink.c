@@ -132,7 +132,8 @@ static double random_unit(void)
 static bool is_refusal(enum rpc_status status)
 {
 	return status == RPC_FAILED_PRECONDITION || status == RPC_UNIMPLEMENTED ||
-	       status == RPC_INVALID_ARGUMENT || status == RPC_UNAUTHENTICATED;
+	       status == RPC_INVALID_ARGUMENT || status == RPC_UNAUTHENTICATED ||
+	       status == RPC_PERMISSION_DENIED;
 }
 
 static void uplink_connect(struct uplink *uplink)

@@ -40,6 +40,7 @@ struct hub {
 	struct vow_config *config;
 	char config_path[DIRS_PATH_MAX]; /* given by --config, "" to look in the usual places */
 	char dir[DIRS_PATH_MAX];
+	bool tls; /* every stream comes with a certificate */
 	bool dir_given; /* then the configuration is looked for there too */
 	int lock;
 	struct store *store;
@@ -237,10 +238,16 @@ static void hub_link_finish(void *link, enum rpc_status status, const char *text
 static void hub_opened(void *arg, struct rpc_stream *stream, const char *peer, const char *identity)
 {
 	struct hub *hub = arg;
-	struct merge_peer *made = merge_peer_new(hub->merge, stream, peer);
+	struct merge_peer *made;
 
-	(void)identity;
 	log_debug("%s: an agent connects", peer);
+	if (hub->tls && !identity[0]) {
+		rpc_stream_finish(stream, RPC_PERMISSION_DENIED,
+				  "the certificate names nobody: give it a SPIFFE id, a common "
+				  "name or an alternative name of at most 255 bytes");
+		return;
+	}
+	made = merge_peer_new(hub->merge, stream, peer, identity);
 	rpc_stream_set(stream, made);
 	if (!made)
 		rpc_stream_finish(stream, RPC_RESOURCE_EXHAUSTED, "the hub lacks memory");
@@ -269,7 +276,7 @@ static void hub_message(void *arg, struct rpc_stream *stream, const uint8_t *byt
 	rc = merge_message(peer, bytes, size, &d);
 	if (rc == 1)
 		hub_note_refused(hub, &d);
-	else if (rc == -EPROTO || rc == -ENOTSUP)
+	else if (rc == -EPROTO || rc == -ENOTSUP || rc == -EPERM)
 		log_diag(LOG_LEVEL_WARN, &d, merge_peer_name(peer));
 	else if (rc)
 		trouble_note(&hub->trouble, TROUBLE_COMMIT, rc, &d, hub_unacknowledged);
@@ -436,6 +443,7 @@ static int hub_open_rpc(struct hub *hub, const char *listen, struct diag *d)
 			d, -EACCES, listen,
 			"configure tls (ca, certificate, key), or listen on 127.0.0.1",
 			"without TLS anyone who reaches it could write the fleet's figures");
+	hub->tls = options.tls_ca != NULL;
 	return rpc_server_open(&options, &handlers, &hub->rpc, d);
 }
 

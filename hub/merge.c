@@ -17,6 +17,7 @@ struct merge_peer {
 	struct merge_peer *next;
 	void *link;
 	char name[80];
+	char identity[RPC_IDENTITY_MAX + 1];
 	struct source *source; /* NULL before the hello */
 	bool finished;
 };
@@ -63,7 +64,8 @@ bool merge_due(const struct merge *merge)
 
 /* ---- peers ------------------------------------------------------------------------------------- */
 
-struct merge_peer *merge_peer_new(struct merge *merge, void *link, const char *name)
+struct merge_peer *merge_peer_new(struct merge *merge, void *link, const char *name,
+				  const char *identity)
 {
 	struct merge_peer *peer = calloc(1, sizeof(*peer));
 
@@ -72,6 +74,7 @@ struct merge_peer *merge_peer_new(struct merge *merge, void *link, const char *n
 	peer->merge = merge;
 	peer->link = link;
 	snprintf(peer->name, sizeof(peer->name), "%s", name);
+	snprintf(peer->identity, sizeof(peer->identity), "%s", identity);
 	peer->next = merge->peers;
 	merge->peers = peer;
 	return peer;
@@ -260,11 +263,38 @@ static void merge_source_renew(struct source *source, const struct stream_hello 
 	source->touched = true;
 }
 
+/*
+ * Whose the agent is. Without certificates nobody proves anything, and the hub listens on loopback
+ * only. 0, -EPERM, or what the store said.
+ */
+static int merge_check_owner(struct merge_peer *peer, const struct stream_hello *hello,
+			     struct diag *d)
+{
+	struct store *store = peer->merge->store;
+	char owner[RPC_IDENTITY_MAX + 1];
+	int rc = 0;
+
+	if (!peer->identity[0])
+		return 0;
+	rc = store_owner_get(store, hello->agent_id, owner, sizeof(owner), d);
+	if (rc == 0) {
+		rc = group_begin(peer->merge, d);
+		return rc ? rc : store_owner_put(store, hello->agent_id, peer->identity, d);
+	}
+	if (rc < 0 || strcmp(owner, peer->identity) == 0)
+		return rc < 0 ? rc : 0;
+	return diag_set(d, -EPERM, hello->host,
+			"give it a certificate of its former name, or remove agent.id and journal "
+			"there to make it a new agent",
+			"this agent belongs to the certificate of '%s', and '%s' came with it",
+			owner, peer->identity);
+}
+
 static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello, struct diag *d)
 {
 	struct merge *merge = peer->merge;
 	struct source *source;
-	int rc = 0;
+	int rc;
 
 	if (hello->protocol != STREAM_PROTOCOL) {
 		diag_set(d, -ENOTSUP, NULL, "update the older of the two",
@@ -280,8 +310,11 @@ static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello
 		diag_set(d, -EPROTO, NULL, "give the agent a host name", "a hello without a host");
 		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
 	}
+	rc = merge_check_owner(peer, hello, d);
+	if (rc == -EPERM)
+		return merge_refuse(peer, RPC_PERMISSION_DENIED, d);
 	source = sources_find(merge->sources, hello->agent_id, hello->epoch);
-	if (!source)
+	if (!rc && !source)
 		rc = merge_source_add(merge, hello, &source, d);
 	if (!rc)
 		rc = group_add_gap(merge, source, hello->first_seq, d);

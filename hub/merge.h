@@ -50,16 +50,20 @@ struct merge_counters {
 struct merge *merge_new(struct fleet *fleet, struct store *store, const struct merge_link *link);
 void merge_free(struct merge *merge); /* drops what was not committed */
 
-/* peer: who it says it is, for the log. NULL when memory lacks. */
-struct merge_peer *merge_peer_new(struct merge *merge, void *link, const char *name);
+/*
+ * name: where it comes from, for the log. identity: what its certificate proved, "" without one; an
+ * agent belongs to the first that it came with, and to no other afterwards. NULL when memory lacks.
+ */
+struct merge_peer *merge_peer_new(struct merge *merge, void *link, const char *name,
+				  const char *identity);
 void merge_peer_free(struct merge_peer *peer);
 const char *merge_peer_name(const struct merge_peer *peer);
 
 /*
  * Takes one message of the stream; d is not NULL. 0. 1: a record in it cannot be read and was set
  * aside, d says which and why, the stream goes on. Or a negative errno with d filled, after which
- * the stream was finished with that text: -EPROTO broken, -ENOTSUP another protocol version, or
- * what the store said.
+ * the stream was finished with that text: -EPROTO broken, -ENOTSUP another protocol version, -EPERM
+ * an agent that belongs to another certificate, or what the store said.
  */
 int merge_message(struct merge_peer *peer, const uint8_t *bytes, size_t size, struct diag *d);
 

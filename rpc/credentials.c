@@ -171,25 +171,34 @@ void rpc_certificates_free(struct rpc_certificates *source)
 	free(source);
 }
 
+/* A name that is empty, has a NUL inside or must be cut would stand for others as well: no name. */
 static bool identity_by(const grpc_auth_context *context, const char *name, char *buf, size_t size)
 {
 	grpc_auth_property_iterator it = grpc_auth_context_find_properties_by_name(context, name);
 	const grpc_auth_property *property = grpc_auth_property_iterator_next(&it);
 
-	if (property)
-		snprintf(buf, size, "%.*s", (int)property->value_length, property->value);
-	return property;
+	if (!property || property->value_length == 0 || property->value_length >= size ||
+	    memchr(property->value, '\0', property->value_length))
+		return false;
+	memcpy(buf, property->value, property->value_length);
+	buf[property->value_length] = '\0';
+	return true;
 }
 
 void rpc_identity(grpc_call *call, char *buf, size_t size)
 {
+	static const char *const names[] = {
+		GRPC_PEER_SPIFFE_ID_PROPERTY_NAME,
+		GRPC_X509_CN_PROPERTY_NAME,
+		GRPC_X509_SAN_PROPERTY_NAME,
+	};
 	grpc_auth_context *context = grpc_call_auth_context(call);
 
 	buf[0] = '\0';
 	if (!context)
 		return;
-	if (grpc_auth_context_peer_is_authenticated(context) &&
-	    !identity_by(context, GRPC_PEER_SPIFFE_ID_PROPERTY_NAME, buf, size))
-		identity_by(context, GRPC_X509_CN_PROPERTY_NAME, buf, size);
+	for (size_t i = 0; i < ARRAY_LEN(names) && !buf[0]; i++)
+		if (grpc_auth_context_peer_is_authenticated(context))
+			identity_by(context, names[i], buf, size);
 	grpc_auth_context_release(context);
 }

@@ -56,7 +56,10 @@ int rpc_server_credentials(const struct rpc_tls *tls, grpc_server_credentials **
 			   struct rpc_certificates **source, struct diag *d);
 void rpc_certificates_free(struct rpc_certificates *source);
 
-/* Who a call's peer proved to be: SPIFFE id, else common name, else "". Cut to size. */
+/*
+ * Who a call's peer proved to be: SPIFFE id, else common name, else first alternative name, of those
+ * that fit into size whole; else "".
+ */
 void rpc_identity(grpc_call *call, char *buf, size_t size);
 
 #endif

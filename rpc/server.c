@@ -72,7 +72,7 @@ static void stream_unlink(struct rpc_stream *stream)
 static void stream_begin(struct rpc_stream *stream)
 {
 	struct rpc_server *server = stream->server;
-	char identity[256];
+	char identity[RPC_IDENTITY_MAX + 1];
 	char *peer;
 
 	if (server->counters.streams >= server->streams_max) {

@@ -14,8 +14,13 @@
 struct rpc_server;
 struct rpc_stream; /* one agent's stream, from opened() until closed() returns */
 
+#define RPC_IDENTITY_MAX 255 /* bytes */
+
 struct rpc_server_handlers {
-	/* peer: "ipv4:127.0.0.1:4711"; identity: of the client's certificate, "" when plain. */
+	/*
+	 * peer: "ipv4:127.0.0.1:4711"; identity: of the client's certificate, "" when plain or when
+	 * the certificate has no name of at most RPC_IDENTITY_MAX bytes.
+	 */
 	void (*opened)(void *arg, struct rpc_stream *stream, const char *peer,
 		       const char *identity);
 	/* One whole message. The bytes are good during the call. */

@@ -10,6 +10,7 @@ enum rpc_status {
 	RPC_CANCELLED = 1,
 	RPC_INVALID_ARGUMENT = 3, /* the peer sent what is no message of ours */
 	RPC_DEADLINE_EXCEEDED = 4,
+	RPC_PERMISSION_DENIED = 7, /* the certificate is not this agent's */
 	RPC_RESOURCE_EXHAUSTED = 8, /* more streams than the hub takes */
 	RPC_FAILED_PRECONDITION = 9, /* another protocol version; an identity that is taken */
 	RPC_UNIMPLEMENTED = 12, /* no such method: another program or version listens there */

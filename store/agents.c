@@ -35,6 +35,31 @@ int store_agent_put(struct store *store, const struct store_agent *agent, struct
 	return store_run(store, STORE_AGENT_PUT, d);
 }
 
+int store_owner_get(struct store *store, const uint8_t id[STORE_ID_SIZE], char *identity,
+		    size_t room, struct diag *d)
+{
+	sqlite3_stmt *row = store_query(store, STORE_OWNER_GET);
+	int rc;
+
+	store_bind_blob(row, 1, id, STORE_ID_SIZE);
+	rc = store_row(store, STORE_OWNER_GET, d);
+	if (rc != 1)
+		return rc;
+	store_text(row, 0, identity, room);
+	sqlite3_reset(row);
+	return 1;
+}
+
+int store_owner_put(struct store *store, const uint8_t id[STORE_ID_SIZE], const char *identity,
+		    struct diag *d)
+{
+	sqlite3_stmt *query = store_query(store, STORE_OWNER_PUT);
+
+	store_bind_blob(query, 1, id, STORE_ID_SIZE);
+	store_bind_text(query, 2, identity);
+	return store_run(store, STORE_OWNER_PUT, d);
+}
+
 int store_gap_add(struct store *store, int64_t agent, uint64_t first, uint64_t end, wall_ns at,
 		  struct diag *d)
 {

@@ -12,6 +12,8 @@ const char *const store_sql[STORE_QUERIES] = {
 			    " gap_records) VALUES(?,?,?,?,?,?,?)",
 	[STORE_AGENT_PUT] = "UPDATE agent SET host=?, version=?, committed=?, last_seen=?,"
 			    " gap_records=? WHERE no=?",
+	[STORE_OWNER_GET] = "SELECT identity FROM owner WHERE id=?",
+	[STORE_OWNER_PUT] = "INSERT INTO owner VALUES(?,?)",
 	[STORE_GAP_ADD] = "INSERT INTO gap VALUES(?,?,?,?)",
 	[STORE_GAP_GROW] = "UPDATE gap SET end=?3 WHERE agent=?1 AND end=?2",
 	[STORE_GAP_TRIM] = "DELETE FROM gap WHERE rowid <= (SELECT max(rowid) FROM gap) - ?",

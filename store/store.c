@@ -47,7 +47,9 @@ static const char store_schema[] =
 static const char store_additions[] =
 	"CREATE TABLE IF NOT EXISTS refused(no INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" agent INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL,"
-	" tick BLOB NOT NULL);";
+	" tick BLOB NOT NULL);"
+	"CREATE TABLE IF NOT EXISTS owner(id BLOB PRIMARY KEY, identity TEXT NOT NULL)"
+	" WITHOUT ROWID;";
 
 static int store_version(struct store *store, int *version, struct diag *d)
 {

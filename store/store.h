@@ -49,6 +49,14 @@ struct store_agent { /* one life of an agent's journal */
 
 int store_agent_add(struct store *store, struct store_agent *agent, struct diag *d); /* sets no */
 int store_agent_put(struct store *store, const struct store_agent *agent, struct diag *d);
+/*
+ * The identity that a certificate proved for the agent when it first came with one; it is for ever.
+ * get: 1 found, cut to room; 0 there is none yet.
+ */
+int store_owner_get(struct store *store, const uint8_t id[STORE_ID_SIZE], char *identity,
+		    size_t room, struct diag *d);
+int store_owner_put(struct store *store, const uint8_t id[STORE_ID_SIZE], const char *identity,
+		    struct diag *d);
 /* Records [first, end) are lost for ever. */
 int store_gap_add(struct store *store, int64_t agent, uint64_t first, uint64_t end, wall_ns at,
 		  struct diag *d);

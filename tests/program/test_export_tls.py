@@ -71,6 +71,25 @@ def agent_of_the_same_authority_is_taken_and_others_are_not(s):
 
 @test
 @needs("vow-export", "vow-hub", "vow", "openssl")
+def certificate_of_another_agent_does_not_send_in_its_name(s):
+    authority(s, "ca")
+    for name in ("hub", "agent", "thief"):
+        certificate(s, "ca", name)
+    for folder, name in (("hub", "hub"), ("a", "agent"), ("b", "thief")):
+        configuration(s, folder, "ca", name)
+    listen, http = start_hub(s)
+    export(s, "a", listen)
+    s.until(lambda: count(s, http) == 100, 15, "what the agent measured")
+    with open(s.path("a/agent.id"), "rb") as own, open(s.path("b/agent.id"), "wb") as stolen:
+        stolen.write(own.read())
+    thief = export(s, "b", listen)
+    s.until(lambda: "belongs to the certificate of 'agent', and 'thief' came with it"
+            in thief.log(), 15, "refusal")
+    equal(count(s, http), 100, "events of the fleet")
+
+
+@test
+@needs("vow-export", "vow-hub", "vow", "openssl")
 def renewed_certificates_serve_without_a_restart(s):
     authority(s, "before")
     for name in ("hub", "agent"):

@@ -117,21 +117,29 @@ static void scene_start(struct scene *s)
 	scene_second(s);
 }
 
-static struct merge_peer *scene_hello(struct scene *s, struct ear *ear, const char *host,
-				      uint64_t epoch, uint64_t first_seq)
+/* rc: what comes of the hello. */
+static struct merge_peer *scene_hello_as(struct scene *s, struct ear *ear, const char *host,
+					 uint64_t epoch, uint64_t first_seq, const char *identity,
+					 int rc)
 {
 	struct stream_hello hello = {
 		.protocol = STREAM_PROTOCOL, .epoch = epoch, .first_seq = first_seq};
-	struct merge_peer *peer = merge_peer_new(s->merge, ear, "test");
+	struct merge_peer *peer = merge_peer_new(s->merge, ear, "test", identity);
 	uint8_t *bytes;
 	size_t size;
 
 	snprintf(hello.host, sizeof(hello.host), "%s", host);
 	snprintf((char *)hello.agent_id, sizeof(hello.agent_id), "%s", host);
 	CHECK_OK(stream_hello_encode(&hello, &bytes, &size));
-	CHECK_OK(merge_message(peer, bytes, size, &(struct diag){0}));
+	CHECK_RC(merge_message(peer, bytes, size, &(struct diag){0}), rc);
 	free(bytes);
 	return peer;
+}
+
+static struct merge_peer *scene_hello(struct scene *s, struct ear *ear, const char *host,
+				      uint64_t epoch, uint64_t first_seq)
+{
+	return scene_hello_as(s, ear, host, epoch, first_seq, "", 0);
 }
 
 /* A tick of one route with `count` events of 5 ms; named says whether it gives the route's name. */
@@ -329,6 +337,36 @@ CHECK_TEST(test_second_stream_of_an_agent_ends_the_first)
 	scene_end(&s);
 }
 
+CHECK_TEST(test_agent_belongs_to_the_certificate_it_first_came_with)
+{
+	struct scene s;
+	struct ear own = {0}, thief = {0}, renewed = {0}, plain = {0}, other = {0};
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello_as(&s, &own, "web-1", 1, 1, "spiffe://shop/web-1", 0);
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	scene_second(&s);
+	scene_hello_as(&s, &thief, "web-1", 1, 1, "spiffe://shop/web-2", -EPERM);
+	CHECK_EQ_U64(thief.status, RPC_PERMISSION_DENIED);
+	CHECK_STR_HAS(thief.text, "'spiffe://shop/web-1'");
+	CHECK_EQ_U64(own.ends, 0); /* nobody is pushed out */
+	CHECK_OK(scene_send(&s, peer, 2, 10));
+	scene_second(&s);
+	scene_kill(&s);
+	scene_begin(&s);
+	/* Another journal of the agent is the agent's as well. */
+	scene_hello_as(&s, &thief, "web-1", 2, 1, "spiffe://shop/web-2", -EPERM);
+	CHECK_EQ_U64(thief.ends, 2);
+	scene_hello_as(&s, &other, "web-2", 1, 1, "spiffe://shop/web-2", 0);
+	scene_hello_as(&s, &renewed, "web-1", 1, 1, "spiffe://shop/web-1", 0);
+	CHECK_EQ_U64(renewed.last.committed_seq, 2);
+	/* A hub without TLS asks nobody. */
+	scene_hello_as(&s, &plain, "web-1", 1, 1, "", 0);
+	CHECK_EQ_U64(plain.ends, 0);
+	scene_end(&s);
+}
+
 CHECK_TEST(test_other_protocol_version_is_refused_by_naming_both)
 {
 	struct scene s;
@@ -340,7 +378,7 @@ CHECK_TEST(test_other_protocol_version_is_refused_by_naming_both)
 	size_t size;
 
 	scene_start(&s);
-	peer = merge_peer_new(s.merge, &ear, "test");
+	peer = merge_peer_new(s.merge, &ear, "test", "");
 	CHECK_OK(stream_hello_encode(&hello, &bytes, &size));
 	CHECK_RC(merge_message(peer, bytes, size, &d), -ENOTSUP);
 	free(bytes);
@@ -846,6 +884,7 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_proven_loss_is_jumped_over_and_counted,
 	   test_new_journal_of_an_agent_adds_to_the_old_one,
 	   test_second_stream_of_an_agent_ends_the_first,
+	   test_agent_belongs_to_the_certificate_it_first_came_with,
 	   test_other_protocol_version_is_refused_by_naming_both,
 	   test_record_that_cannot_be_read_is_a_gap_with_a_reason_and_stops_nothing,
 	   test_record_that_cannot_be_read_says_why,
