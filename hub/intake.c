@@ -65,6 +65,17 @@ struct series *intake_names_find(const struct intake_names *names, uint32_t id)
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
+/*
+ * Of each kind a tick holds no more than an agent can have: gauges as its table, totals as its
+ * collectors have reasons, actions as it owes after an outage of its disk and then some. In memory
+ * they are up to a hundred times as long as on the wire, so without a limit one message of 33 MiB
+ * could take gigabytes.
+ */
+#define INTAKE_DELTAS_MAX  INTAKE_NAMES_MAX
+#define INTAKE_GAUGES_MAX  GAUGE_NAMES_MAX
+#define INTAKE_TOTALS_MAX  1024
+#define INTAKE_ACTIONS_MAX 4096
+
 struct intake_reader {
 	const struct intake_context *context;
 	struct intake *intake;
@@ -127,6 +138,11 @@ static int intake_series(void *arg, series_id id, const struct series_key *key)
 	return rc ? intake_no_memory(reader) : 0;
 }
 
+static int intake_too_many(struct intake_reader *reader, const char *what, size_t most)
+{
+	return diag_set(reader->d, -EPROTO, "tick", NULL, "it holds more than %zu %s", most, what);
+}
+
 /* The histograms of a tick cannot be longer than the tick, so their copy never outgrows it. */
 static const uint8_t *intake_keep(struct intake_reader *reader, const uint8_t *bytes, size_t size)
 {
@@ -173,6 +189,8 @@ static int intake_delta(void *arg, const struct series_delta *delta)
 	if (!series)
 		return diag_set(reader->d, -ENOKEY, "tick", NULL, "series %u was never named",
 				delta->id);
+	if (intake->delta_count == INTAKE_DELTAS_MAX)
+		return intake_too_many(reader, "series", INTAKE_DELTAS_MAX);
 	wrong = intake_contradiction(delta);
 	if (wrong)
 		return diag_set(reader->d, -EPROTO, "tick", NULL, "%s", wrong);
@@ -198,9 +216,12 @@ static int intake_gauge(void *arg, const struct gauge *gauge)
 {
 	struct intake_reader *reader = arg;
 	struct intake *intake = reader->intake;
-	struct gauge *kept = intake_append(&intake->gauges, &intake->gauge_count,
-					   &reader->gauge_room, sizeof(*kept));
+	struct gauge *kept;
 
+	if (intake->gauge_count == INTAKE_GAUGES_MAX)
+		return intake_too_many(reader, "gauges", INTAKE_GAUGES_MAX);
+	kept = intake_append(&intake->gauges, &intake->gauge_count, &reader->gauge_room,
+			     sizeof(*kept));
 	if (!kept)
 		return intake_no_memory(reader);
 	*kept = *gauge;
@@ -212,9 +233,12 @@ static int intake_total(void *arg, const char *collector, const char *reason, ui
 {
 	struct intake_reader *reader = arg;
 	struct intake *intake = reader->intake;
-	struct intake_total *kept = intake_append(&intake->totals, &intake->total_count,
-						  &reader->total_room, sizeof(*kept));
+	struct intake_total *kept;
 
+	if (intake->total_count == INTAKE_TOTALS_MAX)
+		return intake_too_many(reader, "totals of collectors", INTAKE_TOTALS_MAX);
+	kept = intake_append(&intake->totals, &intake->total_count, &reader->total_room,
+			     sizeof(*kept));
 	if (!kept)
 		return intake_no_memory(reader);
 	series_text_set(kept->collector, sizeof(kept->collector), collector, strlen(collector));
@@ -228,9 +252,12 @@ static int intake_action(void *arg, const struct action *action)
 {
 	struct intake_reader *reader = arg;
 	struct intake *intake = reader->intake;
-	struct action *kept = intake_append(&intake->actions, &intake->action_count,
-					    &reader->action_room, sizeof(*kept));
+	struct action *kept;
 
+	if (intake->action_count == INTAKE_ACTIONS_MAX)
+		return intake_too_many(reader, "alerts and decisions", INTAKE_ACTIONS_MAX);
+	kept = intake_append(&intake->actions, &intake->action_count, &reader->action_room,
+			     sizeof(*kept));
 	if (!kept)
 		return intake_no_memory(reader);
 	*kept = *action;

@@ -486,6 +486,32 @@ CHECK_TEST(test_record_that_cannot_be_read_says_why)
 	scene_end(&s);
 }
 
+/* Each of them is a hundred times as long in memory as on the wire. */
+CHECK_TEST(test_record_with_more_gauges_than_an_agent_has_is_set_aside)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+	struct stream_record record = {.seq = 1};
+	struct found found = {0};
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	for (unsigned more = 0; more < 2; more++) {
+		tick_begin(s.writer, s.wall, NS_PER_S);
+		for (unsigned i = 0; i < GAUGE_NAMES_MAX + more; i++)
+			CHECK_OK(tick_add_gauge(s.writer, &(struct gauge){.name = "g"}));
+		CHECK_OK(tick_end(s.writer, &record.tick, &record.tick_size));
+		record.seq = 1 + more;
+		CHECK_RC(scene_batch(peer, &record, 0, s.wall), more);
+	}
+	CHECK_OK(merge_commit(s.merge, NULL));
+	CHECK_OK(store_refused_read(s.store, found_refused, &found, NULL));
+	CHECK_EQ_U64(found.seq, 2);
+	CHECK_STR_HAS(found.reason, "more than 1024 gauges");
+	scene_end(&s);
+}
+
 CHECK_TEST(test_name_given_by_a_record_that_cannot_be_read_outlives_a_crash)
 {
 	struct scene s;
@@ -888,6 +914,7 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_other_protocol_version_is_refused_by_naming_both,
 	   test_record_that_cannot_be_read_is_a_gap_with_a_reason_and_stops_nothing,
 	   test_record_that_cannot_be_read_says_why,
+	   test_record_with_more_gauges_than_an_agent_has_is_set_aside,
 	   test_name_given_by_a_record_that_cannot_be_read_outlives_a_crash,
 	   test_name_given_by_a_repeat_outlives_a_crash, test_number_without_a_record_is_a_gap,
 	   test_record_whose_names_are_lost_is_a_gap, test_series_that_was_never_named_is_asked_for,
