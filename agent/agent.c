@@ -126,7 +126,7 @@ static int parts_make(struct agent *agent, struct diag *d)
 
 	snprintf(scope, sizeof(scope), "host:%s", agent->host);
 	agent->series = series_table_new(&series);
-	agent->gauges = gauge_table_new();
+	agent->gauges = gauge_table_new(0);
 	agent->judge = judge_new(&agent->policy, scope);
 	agent->writer = tick_writer_new();
 	agent->keyframe_writer = tick_writer_new();

@@ -272,7 +272,7 @@ static int past_parts(struct past *past, const char *dir, struct diag *d)
 		return rc;
 	rc = dirs_path(past->dir, dirs.state, "journal");
 	past->table = series_table_new(&(struct series_table_options){0});
-	past->gauges = gauge_table_new();
+	past->gauges = gauge_table_new(0);
 	past->board = board_new();
 	if (!rc && (!past->table || !past->gauges || !past->board))
 		rc = -ENOMEM;

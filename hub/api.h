@@ -15,6 +15,7 @@ struct api_facts { /* what no board holds; published with each board */
 	struct merge_counters merge;
 	uint64_t store_bytes;
 	uint64_t unmerged_total;
+	uint64_t gauges_refused_total;
 	unsigned streams;
 	uint64_t connections_shed_total; /* for want of a descriptor */
 };

@@ -7,8 +7,10 @@
 
 #include "lib/base/clock.h"
 
-/* Series of a fleet for each series that an agent may have. */
+/* Series of a fleet for each series that an agent may have; gauges likewise. */
 #define FLEET_SERIES_FACTOR 16
+/* 1100 hosts that tell of nothing but themselves; 5 MB. */
+#define FLEET_GAUGES_MAX (FLEET_SERIES_FACTOR * GAUGE_NAMES_MAX)
 
 struct fleet {
 	struct series_table *table;
@@ -34,7 +36,7 @@ struct fleet *fleet_new(const struct vow_config *config)
 		return NULL;
 	fleet->steady_offset = clock_wall() - clock_mono();
 	fleet->table = series_table_new(&options);
-	fleet->gauges = gauge_table_new();
+	fleet->gauges = gauge_table_new(FLEET_GAUGES_MAX);
 	fleet->judge = judge_new(&config->policy, "fleet");
 	fleet->history = board_history_new();
 	if (!fleet->table || !fleet->gauges || !fleet->judge || !fleet->history) {
@@ -162,6 +164,11 @@ void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_sh
 		gauge_set(fleet->gauges, gauge->host, gauge->service, gauge->name, gauge->label,
 			  gauge->value, at);
 	}
+}
+
+uint64_t fleet_gauges_refused_total(const struct fleet *fleet)
+{
+	return gauge_refused_total(fleet->gauges);
 }
 
 uint64_t fleet_unmerged_total(const struct fleet *fleet)

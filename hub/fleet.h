@@ -61,6 +61,9 @@ bool fleet_renumbered(const struct fleet *fleet);
 /* Records of which a part could not be added for lack of memory: they count after a restart. */
 uint64_t fleet_unmerged_total(const struct fleet *fleet);
 
+/* Values of gauges beyond as many as a fleet may have. */
+uint64_t fleet_gauges_refused_total(const struct fleet *fleet);
+
 /* Fills series, gauges, objectives, scalers, alerts and decisions. -ENOMEM. */
 int fleet_board(const struct fleet *fleet, struct board *board);
 

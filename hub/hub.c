@@ -96,6 +96,7 @@ static void hub_publish(struct hub *hub, wall_ns wall)
 		.merge = merge_counters(hub->merge),
 		.store_bytes = store_bytes(hub->store),
 		.unmerged_total = fleet_unmerged_total(hub->fleet),
+		.gauges_refused_total = fleet_gauges_refused_total(hub->fleet),
 		.streams = merge_connected(hub->merge),
 		.connections_shed_total = hub->rpc ? rpc_server_counters(hub->rpc).shed_total : 0,
 	};

@@ -213,6 +213,9 @@ static void metrics_hub(struct text *text, const struct board *board, const stru
 		       "Connections hung up on because descriptors had run out.",
 		       (double)facts->connections_shed_total);
 	metrics_number(text, "vow_hub_series", "gauge", "Series in memory.", (double)board->series);
+	metrics_number(text, "vow_hub_gauges_refused_total", "counter",
+		       "Values of gauges beyond as many as the hub keeps.",
+		       (double)facts->gauges_refused_total);
 	metrics_number(text, "vow_hub_resident_bytes", "gauge", "Resident memory of the hub.",
 		       (double)board->rss_bytes);
 	metrics_number(text, "vow_hub_cpu_ratio", "gauge", "CPU of the hub, 1 is one core.",

@@ -8,7 +8,7 @@
 
 #include "lib/data/series.h"
 
-#define GAUGE_NAMES_MAX 1024 /* gauges in a table; further ones are refused with a counter */
+#define GAUGE_NAMES_MAX 1024 /* gauges of one host */
 
 struct gauge {
 	char host[SERIES_NAME_MAX + 1];
@@ -20,7 +20,8 @@ struct gauge {
 };
 
 struct gauge_table;
-struct gauge_table *gauge_table_new(void); /* NULL when memory lacks */
+/* most: further gauges are refused with a counter; 0: GAUGE_NAMES_MAX. NULL when memory lacks. */
+struct gauge_table *gauge_table_new(size_t most);
 void gauge_table_free(struct gauge_table *table);
 
 /*

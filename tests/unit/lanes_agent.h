@@ -67,7 +67,7 @@ static void lanes_agent_start(struct lanes_agent *agent)
 
 	agent->loop = loop_new();
 	agent->series = series_table_new(&options);
-	agent->gauges = gauge_table_new();
+	agent->gauges = gauge_table_new(0);
 	struct collector_context context = {.loop = agent->loop,
 					    .series = agent->series,
 					    .gauges = agent->gauges,

@@ -8,7 +8,7 @@
 
 CHECK_TEST(test_set_replaces_the_value_of_the_same_gauge)
 {
-	struct gauge_table *table = gauge_table_new();
+	struct gauge_table *table = gauge_table_new(0);
 
 	CHECK(table);
 	CHECK_OK(gauge_set(table, "web1", "shop", "queue_depth", "mail", 3, 1));
@@ -29,7 +29,7 @@ CHECK_TEST(test_set_replaces_the_value_of_the_same_gauge)
 
 CHECK_TEST(test_gauge_not_set_for_ten_seconds_is_gone)
 {
-	struct gauge_table *table = gauge_table_new();
+	struct gauge_table *table = gauge_table_new(0);
 
 	CHECK(table);
 	CHECK_OK(gauge_set(table, "h", "", "a", "", 1, 100 * NS_PER_S));
@@ -47,7 +47,7 @@ CHECK_TEST(test_gauge_not_set_for_ten_seconds_is_gone)
 
 CHECK_TEST(test_full_table_refuses_and_counts)
 {
-	struct gauge_table *table = gauge_table_new();
+	struct gauge_table *table = gauge_table_new(0);
 	char label[32];
 
 	CHECK(table);
@@ -63,11 +63,38 @@ CHECK_TEST(test_full_table_refuses_and_counts)
 	gauge_table_free(table);
 }
 
+CHECK_TEST(test_table_of_many_hosts_finds_each_gauge_after_others_went)
+{
+	const int hosts = 3 * GAUGE_NAMES_MAX;
+	struct gauge_table *table = gauge_table_new((size_t)hosts);
+	char host[32];
+
+	CHECK(table);
+	for (int round = 1; round <= 2; round++) /* every third host falls silent */
+		for (int i = 0; i < hosts; i++) {
+			snprintf(host, sizeof(host), "web-%d", i);
+			if (round == 1 || i % 3)
+				CHECK_OK(gauge_set(table, host, "", "load1", "", i + round,
+						   (mono_ns)round * 8 * NS_PER_S));
+		}
+	CHECK_EQ_U64(gauge_count(table), (uint64_t)hosts);
+	CHECK_RC(gauge_set(table, "one more", "", "load1", "", 1, 1), -ENOSPC);
+	gauge_expire(table, 20 * NS_PER_S);
+	CHECK_EQ_U64(gauge_count(table), (uint64_t)hosts / 3 * 2);
+	for (int i = 0; i < hosts; i++) { /* known ones are replaced, the others are new again */
+		snprintf(host, sizeof(host), "web-%d", i);
+		CHECK_OK(gauge_set(table, host, "", "load1", "", i, 21 * NS_PER_S));
+	}
+	CHECK_EQ_U64(gauge_count(table), (uint64_t)hosts);
+	CHECK_EQ_U64(gauge_refused_total(table), 1);
+	gauge_table_free(table);
+}
+
 CHECK_TEST(test_failed_allocation_keeps_what_was_set)
 {
 	CHECK_ALLOC_LOOP(n)
 	{
-		struct gauge_table *table = gauge_table_new();
+		struct gauge_table *table = gauge_table_new(0);
 		uint64_t set = 0;
 		char label[32];
 
@@ -84,4 +111,5 @@ CHECK_TEST(test_failed_allocation_keeps_what_was_set)
 
 CHECK_MAIN("gauge", test_set_replaces_the_value_of_the_same_gauge,
 	   test_gauge_not_set_for_ten_seconds_is_gone, test_full_table_refuses_and_counts,
+	   test_table_of_many_hosts_finds_each_gauge_after_others_went,
 	   test_failed_allocation_keeps_what_was_set)

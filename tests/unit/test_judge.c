@@ -35,7 +35,7 @@ static struct world *world_new(const struct policy *policy)
 	w->judge = judge_new(policy, "host:web-1");
 	w->now = 5000 * NS_PER_S;
 	w->wall = START;
-	w->gauges = gauge_table_new();
+	w->gauges = gauge_table_new(0);
 	CHECK(w->judge && w->gauges);
 	return w;
 }

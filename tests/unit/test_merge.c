@@ -512,6 +512,37 @@ CHECK_TEST(test_record_with_more_gauges_than_an_agent_has_is_set_aside)
 	scene_end(&s);
 }
 
+CHECK_TEST(test_gauges_of_all_hosts_of_a_fleet_are_kept)
+{
+	static const char *const names[] = {"load1", "cpu_ratio", "sockets_in_use",
+					    "memory_used_ratio"};
+	const unsigned hosts = GAUGE_NAMES_MAX / 3; /* more gauges than one host may have */
+	struct scene s;
+	struct ear ear = {0};
+	struct stream_record record = {.seq = 1};
+	struct gauge gauge = {.value = 1};
+	struct board *board = board_new();
+	char host[16];
+
+	scene_start(&s);
+	for (unsigned i = 0; i < hosts; i++) {
+		tick_begin(s.writer, s.wall, NS_PER_S);
+		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+			snprintf(gauge.name, sizeof(gauge.name), "%s", names[k]);
+			CHECK_OK(tick_add_gauge(s.writer, &gauge));
+		}
+		CHECK_OK(tick_end(s.writer, &record.tick, &record.tick_size));
+		snprintf(host, sizeof(host), "web-%u", i);
+		CHECK_OK(scene_batch(scene_hello(&s, &ear, host, 1, 1), &record, 0, s.wall));
+	}
+	scene_second(&s);
+	CHECK_OK(fleet_board(s.fleet, board));
+	CHECK_EQ_U64(board->gauge_count, hosts * ARRAY_LEN(names));
+	CHECK_EQ_U64(fleet_gauges_refused_total(s.fleet), 0);
+	board_unref(board);
+	scene_end(&s);
+}
+
 CHECK_TEST(test_name_given_by_a_record_that_cannot_be_read_outlives_a_crash)
 {
 	struct scene s;
@@ -915,6 +946,7 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_record_that_cannot_be_read_is_a_gap_with_a_reason_and_stops_nothing,
 	   test_record_that_cannot_be_read_says_why,
 	   test_record_with_more_gauges_than_an_agent_has_is_set_aside,
+	   test_gauges_of_all_hosts_of_a_fleet_are_kept,
 	   test_name_given_by_a_record_that_cannot_be_read_outlives_a_crash,
 	   test_name_given_by_a_repeat_outlives_a_crash, test_number_without_a_record_is_a_gap,
 	   test_record_whose_names_are_lost_is_a_gap, test_series_that_was_never_named_is_asked_for,
