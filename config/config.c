@@ -21,6 +21,7 @@ static void config_defaults(struct vow_config *config)
 	config->http_ring_bytes = 2 << 20;
 	config->routes_per_service = 200;
 	config->series_max = 4096;
+	config->forget_agents = 30 * 24 * NS_PER_H;
 	config->journal_segment_bytes = 8 << 20;
 	config->journal_budget_bytes = 256 << 20;
 	config->journal_free_bytes = 64 << 20;

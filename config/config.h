@@ -46,6 +46,8 @@ struct vow_config {
 	struct route_template *templates;
 	size_t template_count;
 
+	dur_ns forget_agents; /* hub: silent for so long, an agent is gone; 30 d; 0: never */
+
 	struct policy policy;
 
 	struct receiver *receivers;

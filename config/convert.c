@@ -47,6 +47,19 @@ static int convert_capture(const struct value_reader *r, const struct raw_config
 	return 0;
 }
 
+static int convert_hub(const struct value_reader *r, const struct raw_config *raw,
+		       struct vow_config *config)
+{
+	TRY(value_duration(r, "", "forget_agents", raw->forget_agents, 0, 3660 * 24 * NS_PER_H,
+			   &config->forget_agents));
+	/* Raw ticks are kept for two days, and they need their agent's names. */
+	if (config->forget_agents && config->forget_agents < 3 * 24 * NS_PER_H)
+		return value_refuse(r, "", "forget_agents", "at least 3d, or 0 for never",
+				    "'%.60s' is too soon: a weekend is no farewell",
+				    raw->forget_agents);
+	return 0;
+}
+
 static int convert_journal(const struct value_reader *r, const struct raw_journal *raw,
 			   struct vow_config *config)
 {
@@ -512,6 +525,7 @@ int convert(const struct document *document, const struct raw_config *raw,
 	if (!raw)
 		return 0;
 	TRY(convert_capture(&reader, raw, config));
+	TRY(convert_hub(&reader, raw, config));
 	TRY(convert_journal(&reader, &raw->journal, config));
 	TRY(convert_tls(&reader, &raw->tls, config));
 	TRY(convert_services(&reader, raw, config));

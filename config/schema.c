@@ -130,6 +130,7 @@ static const cyaml_schema_value_t schema_receivers = ENTRY(raw_receiver, schema_
 static const cyaml_schema_field_t schema_fields[] = {
 	TEXT("host", raw_config, host),
 	TEXT("series_max", raw_config, series_max),
+	TEXT("forget_agents", raw_config, forget_agents),
 	MAP("capture", raw_config, capture, schema_capture),
 	LIST("services", raw_config, services, service_count, &schema_services, SCHEMA_LIST_MAX),
 	LIST("routes", raw_config, routes.texts, routes.count, &schema_text, SCHEMA_LIST_MAX),

@@ -63,7 +63,7 @@ struct raw_tls {
 };
 
 struct raw_config {
-	char *host, *series_max;
+	char *host, *series_max, *forget_agents;
 	struct raw_capture capture;
 	struct raw_journal journal;
 	struct raw_tls tls;

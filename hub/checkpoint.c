@@ -184,6 +184,8 @@ static int checkpoint_load_series(void *arg, const struct store_series *row)
 	    row->key.status_class >= CLASS_COUNT)
 		return diag_set(c->d, -EPROTO, NULL, NULL, "series %u is of no known kind",
 				row->no);
+	if (!row->count) /* its host is gone, and what it counted was moved */
+		return 0;
 	s = series_get(fleet_table(c->fleet), &row->key);
 	if (s && row->no >= c->series_count) {
 		size_t count = (size_t)row->no + 256;
@@ -327,11 +329,13 @@ static int checkpoint_rest(const struct hist *part, const uint8_t *bytes, size_t
 static int checkpoint_load_total(void *arg, const struct store_series *row)
 {
 	struct checkpoint *c = arg;
-	struct series *s = c->series[row->no];
+	struct series *s = row->no < c->series_count ? c->series[row->no] : NULL;
 	struct series_counts has = {0}, rest;
 	size_t size = 0, queue_size = 0;
 	int rc;
 
+	if (!s)
+		return 0;
 	hist_clear(c->latency);
 	hist_clear(c->queue);
 	if (c->windows)

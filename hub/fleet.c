@@ -2,6 +2,7 @@
 #include "hub/fleet.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +164,53 @@ void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_sh
 		/* At the cap a gauge is refused; the table counts it. */
 		gauge_set(fleet->gauges, gauge->host, gauge->service, gauge->name, gauge->label,
 			  gauge->value, at);
+	}
+}
+
+/* ---- hosts that are gone ----------------------------------------------------------------------- */
+
+static uint64_t fleet_count(const struct fleet *fleet, const struct series *s,
+			    enum series_window window)
+{
+	struct series_counts counts = {0};
+
+	series_read_lock();
+	series_window_add(fleet->table, s, window, NULL, NULL, &counts);
+	series_read_unlock();
+	return counts.count;
+}
+
+static void fleet_fold(struct fleet *fleet, const struct series_key *key)
+{
+	struct series_key gone = *key;
+	struct series *from = series_get(fleet->table, key), *to;
+
+	snprintf(gone.host, sizeof(gone.host), "%s", FLEET_GONE);
+	to = series_get(fleet->table, &gone);
+	if (!from || !to || series_move_total(from, to))
+		return;
+	fleet_mark(fleet, series_id_of(from));
+	fleet_mark(fleet, series_id_of(to));
+}
+
+void fleet_fold_hosts(struct fleet *fleet, bool (*stays)(void *arg, const char *host), void *arg)
+{
+	const size_t count = series_count(fleet->table);
+	const char *asked = FLEET_GONE; /* series of a host mostly follow each other */
+	bool stay = true;
+
+	for (series_id id = 0; id < count; id++) {
+		const struct series *s = series_at(fleet->table, id);
+		const struct series_key *key = series_key_of(s);
+
+		if (!key->host[0] || strcmp(key->host, FLEET_GONE) == 0)
+			continue;
+		if (strcmp(key->host, asked) != 0)
+			stay = stays(arg, key->host);
+		asked = key->host;
+		if (!stay && !fleet_count(fleet, s, WINDOW_30D) &&
+		    fleet_count(fleet, s, SERIES_TOTAL))
+			fleet_fold(fleet, key);
 	}
 }
 

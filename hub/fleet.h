@@ -30,6 +30,14 @@ int fleet_reload(struct fleet *fleet, const struct vow_config *config);
  */
 mono_ns fleet_now(const struct fleet *fleet);
 
+/* The host of what hosts counted whose agents are gone. */
+#define FLEET_GONE "{gone}"
+/*
+ * Moves the totals of every host that stays() denies to the host FLEET_GONE, so that sums stay. What
+ * a window still shows, or memory lacks for, waits for the next call.
+ */
+void fleet_fold_hosts(struct fleet *fleet, bool (*stays)(void *arg, const char *host), void *arg);
+
 enum fleet_share { /* what a record counts in */
 		   FLEET_ALL, /* totals, windows, judge */
 		   FLEET_TOTALS, /* it came late */

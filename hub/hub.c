@@ -34,6 +34,7 @@
  */
 #define HUB_TRIM_EVERY	  NS_PER_S
 #define HUB_TRIM_TICKS	  200
+#define HUB_FORGET_EVERY  NS_PER_H /* looks at every series once */
 #define HUB_REFUSED_EVERY (10 * NS_PER_S) /* a line about records that cannot be read */
 
 struct hub {
@@ -53,7 +54,7 @@ struct hub {
 	struct self_usage usage;
 	wall_ns started, counted_since;
 	uint64_t ticks_total;
-	mono_ns next_tick, next_checkpoint, next_trim; /* by the fleet's clock */
+	mono_ns next_tick, next_checkpoint, next_trim, next_forget; /* by the fleet's clock */
 	struct trouble trouble;
 	mono_ns refused_logged; /* 0: never */
 	uint64_t trimmed_at; /* records merged by then */
@@ -171,6 +172,16 @@ static void hub_trim(struct hub *hub, wall_ns wall)
 	trouble_note(&hub->trouble, TROUBLE_TRIM, rc, &d, "old raw ticks stay");
 }
 
+static void hub_forget(struct hub *hub, wall_ns wall)
+{
+	dur_ns after = hub->config->forget_agents;
+	struct diag d = {0};
+	int rc = after && after < wall ? merge_forget(hub->merge, wall - after, &d) : 0;
+
+	trouble_note(&hub->trouble, TROUBLE_FORGET, rc, &d,
+		     "agents that are gone stay on the list");
+}
+
 static void hub_second(struct hub *hub, mono_ns now)
 {
 	wall_ns wall = clock_wall();
@@ -180,6 +191,10 @@ static void hub_second(struct hub *hub, mono_ns now)
 	hub_commit(hub);
 	if (trouble_in(&hub->trouble, TROUBLE_COMMIT))
 		hub_probe(hub);
+	if (now >= hub->next_forget) {
+		hub->next_forget = now + HUB_FORGET_EVERY;
+		hub_forget(hub, wall);
+	}
 	if (now >= hub->next_checkpoint) {
 		hub->next_checkpoint = now + HUB_CHECKPOINT_EVERY;
 		hub_checkpoint(hub);

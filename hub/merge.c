@@ -246,6 +246,38 @@ static int merge_source_add(struct merge *merge, const struct stream_hello *hell
 	return 0;
 }
 
+/* One that was forgotten: 1 it is back, as it was; 0 it is new to the store as well. */
+static int merge_source_recall(struct merge *merge, const struct stream_hello *hello,
+			       struct source **source, struct diag *d)
+{
+	struct store_agent row = {.epoch = hello->epoch};
+	int rc;
+
+	memcpy(row.id, hello->agent_id, sizeof(row.id));
+	rc = store_agent_get(merge->store, &row, d);
+	if (rc != 1)
+		return rc;
+	*source = sources_add(merge->sources, &row);
+	if (!*source)
+		return diag_set(d, -ENOMEM, NULL, NULL, "no memory for one more agent");
+	merge->counters.gap_records_total -= row.gap_records_total;
+	return 1;
+}
+
+static int merge_source_get(struct merge *merge, const struct stream_hello *hello,
+			    struct source **source, struct diag *d)
+{
+	int rc;
+
+	*source = sources_find(merge->sources, hello->agent_id, hello->epoch);
+	if (*source)
+		return 0;
+	rc = merge_source_recall(merge, hello, source, d);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	return merge_source_add(merge, hello, source, d);
+}
+
 /* Any older stream of the agent ends: it is half open, and its end would come late. */
 static void merge_source_leave(struct source *source)
 {
@@ -313,9 +345,8 @@ static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello
 	rc = merge_check_owner(peer, hello, d);
 	if (rc == -EPERM)
 		return merge_refuse(peer, RPC_PERMISSION_DENIED, d);
-	source = sources_find(merge->sources, hello->agent_id, hello->epoch);
-	if (!rc && !source)
-		rc = merge_source_add(merge, hello, &source, d);
+	if (!rc)
+		rc = merge_source_get(merge, hello, &source, d);
 	if (!rc)
 		rc = group_add_gap(merge, source, hello->first_seq, d);
 	if (!rc)
@@ -460,6 +491,45 @@ int merge_action_add(struct merge *merge, const char *host, const struct action 
 	if (rc)
 		merge_abort(merge, d);
 	return rc;
+}
+
+/* ---- who is gone ------------------------------------------------------------------------------- */
+
+static bool merge_is_gone(const struct source *source, wall_ns before)
+{
+	return !source->owner && source->row.last_seen < before;
+}
+
+static bool merge_host_stays(void *arg, const char *host)
+{
+	const struct merge *merge = arg;
+
+	return sources_have_host(merge->sources, host);
+}
+
+int merge_forget(struct merge *merge, wall_ns before, struct diag *d)
+{
+	int rc = store_begin(merge->store, d);
+
+	/* Its names would be taken for those of series that get their numbers later. */
+	for (struct source *s = sources_first(merge->sources); s && !rc; s = s->next)
+		if (merge_is_gone(s, before))
+			rc = store_names_clear(merge->store, s->row.no, d);
+	if (!rc)
+		rc = store_commit(merge->store, d);
+	if (rc) {
+		store_rollback(merge->store);
+		return rc;
+	}
+	for (struct source *s = sources_first(merge->sources), *next; s; s = next) {
+		next = s->next;
+		if (!merge_is_gone(s, before))
+			continue;
+		merge->counters.gap_records_total += s->row.gap_records_total;
+		sources_forget(merge->sources, s);
+	}
+	fleet_fold_hosts(merge->fleet, merge_host_stays, merge);
+	return 0;
 }
 
 /* ---- what stands ------------------------------------------------------------------------------- */

@@ -85,6 +85,14 @@ int64_t merge_applied(const struct merge *merge);
 /* Number of the last raw tick that the checkpoint in the store holds. */
 int64_t merge_saved(const struct merge *merge);
 
+/*
+ * Lets go of agents that were not heard of since `before` and are not connected: from memory, from
+ * what is shown, and with them, as windows let them, the series of hosts that no other agent has.
+ * The store goes on knowing how far each was, so that one that comes back counts nothing twice. Not
+ * while a group is open. 0, or the store's errno with nothing forgotten.
+ */
+int merge_forget(struct merge *merge, wall_ns before, struct diag *d);
+
 /* Fills hosts and collectors. -ENOMEM. */
 int merge_board(const struct merge *merge, struct board *board);
 unsigned merge_connected(const struct merge *merge);

@@ -75,6 +75,14 @@ struct source *sources_find_no(const struct sources *sources, int64_t no)
 	return NULL;
 }
 
+bool sources_have_host(const struct sources *sources, const char *host)
+{
+	for (const struct source *s = sources->first; s; s = s->next)
+		if (strcmp(s->row.host, host) == 0)
+			return true;
+	return false;
+}
+
 void sources_prefer(struct sources *sources, struct source *source)
 {
 	for (struct source *s = sources->first; s; s = s->next)

@@ -39,6 +39,8 @@ void sources_forget(struct sources *sources, struct source *source); /* and free
 struct source *sources_find(const struct sources *sources, const uint8_t id[STORE_ID_SIZE],
 			    uint64_t epoch);
 struct source *sources_find_no(const struct sources *sources, int64_t no);
+/* Whether an agent calls its host so. */
+bool sources_have_host(const struct sources *sources, const char *host);
 /* Of all lives of its agent this one was heard of last. */
 void sources_prefer(struct sources *sources, struct source *source);
 struct source *sources_first(const struct sources *sources); /* then ->next */

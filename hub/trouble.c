@@ -10,6 +10,7 @@ static const char *const trouble_over[TROUBLE_CONCERNS] = {
 	[TROUBLE_COMMIT] = "the store takes writes again",
 	[TROUBLE_CHECKPOINT] = "checkpoints are written again",
 	[TROUBLE_TRIM] = "old raw ticks are deleted again",
+	[TROUBLE_FORGET] = "agents that are gone are forgotten again",
 };
 
 void trouble_note(struct trouble *trouble, enum trouble_concern concern, int rc,

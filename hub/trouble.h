@@ -14,6 +14,7 @@ enum trouble_concern {
 	TROUBLE_COMMIT, /* nothing becomes durable, so nothing is acknowledged */
 	TROUBLE_CHECKPOINT, /* a restart takes longer, raw ticks pile up */
 	TROUBLE_TRIM, /* raw ticks pile up */
+	TROUBLE_FORGET, /* agents that are gone stay in memory */
 	TROUBLE_CONCERNS
 };
 

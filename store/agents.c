@@ -119,6 +119,39 @@ int store_refused_read(struct store *store,
 	return rc;
 }
 
+static void store_agent_row(sqlite3_stmt *row, struct store_agent *agent)
+{
+	size_t size;
+	const uint8_t *id = store_blob(row, 1, &size);
+
+	*agent = (struct store_agent){
+		.no = sqlite3_column_int64(row, 0),
+		.epoch = store_int(row, 2),
+		.committed = store_int(row, 5),
+		.last_seen = store_int(row, 6),
+		.gap_records_total = store_int(row, 7),
+	};
+	if (size == sizeof(agent->id))
+		memcpy(agent->id, id, size);
+	store_text(row, 3, agent->host, sizeof(agent->host));
+	store_text(row, 4, agent->version, sizeof(agent->version));
+}
+
+int store_agent_get(struct store *store, struct store_agent *agent, struct diag *d)
+{
+	sqlite3_stmt *row = store_query(store, STORE_AGENT_GET);
+	int rc;
+
+	store_bind_blob(row, 1, agent->id, sizeof(agent->id));
+	store_bind_int(row, 2, agent->epoch);
+	rc = store_row(store, STORE_AGENT_GET, d);
+	if (rc != 1)
+		return rc;
+	store_agent_row(row, agent);
+	sqlite3_reset(row);
+	return 1;
+}
+
 int store_agents_read(struct store *store, int (*fn)(void *arg, const struct store_agent *agent),
 		      void *arg, struct diag *d)
 {
@@ -126,20 +159,9 @@ int store_agents_read(struct store *store, int (*fn)(void *arg, const struct sto
 	int rc;
 
 	while ((rc = store_row(store, STORE_AGENTS, d)) == 1) {
-		struct store_agent agent = {
-			.no = sqlite3_column_int64(row, 0),
-			.epoch = store_int(row, 2),
-			.committed = store_int(row, 5),
-			.last_seen = store_int(row, 6),
-			.gap_records_total = store_int(row, 7),
-		};
-		size_t size;
-		const uint8_t *id = store_blob(row, 1, &size);
+		struct store_agent agent;
 
-		if (size == sizeof(agent.id))
-			memcpy(agent.id, id, size);
-		store_text(row, 3, agent.host, sizeof(agent.host));
-		store_text(row, 4, agent.version, sizeof(agent.version));
+		store_agent_row(row, &agent);
 		rc = fn(arg, &agent);
 		if (rc) {
 			sqlite3_reset(row);

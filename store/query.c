@@ -14,6 +14,8 @@ const char *const store_sql[STORE_QUERIES] = {
 			    " gap_records=? WHERE no=?",
 	[STORE_OWNER_GET] = "SELECT identity FROM owner WHERE id=?",
 	[STORE_OWNER_PUT] = "INSERT INTO owner VALUES(?,?)",
+	[STORE_AGENT_GET] = "SELECT no, id, epoch, host, version, committed, last_seen, gap_records"
+			    " FROM agent WHERE id=? AND epoch=?",
 	[STORE_GAP_ADD] = "INSERT INTO gap VALUES(?,?,?,?)",
 	[STORE_GAP_GROW] = "UPDATE gap SET end=?3 WHERE agent=?1 AND end=?2",
 	[STORE_GAP_TRIM] = "DELETE FROM gap WHERE rowid <= (SELECT max(rowid) FROM gap) - ?",
@@ -27,6 +29,7 @@ const char *const store_sql[STORE_QUERIES] = {
 	[STORE_RECORDS_OLDEST] = "SELECT no, arrived FROM record WHERE no<=? ORDER BY no LIMIT ?",
 	[STORE_SERIES_PUT] = "INSERT OR REPLACE INTO series VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_NAME_PUT] = "INSERT OR REPLACE INTO name VALUES(?,?,?)",
+	[STORE_NAMES_CLEAR] = "DELETE FROM name WHERE agent=?",
 	[STORE_VALUE_PUT] = "INSERT OR REPLACE INTO value VALUES(?,?)",
 	[STORE_VALUE_GET] = "SELECT bytes FROM value WHERE name=?",
 	[STORE_ACTION_ADD] = "INSERT INTO action(host, tick) VALUES(?,?)",

@@ -49,6 +49,8 @@ struct store_agent { /* one life of an agent's journal */
 
 int store_agent_add(struct store *store, struct store_agent *agent, struct diag *d); /* sets no */
 int store_agent_put(struct store *store, const struct store_agent *agent, struct diag *d);
+/* 1: agent, of which id and epoch are set, is filled. 0: never heard of. */
+int store_agent_get(struct store *store, struct store_agent *agent, struct diag *d);
 /*
  * The identity that a certificate proved for the agent when it first came with one; it is for ever.
  * get: 1 found, cut to room; 0 there is none yet.
@@ -111,6 +113,8 @@ struct store_series {
 int store_series_put(struct store *store, const struct store_series *series, struct diag *d);
 /* The agent calls series `no` by the number `id`. */
 int store_name_put(struct store *store, int64_t agent, uint32_t id, series_id no, struct diag *d);
+/* Forgets what the agent calls its series. */
+int store_names_clear(struct store *store, int64_t agent, struct diag *d);
 /* Forgets all series and names, to write them anew in the same transaction. */
 int store_series_clear(struct store *store, struct diag *d);
 

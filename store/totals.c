@@ -86,6 +86,12 @@ int store_names_read(struct store *store,
 	return rc;
 }
 
+int store_names_clear(struct store *store, int64_t agent, struct diag *d)
+{
+	sqlite3_bind_int64(store_query(store, STORE_NAMES_CLEAR), 1, agent);
+	return store_run(store, STORE_NAMES_CLEAR, d);
+}
+
 int store_series_clear(struct store *store, struct diag *d)
 {
 	int code =

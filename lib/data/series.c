@@ -456,6 +456,15 @@ int series_restore_total(struct series *s, const uint8_t *hist, size_t hist_size
 		      : window_total_add(&s->table->work, &s->window, s->table->restored, &content);
 }
 
+int series_move_total(struct series *from, struct series *to)
+{
+	if (from == to)
+		return 0;
+	if (from->latency.count)
+		return -EBUSY;
+	return window_total_move(&from->table->work, &from->window, &to->window, to->thresholds);
+}
+
 struct series_clock series_clock(const struct series_table *table)
 {
 	return (struct series_clock){table->first_tick, table->second};

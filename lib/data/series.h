@@ -162,6 +162,13 @@ typedef void (*series_delta_fn)(void *arg, const struct series_delta *delta);
  */
 void series_tick(struct series_table *table, mono_ns now, series_delta_fn fn, void *arg);
 
+/*
+ * Moves all that a series ever counted to another of the table, so that sums stay and it takes no
+ * more memory than its name. 0, also when there is nothing; -EBUSY while a window or this tick has
+ * something of it; -ENOMEM. A reader may see it in both for an instant.
+ */
+int series_move_total(struct series *from, struct series *to);
+
 /* New policy: thresholds are asked again for every series; counts of thresholds kept carry on. */
 void series_thresholds_reload(struct series_table *table);
 

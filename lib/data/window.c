@@ -467,6 +467,29 @@ int window_total_add(struct window_work *work, struct window *window, uint32_t u
 	return 0;
 }
 
+int window_total_move(struct window_work *work, struct window *from, struct window *to,
+		      const struct window_thresholds *thresholds)
+{
+	struct window_slot *moved = from->total, *old = to->total, *total;
+
+	if (from->rings)
+		return -EBUSY;
+	if (!moved)
+		return 0;
+	window_work_clear(work);
+	if (old)
+		window_work_add(work, old, thresholds);
+	window_work_add(work, moved, thresholds);
+	total = window_work_slot(work, 0, window_total_end(to), thresholds);
+	if (!total)
+		return -ENOMEM;
+	rcu_publish(to->total, total);
+	rcu_publish(from->total, NULL);
+	window_slot_retire(work, old);
+	window_slot_retire(work, moved);
+	return 0;
+}
+
 /* ---- a keyframe's slots --------------------------------------------------------------------------- */
 
 int window_slots_each(const struct window *window, unsigned t, uint32_t second, window_slot_fn fn,

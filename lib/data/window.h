@@ -96,6 +96,13 @@ int window_total_add(struct window_work *work, struct window *window, uint32_t u
 		     const struct window_content *content);
 
 /*
+ * Moves the total of one window to another's: 0; -EBUSY while `from` holds more than a total;
+ * -ENOMEM; then unchanged.
+ */
+int window_total_move(struct window_work *work, struct window *from, struct window *to,
+		      const struct window_thresholds *thresholds);
+
+/*
  * Writer: hands out the slots of a tier that a window at second reaches; a non-zero return ends
  * the walk and is handed up.
  */

@@ -67,6 +67,7 @@ CHECK_TEST(test_without_a_file_the_defaults_are_sound)
 	CHECK_EQ_U64(c->http_ring_bytes, 2 << 20);
 	CHECK_EQ_U64(c->routes_per_service, 200);
 	CHECK_EQ_U64(c->series_max, 4096);
+	CHECK_EQ_U64(c->forget_agents, 30 * 24 * NS_PER_H);
 	CHECK_EQ_U64(c->policy.objective_count, 4);
 	CHECK_EQ_U64(c->policy.scaler_count, 1);
 	CHECK_EQ_U64(c->receiver_count, 0);
@@ -169,6 +170,7 @@ CHECK_TEST(test_example_shows_the_true_defaults)
 	CHECK_EQ_U64(example->http_ring_bytes, bare->http_ring_bytes);
 	CHECK_EQ_U64(example->routes_per_service, bare->routes_per_service);
 	CHECK_EQ_U64(example->series_max, bare->series_max);
+	CHECK_EQ_U64(example->forget_agents, bare->forget_agents);
 	CHECK_EQ_U64(example->journal_segment_bytes, bare->journal_segment_bytes);
 	CHECK_EQ_U64(example->journal_budget_bytes, bare->journal_budget_bytes);
 	CHECK_EQ_U64(example->journal_fsync_every, bare->journal_fsync_every);
@@ -287,6 +289,7 @@ CHECK_TEST(test_values_out_of_range_name_line_and_range)
 	refused("capture: {http_ring: 3MiB}\n", 1, "not a power of two", "4MiB");
 	refused("capture: {http_ring: 1KiB}\n", 1, "not in its range", "from 256 KiB to 64.0 MiB");
 	refused("capture: {http_ring: much}\n", 1, "not a size", "8MiB");
+	refused("forget_agents: 1d\n", 1, "too soon", "at least 3d");
 	refused("series_max: 0\n", 1, "series_max: '0'", "from 16 to 1000000");
 	refused("series_max: -5\n", 1, "series_max: '-5'", "from 16");
 	refused("journal:\n  budget: 8MiB\n", 2, "does not hold two segments", "twice");

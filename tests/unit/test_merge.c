@@ -804,6 +804,108 @@ CHECK_TEST(test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along)
 	scene_end(&s);
 }
 
+static uint64_t scene_total_of(struct scene *s, const char *host)
+{
+	const struct series_table *table = fleet_table(s->fleet);
+	struct series_counts counts = {0};
+
+	series_reader_register();
+	series_read_lock();
+	for (series_id id = 0; id < series_count(table); id++)
+		if (strcmp(series_key_of(series_at(table, id))->host, host) == 0)
+			series_window_add(table, series_at(table, id), SERIES_TOTAL, NULL, NULL,
+					  &counts);
+	series_read_unlock();
+	series_reader_unregister();
+	return counts.count;
+}
+
+static size_t scene_hosts(struct scene *s)
+{
+	struct board *board = board_new();
+	size_t hosts;
+
+	CHECK_OK(merge_board(s->merge, board));
+	hosts = board->host_count;
+	board_unref(board);
+	return hosts;
+}
+
+#define MONTH (30 * 24 * NS_PER_H)
+
+/* web-1 counts 20 and is not heard of again for more than a month; web-2 goes on. */
+static void scene_month(struct scene *s)
+{
+	struct merge_peer *gone = scene_hello(s, &s->ears[0], "web-1", 1, 1);
+	struct merge_peer *peer = scene_hello(s, &s->ears[1], "web-2", 1, 1);
+
+	CHECK_OK(scene_send(s, gone, 1, 10));
+	CHECK_OK(scene_batch(gone, &(struct stream_record){.seq = 2}, 0, s->wall));
+	CHECK_OK(scene_send(s, gone, 3, 10));
+	CHECK_OK(scene_send(s, peer, 1, 5));
+	scene_second(s);
+	merge_peer_free(gone);
+	scene_clock(s, s->wall + MONTH + MONTH / 5);
+	CHECK_OK(scene_send(s, peer, 2, 5));
+	for (unsigned i = 0; i < 10; i++) /* windows are looked through every few seconds */
+		scene_second(s);
+}
+
+CHECK_TEST(test_agent_that_is_gone_is_forgotten_and_its_totals_stay)
+{
+	struct scene s;
+	struct ear ear = {0};
+
+	scene_start(&s);
+	scene_month(&s);
+	CHECK_OK(merge_forget(s.merge, s.wall - 2 * MONTH, NULL));
+	CHECK_EQ_U64(scene_hosts(&s), 2);
+	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
+	for (unsigned start = 0; start < 2; start++) {
+		CHECK_EQ_U64(scene_hosts(&s), 1);
+		CHECK_EQ_U64(scene_total_of(&s, "web-1"), 0);
+		CHECK_EQ_U64(scene_total_of(&s, FLEET_GONE), 20);
+		CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 30);
+		CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 1);
+		CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+		scene_kill(&s);
+		scene_begin(&s);
+		CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
+	}
+	CHECK_EQ_U64(series_count(fleet_table(s.fleet)), 2);
+	/* Back after all: what it sends again still counts nothing. */
+	scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_EQ_U64(ear.last.committed_seq, 3);
+	CHECK(ear.last.from_segment_start);
+	CHECK_EQ_U64(scene_hosts(&s), 2);
+	CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 1);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_agent_that_comes_back_counts_under_its_own_name_again)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	scene_month(&s);
+	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 3, 10));
+	CHECK_OK(scene_send(&s, peer, 4, 7));
+	scene_second(&s);
+	CHECK_EQ_U64(ear.ends, 0);
+	CHECK_EQ_U64(scene_total_of(&s, "web-1"), 7);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 37);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	scene_kill(&s);
+	scene_begin(&s);
+	CHECK_EQ_U64(scene_total_of(&s, "web-1"), 7);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 37);
+	scene_end(&s);
+}
+
 CHECK_TEST(test_totals_outlive_their_raw_ticks)
 {
 	struct scene s;
@@ -956,6 +1058,8 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_restart_right_at_a_checkpoint_gives_the_same_fleet,
 	   test_raw_tick_that_broke_is_set_aside_and_the_hub_starts,
 	   test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along,
+	   test_agent_that_is_gone_is_forgotten_and_its_totals_stay,
+	   test_agent_that_comes_back_counts_under_its_own_name_again,
 	   test_totals_outlive_their_raw_ticks, test_restart_with_a_smaller_cap_keeps_the_sum,
 	   test_record_that_memory_lacked_for_counts_after_a_restart,
 	   test_more_than_a_second_holds_counts_in_totals,
