@@ -47,11 +47,12 @@ static void config_summary(struct config_checks *found, const struct vow_config 
 {
 	struct diag d;
 
-	diag_set(&d, 0, config->path[0] ? config->path : "defaults", NULL,
-		 "valid: %u objectives, %u scaling policies, %zu services, %zu route templates, "
-		 "%zu receivers",
-		 config->policy.objective_count, config->policy.scaler_count, config->service_count,
-		 config->template_count, config->receiver_count);
+	diag_set(
+		&d, 0, config->path[0] ? config->path : "defaults", NULL,
+		"valid; objectives: %u, scaling policies: %u, services: %zu, route templates: %zu, "
+		"receivers: %zu",
+		config->policy.objective_count, config->policy.scaler_count, config->service_count,
+		config->template_count, config->receiver_count);
 	config_add(found, VIEW_GOOD, &d);
 }
 

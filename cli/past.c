@@ -32,7 +32,7 @@ struct past {
 
 /* ---- times --------------------------------------------------------------------------------------- */
 
-static int parse_clock(const char *text, struct tm *tm, const char **rest)
+static int past_parse_clock(const char *text, struct tm *tm, const char **rest)
 {
 	int hour, minute, second = 0, length = 0;
 
@@ -51,14 +51,14 @@ static int parse_clock(const char *text, struct tm *tm, const char **rest)
 }
 
 /* A time of day is today's, or yesterday's when today's is still to come. */
-static int parse_day_time(const char *text, time_t now, time_t *at)
+static int past_parse_day_time(const char *text, time_t now, time_t *at)
 {
 	const char *rest;
 	struct tm tm;
 
 	localtime_r(&now, &tm);
 	tm.tm_isdst = -1;
-	if (parse_clock(text, &tm, &rest) || *rest)
+	if (past_parse_clock(text, &tm, &rest) || *rest)
 		return -EINVAL;
 	*at = mktime(&tm);
 	if (*at > now) {
@@ -69,12 +69,12 @@ static int parse_day_time(const char *text, time_t now, time_t *at)
 	return 0;
 }
 
-static int parse_date_time(const char *text, time_t *at)
+static int past_parse_date_time(const char *text, time_t *at)
 {
 	struct tm tm = {.tm_isdst = -1}, given;
 	const char *rest = strptime(text, "%Y-%m-%d", &tm);
 
-	if (!rest || (*rest != 'T' && *rest != ' ') || parse_clock(rest + 1, &tm, &rest))
+	if (!rest || (*rest != 'T' && *rest != ' ') || past_parse_clock(rest + 1, &tm, &rest))
 		return -EINVAL;
 	if (strcmp(rest, "Z") != 0 && *rest)
 		return -EINVAL;
@@ -97,9 +97,9 @@ int past_parse(const char *text, wall_ns now, wall_ns *at, struct diag *d)
 			return 0;
 		rc = -EINVAL;
 	} else {
-		rc = parse_date_time(text, &seconds);
+		rc = past_parse_date_time(text, &seconds);
 		if (rc)
-			rc = parse_day_time(text, (time_t)(now / NS_PER_S), &seconds);
+			rc = past_parse_day_time(text, (time_t)(now / NS_PER_S), &seconds);
 	}
 	if (rc || seconds <= 0)
 		return diag_set(d, -EINVAL, "--at", "2026-11-22T03:00, 03:00, or -15m",
@@ -111,7 +111,7 @@ int past_parse(const char *text, wall_ns now, wall_ns *at, struct diag *d)
 	return 0;
 }
 
-static const char *time_text(wall_ns at, char buf[32])
+static const char *past_time_text(wall_ns at, char buf[32])
 {
 	time_t seconds = (time_t)(at / NS_PER_S);
 	struct tm tm;
@@ -195,7 +195,7 @@ static void past_take(struct past *past, const struct journal_record *record)
 }
 
 /* When the first record of a segment was written; 0 when there is none to be read. */
-static wall_ns segment_begin(struct past *past, uint64_t first_seq)
+static wall_ns past_segment_begin(struct past *past, uint64_t first_seq)
 {
 	struct journal_record record;
 
@@ -215,7 +215,7 @@ static int past_seek(struct past *past)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < count; i++) {
-		wall_ns begin = segment_begin(past, seqs[i]);
+		wall_ns begin = past_segment_begin(past, seqs[i]);
 
 		if (begin && !past->oldest)
 			past->oldest = begin;
@@ -245,8 +245,9 @@ static int past_read(struct past *past, struct diag *d)
 		return 0;
 	}
 	return diag_set(d, -ENODATA, past->dir, "give a time within these two",
-			"%s is not in this journal: it holds %s to %s", time_text(past->at, at),
-			time_text(past->oldest, oldest), time_text(past->newest, newest));
+			"%s is not in this journal: it holds %s to %s",
+			past_time_text(past->at, at), past_time_text(past->oldest, oldest),
+			past_time_text(past->newest, newest));
 }
 
 /* ---- the views' side ----------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 
 /* ---- objectives -------------------------------------------------------------------------------- */
 
-static enum table_style style_of_alert(enum alert_state state)
+static enum table_style show_style_of_alert(enum alert_state state)
 {
 	switch (state) {
 	case ALERT_FIRING:
@@ -26,14 +26,14 @@ static enum table_style style_of_alert(enum alert_state state)
 	return TABLE_GOOD;
 }
 
-static enum table_style style_of_budget(double left)
+static enum table_style show_style_of_budget(double left)
 {
 	if (left <= 0)
 		return TABLE_BAD;
 	return left < 0.25 ? TABLE_WARN : TABLE_GOOD;
 }
 
-static void cell_promise(struct table *table, const struct objective *promise)
+static void show_promise(struct table *table, const struct objective *promise)
 {
 	char within[STR_FIGURE_SIZE];
 	double percent = promise->target_ratio * 100;
@@ -51,12 +51,12 @@ static void show_objective(struct table *table, const struct board_objective *ro
 	enum table_style kept = view_breached(row) ? TABLE_BAD : TABLE_GOOD;
 
 	table_foreign(table, TABLE_BOLD, row->objective.name);
-	cell_promise(table, &row->objective);
+	show_promise(table, &row->objective);
 	if (seen)
 		cell_share(table, kept, row->compliance_ratio);
 	else
 		table_cell(table, TABLE_DIM, "no events");
-	cell_share(table, seen ? style_of_budget(row->budget_left_ratio) : TABLE_DIM,
+	cell_share(table, seen ? show_style_of_budget(row->budget_left_ratio) : TABLE_DIM,
 		   row->budget_left_ratio);
 	table_cell(table, TABLE_PLAIN, "%.2f", row->burn_long);
 	table_cell(table, TABLE_DIM, "%g", row->objective.burn_rate);
@@ -64,7 +64,7 @@ static void show_objective(struct table *table, const struct board_objective *ro
 	cell_count(table, row->bad ? TABLE_PLAIN : TABLE_DIM, row->bad);
 	cell_dur(table, TABLE_DIM, true, row->objective.period);
 	cell_share(table, TABLE_DIM, row->coverage_ratio);
-	table_cell(table, style_of_alert(row->alert), "%s", alert_state_name(row->alert));
+	table_cell(table, show_style_of_alert(row->alert), "%s", alert_state_name(row->alert));
 }
 
 void show_objectives(const struct show *show, const struct board *board, size_t rows)
@@ -122,9 +122,9 @@ static void show_alert(const struct show *show, const struct board *board,
 	char age[STR_FIGURE_SIZE];
 
 	fprintf(show->to, "%8s ago  %s%-8s%s  %-6s  ", figure_age(age, sizeof(age), row->at, now),
-		table_style_begin(style_of_alert(alert->to), show->colour),
+		table_style_begin(show_style_of_alert(alert->to), show->colour),
 		alert_state_name(alert->to),
-		table_style_end(style_of_alert(alert->to), show->colour),
+		table_style_end(show_style_of_alert(alert->to), show->colour),
 		severity_name(alert->severity));
 	show_styled(show, TABLE_BOLD, alert->objective);
 	show_where(show, board, row->host);
@@ -154,7 +154,7 @@ void show_alerts(const struct show *show, const struct view *view)
 
 /* ---- scale ------------------------------------------------------------------------------------- */
 
-static void cell_signal(struct table *table, const struct scaler *scaler, bool known, double value)
+static void show_signal(struct table *table, const struct scaler *scaler, bool known, double value)
 {
 	char figure[STR_FIGURE_SIZE];
 
@@ -189,8 +189,8 @@ static void show_scalers(const struct show *show, const struct board *board)
 			      scaler->signal == SCALE_RATE	? "rate"
 			      : scaler->signal == SCALE_LATENCY ? "p95 latency"
 								: scaler->gauge);
-		cell_signal(table, scaler, row->has_value, row->value);
-		cell_signal(table, scaler, true, scaler->target);
+		show_signal(table, scaler, row->has_value, row->value);
+		show_signal(table, scaler, true, scaler->target);
 		table_cell(table, TABLE_BOLD, "%u", row->replicas);
 		table_cell(table, TABLE_DIM, "%u", scaler->minimum);
 		table_cell(table, TABLE_DIM, "%u", scaler->maximum);

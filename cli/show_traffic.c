@@ -9,14 +9,14 @@
 /* ---- routes ------------------------------------------------------------------------------------ */
 
 /* A share of errors: none is quiet, a few are to be seen, more than one in twenty alarms. */
-static enum table_style style_of_errors(uint64_t errors, uint64_t count)
+static enum table_style show_style_of_errors(uint64_t errors, uint64_t count)
 {
 	if (!errors)
 		return TABLE_DIM;
 	return (double)errors / (double)count > 0.05 ? TABLE_BAD : TABLE_WARN;
 }
 
-static enum table_style style_of_class(enum series_class status_class)
+static enum table_style show_style_of_class(enum series_class status_class)
 {
 	switch (status_class) {
 	case CLASS_5XX:
@@ -61,11 +61,11 @@ static void show_route(struct table *table, const struct view_route *route,
 	table_cell(table, TABLE_DIM, "%s", same->role ? "" : series_role_name(key->role));
 	table_foreign(table, TABLE_BOLD, name);
 	table_foreign(table, TABLE_DIM, key->peer);
-	table_cell(table, style_of_class(key->status_class), "%s",
+	table_cell(table, show_style_of_class(key->status_class), "%s",
 		   series_class_name(key->status_class));
 	cell_count(table, TABLE_DIM, route->count);
 	cell_rate(table, route->count, route->window_s);
-	cell_share(table, style_of_errors(route->errors, route->count),
+	cell_share(table, show_style_of_errors(route->errors, route->count),
 		   route->count ? (double)route->errors / (double)route->count : 0);
 	cell_dur(table, TABLE_PLAIN, true, route->p50.value_ns);
 	cell_dur(table, TABLE_PLAIN, true, route->p90.value_ns);
