@@ -2,69 +2,46 @@
 #include "cli/columns.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 #include <wchar.h>
 
-/* Code point at text in *wide and its bytes; a byte that is no UTF-8 stands for itself. */
-static size_t columns_point(const char *text, wchar_t *wide)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	size_t more = s[0] >= 0xf0 ? 3 : s[0] >= 0xe0 ? 2 : s[0] >= 0xc0 ? 1 : 0;
-	uint32_t point = more ? s[0] & (0x3fu >> more) : s[0];
+#include "lib/base/str.h"
 
-	for (size_t i = 1; i <= more; i++) {
-		if ((s[i] & 0xc0) != 0x80) {
-			*wide = '?';
-			return 1;
-		}
-		point = point << 6 | (s[i] & 0x3fu);
-	}
-	*wide = (wchar_t)point;
-	return more + 1;
-}
+#define CHARACTER_MAX 4 /* bytes of one in UTF-8 */
 
-static unsigned columns_of_point(wchar_t wide)
+size_t columns_next(const char *text, unsigned *columns)
 {
+	uint32_t number;
+	size_t bytes = str_utf8(text, strnlen(text, CHARACTER_MAX), &number);
 	/* -1 in a locale without UTF-8, and for what cannot be printed. */
-	int width = wide < 0x80 ? 1 : wcwidth(wide);
+	int wide = bytes > 1 ? wcwidth((wchar_t)number) : 1;
 
-	return width < 0 ? 1 : (unsigned)width;
+	*columns = wide < 0 ? 1 : (unsigned)wide;
+	return bytes ? bytes : 1;
 }
 
 unsigned columns_of(const char *text)
 {
-	unsigned width = 0;
-	wchar_t wide;
+	unsigned total = 0, columns;
 
 	while (*text) {
-		text += columns_point(text, &wide);
-		width += columns_of_point(wide);
+		text += columns_next(text, &columns);
+		total += columns;
 	}
-	return width;
+	return total;
 }
 
-size_t columns_next(const char *text, unsigned *width)
-{
-	wchar_t wide;
-	size_t bytes = columns_point(text, &wide);
-
-	*width = columns_of_point(wide);
-	return bytes;
-}
-
-size_t columns_fit(const char *text, unsigned width)
+size_t columns_fit(const char *text, unsigned room)
 {
 	const char *at = text;
-	wchar_t wide;
+	unsigned columns;
 
 	while (*at) {
-		size_t bytes = columns_point(at, &wide);
-		unsigned columns = columns_of_point(wide);
+		size_t bytes = columns_next(at, &columns);
 
-		if (columns > width)
+		if (columns > room)
 			break;
-		width -= columns;
+		room -= columns;
 		at += bytes;
 	}
 	return (size_t)(at - text);

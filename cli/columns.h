@@ -13,7 +13,7 @@ unsigned columns_of(const char *text);
 /* Bytes of the character that text begins with, and the columns it takes. */
 size_t columns_next(const char *text, unsigned *columns);
 /* Bytes of text that fit into so many columns. */
-size_t columns_fit(const char *text, unsigned columns);
+size_t columns_fit(const char *text, unsigned room);
 /*
  * Bytes of the line that text begins with, when lines have at most so many columns (at least 1)
  * and end between words, not behind a number if they need not; a word that is longer is cut.
