@@ -32,6 +32,7 @@ struct pending { /* a record of which not everything is delivered */
 struct notify {
 	struct notify_options options;
 	struct webhook_sender *sender;
+	struct dead_letters *letters;
 	struct journal_reader *reader; /* NULL while there is no journal */
 	struct loop_timer *more, *heartbeat;
 	bool has_receivers;
@@ -116,14 +117,21 @@ static void position_write(struct notify *notify)
 	if (rc && rc != notify->unwritten)
 		log_warn("cannot write the position in %s: %s; after a restart messages repeat",
 			 notify->options.journal, strerror(-rc));
-	else if (!rc)
+	else if (!rc && notify->unwritten)
+		log_info("the position in %s can be written again", notify->options.journal);
+	if (!rc)
 		notify->written = done;
 	notify->unwritten = rc;
 }
 
 /* ---- what came of messages -------------------------------------------------------------------- */
 
-static void dead_letter_write(const struct notify *notify, const struct webhook_result *result)
+static void on_letter_kept(void *arg, uint64_t seq)
+{
+	pending_drop_one(arg, seq);
+}
+
+static void dead_letter_add(struct notify *notify, const struct webhook_result *result)
 {
 	const struct body_dead_letter letter = {
 		.id = result->id,
@@ -136,11 +144,10 @@ static void dead_letter_write(const struct notify *notify, const struct webhook_
 		.last_try = result->last_try,
 		.body = result->body,
 	};
-	int rc = dead_letters_add(notify->options.dead_letters, &letter);
 
-	if (rc)
-		log_error("%s: cannot write the dead letter %s: %s", notify->options.dead_letters,
-			  result->id, strerror(-rc));
+	/* The position stays before its record: a restart posts it again. */
+	if (dead_letters_add(notify->letters, &letter, result->cookie))
+		log_error("no memory for the dead letter %s", result->id);
 }
 
 static void on_done(void *arg, const struct webhook_result *result)
@@ -150,14 +157,14 @@ static void on_done(void *arg, const struct webhook_result *result)
 	if (result->class == RETRY_ACCEPTED) {
 		log_info("%s %s: accepted by %s after %u tr%s", result->type, result->id,
 			 result->receiver, result->tries, result->tries == 1 ? "y" : "ies");
+		pending_drop_one(notify, result->cookie);
 	} else {
-		log_error("%s %s: given up for %s after %u tr%s: %s; it is in %s", result->type,
+		log_error("%s %s: given up for %s after %u tr%s: %s; it is for %s", result->type,
 			  result->id, result->receiver, result->tries,
 			  result->tries == 1 ? "y" : "ies", result->error,
 			  notify->options.dead_letters);
-		dead_letter_write(notify, result);
+		dead_letter_add(notify, result);
 	}
-	pending_drop_one(notify, result->cookie);
 }
 
 static void on_failed(void *arg, const struct webhook_result *result, dur_ns wait)
@@ -306,7 +313,10 @@ static void read_more(void *arg)
 
 static void heartbeat(void *arg)
 {
-	position_write(arg);
+	struct notify *notify = arg;
+
+	dead_letters_write(notify->letters);
+	position_write(notify);
 }
 
 int notify_configure(struct notify *notify, const struct vow_config *config, struct diag *d)
@@ -330,9 +340,10 @@ int notify_new(struct loop *loop, const struct notify_options *options,
 		return diag_errno(d, -ENOMEM, options->journal, NULL, "cannot notify");
 	notify->options = *options;
 	notify->sender = webhook_new(loop, &handlers);
+	notify->letters = dead_letters_new(options->dead_letters, on_letter_kept, notify);
 	notify->more = loop_timer_start(loop, 0, 0, read_more, notify);
 	notify->heartbeat = loop_timer_start(loop, HEARTBEAT, HEARTBEAT, heartbeat, notify);
-	if (notify->sender && notify->more && notify->heartbeat)
+	if (notify->sender && notify->letters && notify->more && notify->heartbeat)
 		rc = notify_configure(notify, config, d);
 	else
 		diag_errno(d, -ENOMEM, options->journal, NULL, "cannot notify");
@@ -355,6 +366,7 @@ void notify_free(struct notify *notify)
 {
 	if (!notify)
 		return;
+	dead_letters_free(notify->letters);
 	position_write(notify);
 	webhook_free(notify->sender);
 	loop_timer_stop(notify->more);

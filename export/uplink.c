@@ -50,7 +50,7 @@ struct uplink {
 	uint64_t next; /* to be sent */
 	uint64_t committed, written; /* by the hub; in the position file */
 	uint64_t claimed; /* records up to here are not merged any more */
-	int unwritten; /* why the position could not be written last; 0 it could */
+	int unwritten, unclaimed; /* why the position and a claim could not be written last; or 0 */
 	uint32_t credits;
 	unsigned failures; /* in a row, without an answer in between */
 	mono_ns heard; /* last sign of progress */
@@ -101,18 +101,31 @@ static void position_write(struct uplink *uplink)
 	if (rc && rc != uplink->unwritten)
 		log_warn("cannot write the position in %s: %s; the journal keeps more than needed",
 			 uplink->options.journal, strerror(-rc));
-	else if (!rc)
+	else if (!rc && uplink->unwritten)
+		log_info("the position in %s can be written again", uplink->options.journal);
+	if (!rc)
 		uplink->written = uplink->committed;
 	uplink->unwritten = rc;
 }
 
-/* Says what may be sent from now on, or that no more was sent than this. */
+/*
+ * Says what may be sent from now on, or that no more was sent than this. Without it nothing is sent:
+ * the agent might merge a record that is on its way.
+ */
 static int claim_write(struct uplink *uplink, uint64_t seq)
 {
 	int rc = journal_reader_claim(uplink->reader, seq);
 
 	if (!rc)
 		uplink->claimed = seq;
+	if (rc && rc != uplink->unclaimed)
+		log_error("cannot note in %s which records are sent: %s; they wait there until it "
+			  "can be noted",
+			  uplink->options.journal, strerror(-rc));
+	else if (!rc && uplink->unclaimed)
+		log_info("it can be noted again in %s which records are sent",
+			 uplink->options.journal);
+	uplink->unclaimed = rc;
 	return rc;
 }
 
@@ -191,11 +204,8 @@ static int outbox_fill(struct uplink *uplink, uint64_t *gone)
 				 ? claim_write(uplink, uplink->next + CLAIM_AHEAD)
 				 : 0;
 
-		if (rc < 0) {
-			log_error("cannot claim records in %s: %s", uplink->options.journal,
-				  strerror(-rc));
+		if (rc < 0)
 			return rc;
-		}
 		rc = journal_reader_next(uplink->reader, &record, &d);
 		if (rc == 0)
 			return 0;
@@ -367,6 +377,15 @@ static void on_writable(void *arg)
 	uplink_pump(uplink);
 }
 
+/* The same reason again and again is one line. */
+static void uplink_tell_closed(struct uplink *uplink, const char *text)
+{
+	if (strncmp(uplink->last_text, text, sizeof(uplink->last_text) - 1) != 0)
+		log_warn("hub %s: %s; trying again, what is measured waits in the journal",
+			 uplink->options.hub.target, text[0] ? text : "the stream ended");
+	snprintf(uplink->last_text, sizeof(uplink->last_text), "%s", text);
+}
+
 static void on_closed(void *arg, enum rpc_status status, const char *text)
 {
 	struct uplink *uplink = arg;
@@ -382,11 +401,9 @@ static void on_closed(void *arg, enum rpc_status status, const char *text)
 	wait = backoff_wait(uplink->failures, is_refusal(status), random_unit());
 	if (uplink->failures < 100)
 		uplink->failures++;
-	/* The same reason again and again is one line. */
-	if (strncmp(uplink->last_text, text, sizeof(uplink->last_text) - 1) != 0)
-		log_warn("hub %s: %s; trying again, what is measured waits in the journal",
-			 uplink->options.hub.target, text[0] ? text : "the stream ended");
-	snprintf(uplink->last_text, sizeof(uplink->last_text), "%s", text);
+	/* What our own disk refuses was told, and is no word of the hub. */
+	if (status != RPC_CANCELLED || !uplink->unclaimed)
+		uplink_tell_closed(uplink, text);
 	log_debug("hub %s: failed %u times, again in %" PRIu64 " ms", uplink->options.hub.target,
 		  uplink->failures, wait / NS_PER_MS);
 	loop_timer_again(uplink->retry, wait, 0);

@@ -243,6 +243,16 @@ class Story:
             file.write(text)
         return path
 
+    def fill_names(self, name):
+        """A folder in the scratch folder with as many empty files as its file system takes; for
+        one that has few inodes, to stand for a full disk."""
+        folder, count = self.dir(name), 0
+        with contextlib.suppress(OSError):
+            while count < 100_000:
+                open(os.path.join(folder, str(count)), "xb").close()
+                count += 1
+        check(count < 100_000, f"{folder} takes names without end")
+
     def port(self):
         """A TCP port of loopback that nothing listens on, another one at each call. It is none of
         those that the kernel gives to connections: until a program listens, and while a hub is

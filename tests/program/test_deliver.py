@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import http.server
+import shutil
 import threading
 
 from story import *
@@ -147,6 +148,30 @@ def what_a_receiver_refuses_for_good_is_a_dead_letter_and_not_repeated(s):
             "line about the hub")
     again.stop()
     equal(len(receiver.came), 1, "requests after a restart")
+
+
+@test
+@needs("root", "vow-export")
+def a_dead_letter_that_the_disk_refuses_waits_until_there_is_room(s):
+    s.run("mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=100", "vow-test", s.dir("run"))
+    s.defer(s.run, "umount", "-l", s.dir("run"))
+    full = threading.Event()
+    receiver = Receiver(s, lambda n: (full.wait(60), 400)[1])
+    s.write("run/vow.yaml", receivers(("strict", receiver.url())))
+    exporter = export(s)
+    feed(s, 5, 5)
+    s.until(lambda: len(receiver.came) == 1, 10, "request that waits for its answer")
+    s.fill_names("run/filler")
+    full.set()
+    s.until(lambda: "No space left on device; dead letters wait" in exporter.log(), 10,
+            "word of the full disk")
+    equal(dead_letters(s), [], "dead letters")
+    shutil.rmtree(s.path("run", "filler"))
+    letters = s.until(lambda: dead_letters(s), 10, "dead letter")
+    equal([letter["id"] for letter in letters], receiver.ids(), "ids of dead letters")
+    s.until(lambda: "dead letters are written again" in exporter.log(), 5, "word of its end")
+    equal(exporter.stop(), 0, "status of vow-export")
+    equal(len(receiver.came), 1, "requests in all")
 
 
 @test

@@ -76,6 +76,35 @@ def a_hub_whose_store_was_removed_acknowledges_nothing_more(s):
 
 
 @test
+@needs("root", "vowd", "vow-export", "vow-hub", "vow")
+def a_disk_that_refuses_the_exporter_stops_nothing_else(s):
+    """A file system without a free inode: the agent appends to the files that it has, and the
+    exporter, which replaces its small files, can write nothing."""
+    s.run("mount", "-t", "tmpfs", "-o", "size=16m,nr_inodes=100", "vow-test", s.dir("run"))
+    s.defer(s.run, "umount", "-l", s.dir("run"))
+    listen, http = s.port(), s.port()
+    hub(s, listen, http)
+    agent(s)
+    first = export(s, listen)
+    observe(s, "shop")
+    s.until(lambda: counted(s, "shop", hub=f"127.0.0.1:{listen}") == COUNT, 15, "all at the hub")
+    equal(first.stop(), 0, "status of vow-export")
+    s.fill_names("run/filler")
+    exporter = export(s, listen)
+    s.until(lambda: "which records are sent: No space left on device" in exporter.log(), 15,
+            "word of the full disk")
+    observe(s, "mail")
+    s.until(lambda: counted(s, "mail", dir=s.dir("run")) == COUNT, 15, "all at the agent")
+    equal(s.vow("status", dir=s.dir("run"))["trouble"], None, "trouble of the agent")
+    equal(counted(s, "mail", hub=f"127.0.0.1:{listen}"), 0, "sent without a note of it")
+    check("CANCELLED" not in exporter.log(), f"the hub is blamed: {exporter.log()!r}")
+    shutil.rmtree(s.path("run", "filler"))
+    s.until(lambda: counted(s, "mail", hub=f"127.0.0.1:{listen}") == COUNT, 30, "all at the hub")
+    check("can be noted again" in exporter.log(), f"word of its end: {exporter.log()!r}")
+    equal(counted(s, "shop", hub=f"127.0.0.1:{listen}"), COUNT, "what the hub had before")
+
+
+@test
 @needs("vowd", "vow-export", "vow-hub")
 def a_copied_identity_is_named_and_quarrels_seldom(s):
     listen, http = s.port(), s.port()
