@@ -136,6 +136,24 @@ def records_that_cannot_be_read_are_told_and_stop_nothing(s):
 
 
 @test
+@needs("vow-hub", "vow-export")
+def agent_of_another_version_is_refused_by_name_and_harms_no_other(s):
+    hub = Hub(s)
+    say_hello = [s.program("tests/other_agent"), f"127.0.0.1:{hub.listen}"]
+    for protocol in (0, 2, 4294967295):
+        told = s.run(*say_hello, protocol).stdout
+        for part in ("refused: ", "speaks protocol version 1", "the agent on other-host",
+                     "(vow 9.9.9)", f"speaks {protocol}", "update the older of the two"):
+            check(part in told, f"{part!r} is not in {told!r}")
+        check(f"speaks {protocol}" in hub.program.log(), f"log of the hub: {hub.program.log()!r}")
+    equal(hub.json("/api/v1/hosts"), [], "hosts that were taken")
+    equal(s.run(*say_hello, 1).stdout, "taken, to go on behind record 0\n", "the same version")
+    export(s, hub)
+    events = fed(feed(s, 50))
+    s.until(lambda: hub.events() == events, 15, "events of an agent of this version")
+
+
+@test
 @needs("vow-hub")
 def second_hub_of_a_folder_is_refused_and_names_the_first(s):
     hub = Hub(s)
