@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/source.h"
 #include "lib/base/clock.h"
 #include "proto/tick.h"
 
@@ -437,7 +438,7 @@ static int checkpoint_load_windows(struct checkpoint *c)
 
 static int checkpoint_load_all(struct checkpoint *c)
 {
-	int rc = store_agents_read(c->store, checkpoint_load_agent, c, c->d);
+	int rc = store_agents_read(c->store, SOURCES_MAX, checkpoint_load_agent, c, c->d);
 
 	if (!rc)
 		rc = store_refused_read(c->store, checkpoint_load_refused, c, c->d);

@@ -292,7 +292,7 @@ static void hub_message(void *arg, struct rpc_stream *stream, const uint8_t *byt
 	rc = merge_message(peer, bytes, size, &d);
 	if (rc == 1)
 		hub_note_refused(hub, &d);
-	else if (rc == -EPROTO || rc == -ENOTSUP || rc == -EPERM)
+	else if (rc == -EPROTO || rc == -ENOTSUP || rc == -EPERM || rc == -EUSERS)
 		log_diag(LOG_LEVEL_WARN, &d, merge_peer_name(peer));
 	else if (rc)
 		trouble_note(&hub->trouble, TROUBLE_COMMIT, rc, &d, hub_unacknowledged);

@@ -322,11 +322,11 @@ static int merge_check_owner(struct merge_peer *peer, const struct stream_hello 
 			owner, peer->identity);
 }
 
-static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello, struct diag *d)
+/* What can be said before the store is asked. 0, or the stream was finished. */
+static int merge_check_hello(struct merge_peer *peer, const struct stream_hello *hello,
+			     struct diag *d)
 {
-	struct merge *merge = peer->merge;
-	struct source *source;
-	int rc;
+	const struct sources *sources = peer->merge->sources;
 
 	if (hello->protocol != STREAM_PROTOCOL) {
 		diag_set(d, -ENOTSUP, NULL, "update the older of the two",
@@ -342,6 +342,23 @@ static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello
 		diag_set(d, -EPROTO, NULL, "give the agent a host name", "a hello without a host");
 		return merge_refuse(peer, RPC_INVALID_ARGUMENT, d);
 	}
+	if (sources_full(sources) && !sources_find(sources, hello->agent_id, hello->epoch)) {
+		diag_set(d, -EUSERS, NULL, "set forget_agents lower, or run another hub",
+			 "this hub knows %u agents already, as many as it takes", SOURCES_MAX);
+		return merge_refuse(peer, RPC_RESOURCE_EXHAUSTED, d);
+	}
+	return 0;
+}
+
+static int merge_hello(struct merge_peer *peer, const struct stream_hello *hello, struct diag *d)
+{
+	struct merge *merge = peer->merge;
+	struct source *source;
+	int rc;
+
+	rc = merge_check_hello(peer, hello, d);
+	if (rc)
+		return rc;
 	rc = merge_check_owner(peer, hello, d);
 	if (rc == -EPERM)
 		return merge_refuse(peer, RPC_PERMISSION_DENIED, d);

@@ -41,7 +41,8 @@ struct merge_counters {
 	uint64_t duplicates_total; /* records that were sent again */
 	uint64_t late_total; /* counted in totals, in no window */
 	uint64_t refused_total; /* messages that were broken, records that were set aside */
-	uint64_t gap_records_total; /* records that agents lost or that were set aside, ever */
+	/* Records that agents lost or that were set aside, of all agents known at the start or since. */
+	uint64_t gap_records_total;
 	uint64_t commits_total, commit_failures_total;
 	uint64_t bytes_total; /* of raw ticks */
 };
@@ -63,7 +64,8 @@ const char *merge_peer_name(const struct merge_peer *peer);
  * Takes one message of the stream; d is not NULL. 0. 1: a record in it cannot be read and was set
  * aside, d says which and why, the stream goes on. Or a negative errno with d filled, after which
  * the stream was finished with that text: -EPROTO broken, -ENOTSUP another protocol version, -EPERM
- * an agent that belongs to another certificate, or what the store said.
+ * an agent that belongs to another certificate, -EUSERS one more than the hub takes, or what the
+ * store said.
  */
 int merge_message(struct merge_peer *peer, const uint8_t *bytes, size_t size, struct diag *d);
 

@@ -17,6 +17,18 @@ struct sources *sources_new(void)
 	return calloc(1, sizeof(struct sources));
 }
 
+static void source_free(struct source *source)
+{
+	intake_names_deinit(&source->names);
+	free(source->collectors);
+	free(source);
+}
+
+bool sources_full(const struct sources *sources)
+{
+	return sources->count >= SOURCES_MAX;
+}
+
 void sources_free(struct sources *sources)
 {
 	if (!sources)
@@ -25,8 +37,7 @@ void sources_free(struct sources *sources)
 		struct source *source = sources->first;
 
 		sources->first = source->next;
-		intake_names_deinit(&source->names);
-		free(source);
+		source_free(source);
 	}
 	free(sources);
 }
@@ -54,8 +65,7 @@ void sources_forget(struct sources *sources, struct source *source)
 		at = &(*at)->next;
 	*at = source->next;
 	sources->count--;
-	intake_names_deinit(&source->names);
-	free(source);
+	source_free(source);
 }
 
 struct source *sources_find(const struct sources *sources, const uint8_t id[STORE_ID_SIZE],
@@ -123,7 +133,13 @@ static struct board_collector *source_collector(struct source *source, const cha
 			return &source->collectors[i];
 	if (source->collector_count == SOURCE_COLLECTORS)
 		return NULL;
+	collector = realloc(source->collectors,
+			    (source->collector_count + 1) * sizeof(*source->collectors));
+	if (!collector)
+		return NULL; /* its next totals are as good */
+	source->collectors = collector;
 	collector = &source->collectors[source->collector_count++];
+	memset(collector, 0, sizeof(*collector));
 	snprintf(collector->name, sizeof(collector->name), "%s", name);
 	return collector;
 }

@@ -14,6 +14,12 @@
 struct merge_peer;
 
 #define SOURCE_COLLECTORS 16 /* of one agent; further ones are not shown */
+/*
+ * Sources in memory: two lives for each of the 10000 streams that the server takes. One that comes
+ * back from the store or is new beyond that is refused, so that nobody fills the memory with agents
+ * that he makes up.
+ */
+#define SOURCES_MAX 20000
 
 struct source {
 	struct source *next;
@@ -23,7 +29,7 @@ struct source {
 	bool superseded; /* the agent made its journal anew: another life is the newer one */
 	bool names_lost; /* series numbers must be learnt from the journal's oldest segment on */
 	struct intake_names names;
-	struct board_collector collectors[SOURCE_COLLECTORS];
+	struct board_collector *collectors; /* grows one by one: most agents have three */
 	unsigned collector_count;
 	char problem[160]; /* with its records, the newest; "" none */
 	struct merge_peer *owner; /* the stream that feeds it now; NULL: not connected */
@@ -33,7 +39,8 @@ struct sources;
 struct sources *sources_new(void);
 void sources_free(struct sources *sources); /* NULL is allowed */
 
-/* Copies row; its names count as lost. NULL when memory lacks. */
+bool sources_full(const struct sources *sources);
+/* Copies row; its names count as lost. The caller sees to SOURCES_MAX. NULL when memory lacks. */
 struct source *sources_add(struct sources *sources, const struct store_agent *row);
 void sources_forget(struct sources *sources, struct source *source); /* and frees it */
 struct source *sources_find(const struct sources *sources, const uint8_t id[STORE_ID_SIZE],

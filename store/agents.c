@@ -152,12 +152,14 @@ int store_agent_get(struct store *store, struct store_agent *agent, struct diag 
 	return 1;
 }
 
-int store_agents_read(struct store *store, int (*fn)(void *arg, const struct store_agent *agent),
-		      void *arg, struct diag *d)
+int store_agents_read(struct store *store, unsigned most,
+		      int (*fn)(void *arg, const struct store_agent *agent), void *arg,
+		      struct diag *d)
 {
 	sqlite3_stmt *row = store_query(store, STORE_AGENTS);
 	int rc;
 
+	store_bind_int(row, 1, most);
 	while ((rc = store_row(store, STORE_AGENTS, d)) == 1) {
 		struct store_agent agent;
 

@@ -35,7 +35,8 @@ const char *const store_sql[STORE_QUERIES] = {
 	[STORE_ACTION_ADD] = "INSERT INTO action(host, tick) VALUES(?,?)",
 	[STORE_ACTION_TRIM] = "DELETE FROM action WHERE no <= (SELECT max(no) FROM action) - ?",
 	[STORE_AGENTS] = "SELECT no, id, epoch, host, version, committed, last_seen, gap_records"
-			 " FROM agent ORDER BY last_seen, no",
+			 " FROM (SELECT * FROM agent ORDER BY last_seen DESC, no DESC LIMIT ?)"
+			 " ORDER BY last_seen, no",
 	[STORE_SERIES] = "SELECT * FROM series ORDER BY no",
 	[STORE_NAMES] = "SELECT agent, id, series FROM name",
 	[STORE_RECORDS] = "SELECT no, agent, seq, arrived, late, tick FROM record WHERE no>?"

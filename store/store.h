@@ -141,8 +141,10 @@ int store_history_trim(struct store *store, struct diag *d);
 /* ---- reading back: in the order of writing, agents in the order they were last heard of -------- */
 
 /* A callback that returns non-zero ends the reading; that is handed up. */
-int store_agents_read(struct store *store, int (*fn)(void *arg, const struct store_agent *agent),
-		      void *arg, struct diag *d);
+/* Of agents, the `most` that were heard of last. */
+int store_agents_read(struct store *store, unsigned most,
+		      int (*fn)(void *arg, const struct store_agent *agent), void *arg,
+		      struct diag *d);
 int store_series_read(struct store *store, int (*fn)(void *arg, const struct store_series *series),
 		      void *arg, struct diag *d);
 int store_names_read(struct store *store,

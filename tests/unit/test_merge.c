@@ -9,6 +9,7 @@
 
 #include "hub/checkpoint.h"
 #include "hub/merge.h"
+#include "hub/source.h"
 #include "lib/base/clock.h"
 #include "proto/stream.h"
 #include "proto/tick.h"
@@ -906,6 +907,31 @@ CHECK_TEST(test_agent_that_comes_back_counts_under_its_own_name_again)
 	scene_end(&s);
 }
 
+CHECK_TEST(test_agents_that_are_made_up_do_not_fill_the_memory)
+{
+	struct scene s;
+	struct ear own = {0}, ear = {0};
+	struct store_agent row = {.host = "made-up"};
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &own, "web-1", 1, 1);
+	for (row.epoch = 2; row.epoch <= SOURCES_MAX; row.epoch++) {
+		memcpy(row.id, &row.epoch, sizeof(row.epoch));
+		CHECK_OK(merge_restore_agent(s.merge, &row));
+	}
+	CHECK_OK(scene_send(&s, peer, 1, 10));
+	scene_hello_as(&s, &ear, "web-2", 1, 1, "", -EUSERS);
+	CHECK_EQ_U64(ear.status, RPC_RESOURCE_EXHAUSTED);
+	CHECK_STR_HAS(ear.text, "as many as it takes");
+	scene_second(&s);
+	CHECK_EQ_U64(own.ends, 0); /* the others go on */
+	CHECK_EQ_U64(own.last.committed_seq, 1);
+	CHECK_OK(merge_forget(s.merge, s.wall - NS_PER_S, NULL));
+	scene_hello(&s, &ear, "web-2", 1, 1);
+	scene_end(&s);
+}
+
 CHECK_TEST(test_totals_outlive_their_raw_ticks)
 {
 	struct scene s;
@@ -1060,7 +1086,8 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along,
 	   test_agent_that_is_gone_is_forgotten_and_its_totals_stay,
 	   test_agent_that_comes_back_counts_under_its_own_name_again,
-	   test_totals_outlive_their_raw_ticks, test_restart_with_a_smaller_cap_keeps_the_sum,
+	   test_agents_that_are_made_up_do_not_fill_the_memory, test_totals_outlive_their_raw_ticks,
+	   test_restart_with_a_smaller_cap_keeps_the_sum,
 	   test_record_that_memory_lacked_for_counts_after_a_restart,
 	   test_more_than_a_second_holds_counts_in_totals,
 	   test_full_disk_acknowledges_nothing_and_is_over_by_itself,
