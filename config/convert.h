@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "config/schema.h"
+#include "config/value.h"
 
 /*
  * Fills config, which holds the defaults, from raw (NULL: nothing given). -EINVAL with d saying
@@ -15,5 +16,9 @@
  */
 int convert(const struct document *document, const struct raw_config *raw,
 	    struct vow_config *config, struct diag *d);
+
+/* Its part for objectives and scaling (convert_policy.c), into policy, which holds the defaults. */
+int convert_policy(const struct value_reader *reader, const struct raw_config *raw,
+		   struct policy *policy);
 
 #endif

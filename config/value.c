@@ -201,3 +201,13 @@ int value_name(const struct value_reader *reader, const char *group, const char 
 				    "'%.60s' cannot be a name", text);
 	return value_text(reader, group, key, text, out, room);
 }
+
+int value_unique(const struct value_reader *reader, const char *group, const char *names,
+		 size_t stride, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(names + k * stride, names + i * stride))
+			return value_refuse(reader, group, "name", "give each a name of its own",
+					    "'%s' was given before", names + i * stride);
+	return 0;
+}

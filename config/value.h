@@ -18,6 +18,16 @@ struct value_reader {
 	struct diag *d;
 };
 
+#define VALUE_GROUP 64 /* room for the path of a group, "objectives[63]" and the like */
+
+/* Ends the function when a value was refused; each value is a line then. */
+#define VALUE_TRY(call)                \
+	do {                           \
+		int try_rc = (call);   \
+		if (try_rc < 0)        \
+			return try_rc; \
+	} while (0)
+
 /* Refuses the value at group.key; fix may be NULL; what is a printf format. */
 int value_refuse(const struct value_reader *reader, const char *group, const char *key,
 		 const char *fix, const char *what, ...) __attribute__((format(printf, 5, 6)));
@@ -48,5 +58,8 @@ int value_text(const struct value_reader *reader, const char *group, const char 
 /* A name of letters, digits, '.', '_' and '-': it stands in addresses, metrics and file names. */
 int value_name(const struct value_reader *reader, const char *group, const char *key,
 	       const char *text, char *out, size_t room);
+/* Refuses the i-th entry when an earlier one has its name; names are `stride` bytes apart. */
+int value_unique(const struct value_reader *reader, const char *group, const char *names,
+		 size_t stride, size_t i);
 
 #endif
