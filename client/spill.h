@@ -3,7 +3,7 @@
  * Overflow: where an observation goes when its lane is full, so that it is never dropped. Any
  * number of threads add to a block at once; each addition is atomic and relaxed, the one to the
  * histogram slot comes last, is a release, and is what counts. If the process dies in between, the
- * call in flight did not observe. Progress: lock-free; a system call only when a new page is needed.
+ * call in flight did not observe. Progress: lock-free; a system call only for a new page.
  */
 #ifndef VOW_CLIENT_SPILL_H
 #define VOW_CLIENT_SPILL_H

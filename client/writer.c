@@ -54,7 +54,7 @@ static void writer_announce(struct vow_shm *shm, uint32_t lanes)
 		;
 }
 
-/* Also asked before a claim, when the lane may just have come to be another thread's that grows it. */
+/* Also asked before a claim, when the lane may have come to be another thread's that grows it. */
 static uint32_t writer_slots(const struct vow_shm_lane *lane)
 {
 	uint32_t grown = __atomic_load_n(&lane->grown, __ATOMIC_RELAXED);

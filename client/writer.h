@@ -29,7 +29,7 @@
  */
 extern __thread struct writer *writer_mine __attribute__((tls_model("initial-exec")));
 
-/* Makes the thread key that notices the exit of threads. 0 or a negative errno. Once; idempotent. */
+/* Makes the thread key that notices the exit of threads, once. 0 or a negative errno. */
 int writer_key_make(void);
 
 /* No lane yet, or full: claims, looks again, or spills. */

@@ -25,8 +25,8 @@ struct route_template { /* "/api/suppliers/{id}" */
 struct receiver { /* who is told of alerts and scaling decisions: a signed JSON webhook */
 	char name[POLICY_NAME_MAX + 1];
 	char url[512];
-	char secret
-		[128]; /* "whsec_..." (base64) or plain text; "" unsigned; wiped by config_free() */
+	/* "whsec_..." (base64) or plain text; "" unsigned; wiped by config_free(). */
+	char secret[128];
 	bool alerts, scaling; /* what it receives; both by default */
 	dur_ns timeout; /* of one attempt; 5 s */
 };

@@ -84,7 +84,7 @@ static int convert_tls(const struct value_reader *r, const struct raw_tls *raw,
 			    "tls needs ca, certificate and key");
 }
 
-/* ---- services and routes ---------------------------------------------------------------------- */
+/* ---- services and routes --------------------------------------------------------------------- */
 
 static int convert_template(const struct value_reader *r, const char *group, const char *pattern,
 			    const char *service, struct vow_config *config)
@@ -179,7 +179,7 @@ static int convert_services(const struct value_reader *r, const struct raw_confi
 	return convert_templates(r, "routes", &raw->routes, "", config);
 }
 
-/* ---- receivers -------------------------------------------------------------------------------- */
+/* ---- receivers ------------------------------------------------------------------------------- */
 
 #define CONVERT_SECRET_MAX 4096
 

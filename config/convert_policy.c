@@ -62,7 +62,7 @@ static int convert_alert(const struct value_reader *r, const char *parent,
 	VALUE_TRY(value_number(r, group, "burn_rate", raw->burn_rate, &objective->burn_rate));
 	VALUE_TRY(value_seconds(r, group, "long", raw->long_window, 2 * NS_PER_S, 6 * NS_PER_H,
 				&objective->long_window));
-	/* A long window given alone takes a twelfth of it as the short one, as the workbook does. */
+	/* A long window given alone takes a twelfth of it as the short one, like the workbook. */
 	if (raw->long_window && !raw->short_window) {
 		dur_ns twelfth = objective->long_window / 12 / NS_PER_S * NS_PER_S;
 

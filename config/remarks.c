@@ -37,7 +37,7 @@ static void remarks_where(const struct remarks *remarks, const char *what, const
 		 what, name);
 }
 
-/* ---- objectives ------------------------------------------------------------------------------- */
+/* ---- objectives ------------------------------------------------------------------------------ */
 
 static void remarks_never(struct remarks *remarks, const struct objective *objective,
 			  const char *where)
@@ -134,7 +134,7 @@ static void remarks_exactness(struct remarks *remarks, unsigned i)
 	remarks_tell(remarks, &remark);
 }
 
-/* ---- route templates -------------------------------------------------------------------------- */
+/* ---- route templates ------------------------------------------------------------------------- */
 
 static bool remarks_is_rest(const char *segment)
 {

@@ -147,7 +147,7 @@ static const cyaml_schema_field_t schema_fields[] = {
 static const cyaml_schema_value_t schema_root = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, schema_fields)};
 
-/* ---- the document against the shape ----------------------------------------------------------- */
+/* ---- the document against the shape ---------------------------------------------------------- */
 
 /*
  * libcyaml reports an unknown key at the value before it and accepts nulls where it should not;
@@ -280,7 +280,7 @@ static int schema_value(const struct document *document, document_node node, con
 	}
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void *schema_memory(void *arg, void *block, size_t size)
 {

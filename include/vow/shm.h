@@ -19,7 +19,7 @@
 #define VOW_SHM_PAGE	4096u
 #define VOW_SHM_SERVICE 64u /* bytes for the service name, with its NUL */
 
-/* ---- sizes, fixed by the version --------------------------------------------------------------- */
+/* ---- sizes, fixed by the version ------------------------------------------------------------- */
 
 #define VOW_SHM_LANES	   64u
 #define VOW_SHM_LANE_SLOTS 1024u /* in use at first; a power of two */
@@ -38,7 +38,7 @@
 #define VOW_SHM_THRESHOLDS 4u
 #define VOW_SHM_POLICIES   3u
 
-/* ---- page 0: read once by the agent, checked, never trusted again ------------------------------ */
+/* ---- page 0: read once by the agent, checked, never trusted again ---------------------------- */
 
 enum vow_shm_clock {
 	VOW_SHM_CLOCK_MONOTONIC = 1, /* ticks are ns of CLOCK_MONOTONIC */
@@ -60,7 +60,7 @@ struct vow_shm_header {
 	char service[VOW_SHM_SERVICE]; /* ends with NUL */
 };
 
-/* ---- page 1: counters of the whole process ----------------------------------------------------- */
+/* ---- page 1: counters of the whole process --------------------------------------------------- */
 
 /* Each only grows; changed atomically by any thread. */
 struct vow_shm_counters {
@@ -75,7 +75,7 @@ struct vow_shm_counters {
 	uint64_t spare[VOW_SHM_SPARE / 64]; /* bit i: spare block i was used; set before its use */
 };
 
-/* ---- names and values -------------------------------------------------------------------------- */
+/* ---- names and values ------------------------------------------------------------------------ */
 
 enum vow_shm_name_kind {
 	VOW_SHM_NAME_NONE, /* not written yet */
@@ -112,7 +112,7 @@ enum vow_shm_word {
 	VOW_SHM_JOB_FAILED = 2
 };
 
-/* ---- lanes ------------------------------------------------------------------------------------- */
+/* ---- lanes ----------------------------------------------------------------------------------- */
 
 enum vow_shm_kind {
 	VOW_SHM_NOTHING, /* what a page never written holds; not an observation */
@@ -122,14 +122,14 @@ enum vow_shm_kind {
 	VOW_SHM_FAILED,
 	VOW_SHM_DEAD_LETTERED,
 	VOW_SHM_RECORD_KINDS,
-	/* Only in overflow blocks: the waits that DELIVERED.. records carry, kind + VOW_SHM_WAIT. */
+	/* In overflow blocks only: waits that DELIVERED.. records carry, kind + VOW_SHM_WAIT. */
 	VOW_SHM_WAIT = 8
 };
 
 /* Four words, so that a record is written with four stores. */
 struct vow_shm_record {
-	uint64_t
-		extra; /* DELIVERED..: ns waited before the first attempt; else ticks at the end, or 0 */
+	/* DELIVERED..: ns waited before the first attempt; else ticks at the end, or 0. */
+	uint64_t extra;
 	uint64_t latency_ns;
 	uint64_t what; /* VOW_SHM_WHAT() */
 	uint64_t tag; /* delivery id, else 0 */
@@ -154,9 +154,9 @@ struct vow_shm_record {
  * tail + 1 with release; there is room while tail - head < slots. 128-byte lines keep the two sides
  * (and the prefetcher of neighbouring lines) apart.
  *
- * slots is VOW_SHM_LANE_SLOTS until the owner stores VOW_SHM_LANE_ROOM into `grown`, which it may do
- * once, before a push and while tail == head: then no record is left that was stored by the smaller
- * number, and the agent sees `grown` with the tail behind it.
+ * slots is VOW_SHM_LANE_SLOTS until the owner stores VOW_SHM_LANE_ROOM into `grown`, which it may
+ * do once, before a push and while tail == head: then no record is left that was stored by the
+ * smaller number, and the agent sees `grown` with the tail behind it.
  */
 struct vow_shm_lane {
 	uint64_t tail; /* records ever written */
@@ -173,7 +173,7 @@ struct vow_shm_lane {
 	struct vow_shm_record slots[VOW_SHM_LANE_ROOM];
 };
 
-/* ---- overflow ---------------------------------------------------------------------------------- */
+/* ---- overflow -------------------------------------------------------------------------------- */
 
 /*
  * Where observations go that found their lane full. Block i of the directory belongs to the key
@@ -228,7 +228,7 @@ struct vow_shm_block {
 	uint64_t pad2[128];
 };
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 struct vow_shm {
 	struct vow_shm_header header;
@@ -245,7 +245,7 @@ struct vow_shm {
 
 #define VOW_SHM_SIZE ((uint64_t)sizeof(struct vow_shm))
 
-/* ---- the intake socket ------------------------------------------------------------------------- */
+/* ---- the intake socket ----------------------------------------------------------------------- */
 
 /* One SOCK_SEQPACKET message with the segment's descriptor as SCM_RIGHTS; nothing is answered. */
 struct vow_shm_hello {

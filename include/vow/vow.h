@@ -42,7 +42,7 @@ extern "C" {
 /* Names something until vow_close(); 0 is "{unnamed}", which every call accepts. */
 typedef uint32_t vow_id;
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* All zero is the default. */
 struct vow_options {
@@ -66,7 +66,7 @@ VOW_API int vow_open_options(const struct vow_options *options);
  */
 VOW_API void vow_close(void);
 
-/* ---- names: the same name and sort gives the same id ------------------------------------------- */
+/* ---- names: the same name and sort gives the same id ----------------------------------------- */
 
 /*
  * At most 1023 names of all sorts in a process. A further one gives 0: what is observed under it
@@ -80,7 +80,7 @@ VOW_API vow_id vow_event(const char *name); /* event type of deliveries: "invoic
 /* A receiver's address; user and password, and all from a '?' or '#' on, are left out of the name. */
 VOW_API vow_id vow_endpoint(const char *name);
 
-/* ---- observing --------------------------------------------------------------------------------- */
+/* ---- observing ------------------------------------------------------------------------------- */
 
 /*
  * [hot] One request served, or one step of a job: how long it took and how it ended: 0 fine, an HTTP
@@ -100,7 +100,7 @@ struct vow_span {
 VOW_API struct vow_span vow_span_begin(vow_id route); /* [hot] */
 VOW_API void vow_span_end(struct vow_span span, unsigned status); /* [hot] */
 
-/* ---- deliveries: webhooks and messages that this process sends --------------------------------- */
+/* ---- deliveries: webhooks and messages that this process sends ------------------------------- */
 
 /*
  * One delivery from enqueue to its final outcome, in the caller's storage (beside the queued item).
@@ -138,7 +138,7 @@ VOW_API void vow_delivery_failed(struct vow_delivery *delivery); /* [hot] given 
 VOW_API void vow_delivery_dead_lettered(
 	struct vow_delivery *delivery); /* [hot] set aside for people */
 
-/* ---- last values ------------------------------------------------------------------------------- */
+/* ---- last values ----------------------------------------------------------------------------- */
 
 VOW_API void vow_gauge_set(vow_id gauge, double value); /* [hot] */
 /* [hot] oldest_age_ns is that of the oldest item when this is called; 0 for an empty queue. */

@@ -104,7 +104,7 @@ static void loop_timer_fired(uv_timer_t *uv)
 			timer->due += ((now - timer->due) / timer->every + 1) * timer->every;
 		loop_timer_arm(timer);
 	}
-	/* Last, because fn may stop the timer; its block lives until the round ends all the same. */
+	/* Last, because fn may stop the timer; its block lives until the round ends. */
 	timer->fn(timer->arg);
 }
 
@@ -155,7 +155,7 @@ static void loop_fd_ready(uv_poll_t *uv, int status, int events)
 		ready |= LOOP_READ;
 	if (events & UV_WRITABLE)
 		ready |= LOOP_WRITE;
-	/* An error condition on the descriptor comes as a negative status, and libuv has stopped. */
+	/* An error on the descriptor comes as a negative status, and libuv has stopped. */
 	if (status < 0 || (events & UV_DISCONNECT))
 		ready |= LOOP_HANGUP;
 	watch->fn(watch->arg, watch->fd, ready);

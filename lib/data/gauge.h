@@ -32,7 +32,7 @@ void gauge_table_free(struct gauge_table *table);
 int gauge_set(struct gauge_table *table, const char *host, const char *service, const char *name,
 	      const char *label, double value, mono_ns now);
 
-/* Number of gauges and the i-th (NULL beyond), in no stable order across gauge_set() of a new one. */
+/* Number of gauges and the i-th (NULL beyond); a new one and an expiry change their order. */
 size_t gauge_count(const struct gauge_table *table);
 const struct gauge *gauge_at(const struct gauge_table *table, size_t i);
 /* NULL when unknown. label may be NULL: any label. */

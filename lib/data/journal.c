@@ -49,7 +49,7 @@ static int journal_segments_add(struct journal *journal, struct journal_segment 
 	return 0;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* The id of this run of the machine, as bytes; zeros where /proc does not tell. 0 or -ENOMEM. */
 static int journal_boot_id_read(uint8_t id[16])
@@ -297,7 +297,7 @@ void journal_close(struct journal *journal)
 	free(journal);
 }
 
-/* ---- appending -------------------------------------------------------------------------------- */
+/* ---- appending ------------------------------------------------------------------------------- */
 
 static void journal_dir_sync(const char *dir)
 {
@@ -483,7 +483,7 @@ int journal_append(struct journal *journal, wall_ns wall, const void *wire, size
 	return 0;
 }
 
-/* ---- what is known ---------------------------------------------------------------------------- */
+/* ---- what is known --------------------------------------------------------------------------- */
 
 uint64_t journal_epoch(const struct journal *journal)
 {

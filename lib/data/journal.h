@@ -49,12 +49,12 @@ typedef ssize_t (*journal_merge_fn)(void *arg, const struct journal_record *reco
 				    const uint8_t **wire, size_t *wire_size);
 
 struct journal_options {
-	uint64_t
-		segment_bytes; /* a new segment begins beyond this and its first record; 0: 8 MiB */
+	/* A new segment begins beyond this and its first record; 0: 8 MiB. */
+	uint64_t segment_bytes;
 	uint64_t budget_bytes; /* oldest segments go beyond this, counted; 0: 256 MiB */
 	dur_ns age; /* segments go when all in them is older than this, counted; 0: never */
-	uint64_t
-		free_bytes; /* what is to stay free on the disk, at the budget's cost; 0: nothing */
+	/* What is to stay free on the disk, at the budget's cost; 0: nothing. */
+	uint64_t free_bytes;
 	bool keep_sent; /* what every reader has stays, too, as a memory, until room is needed */
 	journal_merge_fn merge; /* merges before anything unread is dropped; NULL: never */
 	void *merge_arg;
@@ -64,12 +64,12 @@ struct journal_options {
 struct journal;
 
 /*
- * Opens for writing, creating directory and epoch when there is none. options may be NULL. Takes a lock: a second
- * writer gets -EBUSY. Reads all segments: a torn end is cut, and counted; a segment that is broken
- * elsewhere is renamed to *.quarantined and counted, and written anew with what is good of it.
- * After a restart of the machine, 256 empty records follow what is there, since records that the
- * disk had not yet may have been sent. -EPROTONOSUPPORT: another version wrote it. d gets the text
- * of a failure; the journal is then as it was, or partly mended.
+ * Opens for writing, creating directory and epoch when there is none. options may be NULL. Takes a
+ * lock: a second writer gets -EBUSY. Reads all segments: a torn end is cut, and counted; a segment
+ * that is broken elsewhere is set aside as *.quarantined and counted, and written anew with what is
+ * good of it. After a restart of the machine, 256 empty records follow what is there, since records
+ * that the disk had not yet may have been sent. -EPROTONOSUPPORT: another version wrote it. d gets
+ * the text of a failure; the journal is then as it was, or partly mended.
  */
 int journal_open(const char *dir, const struct journal_options *options, struct journal **journal,
 		 struct diag *d);

@@ -36,7 +36,7 @@ struct journal_compact {
 	size_t run_count;
 };
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static bool journal_is_left_over(const char *name)
 {
@@ -145,7 +145,7 @@ struct journal_compact_result journal_compact_result(const struct journal_compac
 	return compact->result;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int journal_record_put(struct journal_compact *compact, const struct journal_record *record)
 {
@@ -296,7 +296,7 @@ int journal_compact_step(struct journal_compact *compact, journal_merge_fn merge
 	return rc < 0 ? rc : 1;
 }
 
-/* ---- taking its place ------------------------------------------------------------------------- */
+/* ---- taking its place ------------------------------------------------------------------------ */
 
 int journal_compact_commit(struct journal_compact *compact, const char *dir, uint64_t epoch)
 {

@@ -200,7 +200,7 @@ bool journal_record_merged(const struct journal_record *record)
 	return !record->wire_size && record->local_size == JOURNAL_MERGED_BYTES;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 int journal_path(char path[PATH_MAX], const char *dir, uint64_t first_seq, const char *suffix)
 {

@@ -74,8 +74,8 @@ int journal_segment_open(const char *path, int flags, struct journal_header *hea
 struct journal_repair {
 	uint64_t first_seq;
 	uint64_t limit_seq; /* the last one it has to hold; 0: it is the newest, unknown */
-	struct journal_header
-		header; /* epoch: the journal's; the rest for a segment without its own */
+	/* Its epoch is the journal's; the rest is for a segment without its own. */
+	struct journal_header header;
 
 	/* Results. */
 	uint64_t last_seq; /* first_seq - 1 when it holds nothing */

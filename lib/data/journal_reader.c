@@ -22,7 +22,7 @@ struct journal_reader {
 	struct journal_cursor cursor;
 };
 
-/* ---- positions -------------------------------------------------------------------------------- */
+/* ---- positions ------------------------------------------------------------------------------- */
 
 static int journal_place_set(struct journal_reader *reader, uint64_t seq, uint64_t claim)
 {
@@ -55,7 +55,7 @@ static int journal_reader_announce(struct journal_reader *reader)
 	return journal_place_set(reader, 0, 0);
 }
 
-/* ---- segments --------------------------------------------------------------------------------- */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 /* Goes to the beginning of a segment. -ESTALE when it is of another epoch than the reader's. */
 static int journal_reader_enter(struct journal_reader *reader, uint64_t first_seq)
@@ -251,7 +251,7 @@ int journal_reader_next(struct journal_reader *reader, struct journal_record *re
 	}
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static bool journal_name_is_good(const char *name)
 {

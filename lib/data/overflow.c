@@ -58,7 +58,7 @@ void overflow_deinit(struct overflow *o)
 	o->count = o->capacity = 0;
 }
 
-/* ---- finding blocks ---------------------------------------------------------------------------- */
+/* ---- finding blocks -------------------------------------------------------------------------- */
 
 /* What the agent left in a block, or an agent before it. */
 struct overflow_begin {
@@ -187,7 +187,7 @@ int overflow_wait_of(const struct overflow *o, unsigned i)
 	return -1;
 }
 
-/* ---- taking ------------------------------------------------------------------------------------ */
+/* ---- taking ---------------------------------------------------------------------------------- */
 
 /* A copy of what the application wrote into one block. */
 struct overflow_copy {
@@ -394,7 +394,7 @@ bool overflow_take(struct overflow *o, unsigned i, uint64_t limit, bool thorough
 	return true;
 }
 
-/* ---- thresholds -------------------------------------------------------------------------------- */
+/* ---- thresholds ------------------------------------------------------------------------------ */
 
 struct overflow_policy {
 	struct vow_shm_block *shared;
@@ -453,7 +453,7 @@ uint64_t overflow_slower(const struct overflow *o, unsigned i, const struct over
 	return overflow_min(slower, hist->count);
 }
 
-/* ---- the two steps ----------------------------------------------------------------------------- */
+/* ---- the two steps --------------------------------------------------------------------------- */
 
 /* Behind each block that changed; the list ends with a 0. */
 static uint8_t *overflow_describe_block(const struct overflow_block *block, uint8_t *p)
@@ -537,7 +537,7 @@ void overflow_commit(struct overflow *o)
 	o->pending_bytes = 0;
 }
 
-/* ---- redo -------------------------------------------------------------------------------------- */
+/* ---- redo ------------------------------------------------------------------------------------ */
 
 /* One group's entries into block; never back behind what the segment holds already. */
 static int overflow_redo_group(struct overflow *o, struct overflow_block *block, unsigned g,
@@ -589,7 +589,7 @@ static int overflow_redo_block(struct overflow *o, unsigned index, const uint8_t
 	if (rc < 0)
 		return rc;
 	struct overflow_block *block = o->blocks[o->by_index[index] - 1];
-	/* Before a fault may end this: what was read by then is stored as well, and has its room. */
+	/* Before a fault may end this: what was read by then is stored, too, and has its room. */
 	block->changed = true;
 	o->pending_bytes += OVERFLOW_TAKE_MAX;
 	rc = overflow_redo_words(block, p, end);

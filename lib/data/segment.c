@@ -36,7 +36,7 @@ _Static_assert(sizeof(struct vow_shm) == 0x1737b000, "layout");
 
 #define SEGMENT_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* ---- the guard --------------------------------------------------------------------------------- */
+/* ---- the guard ------------------------------------------------------------------------------- */
 
 static __thread sigjmp_buf *volatile segment_jump;
 static pthread_once_t segment_guard_once = PTHREAD_ONCE_INIT;
@@ -75,7 +75,7 @@ int segment_guard(int (*visit)(void *arg), void *arg)
 	return rc;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int segment_check_file(int fd, struct stat *st, struct diag *d)
 {
@@ -177,7 +177,7 @@ void segment_close(struct segment *segment)
 	segment->shm = NULL;
 }
 
-/* ---- names and values -------------------------------------------------------------------------- */
+/* ---- names and values ------------------------------------------------------------------------ */
 
 unsigned segment_names_known(const struct segment *segment)
 {

@@ -72,7 +72,7 @@ int series_window_parse(const char *text, enum series_window *window)
 	return -EINVAL;
 }
 
-/* ---- text from outside -------------------------------------------------------------------------- */
+/* ---- text from outside ----------------------------------------------------------------------- */
 
 /* Length of the character at text; 0 for control characters, C1 included, and what is none. */
 static size_t series_text_character(const char *text, size_t left)
@@ -104,7 +104,7 @@ void series_text_set(char *field, size_t room, const char *text, size_t length)
 	}
 }
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 #define field_copy(to, from) memcpy((to), (from), strnlen((from), sizeof(to) - 1))
 
@@ -129,7 +129,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Folds a field word by word up to its end; its length goes in, so that fields don't run together. */
+/* Folds a field word by word up to its end; its length goes in, so that fields stay apart. */
 static uint64_t field_hash(uint64_t hash, const char *field, size_t size)
 {
 	size_t length = strnlen(field, size);

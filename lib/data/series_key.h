@@ -14,8 +14,8 @@
 void series_key_copy(struct series_key *to, const struct series_key *from);
 
 /*
- * Of a key from series_key_copy(). `seed` is random in each process, so that strangers cannot choose
- * names that collide.
+ * Of a key from series_key_copy(). `seed` is random in each process, so that strangers cannot
+ * choose names that collide.
  */
 uint64_t series_key_hash(const struct series_key *key, uint64_t seed);
 bool series_key_equal(const struct series_key *a, const struct series_key *b);

@@ -43,7 +43,7 @@ static const struct reach {
 
 #define SECOND_MAX UINT32_MAX
 
-/* ---- slots ------------------------------------------------------------------------------------ */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 void window_bad_add(const struct window_thresholds *from, const uint64_t *bad,
 		    const struct window_thresholds *to, uint64_t into[SERIES_THRESHOLDS])
@@ -121,7 +121,7 @@ void window_slot_add(const struct window_slot *slot, const struct window_thresho
 	}
 }
 
-/* ---- the writer's sums -------------------------------------------------------------------------- */
+/* ---- the writer's sums ----------------------------------------------------------------------- */
 
 static void window_work_clear(struct window_work *work)
 {
@@ -136,7 +136,7 @@ static void window_work_add(struct window_work *work, const struct window_slot *
 	window_slot_add(slot, as, &work->latency, &work->queue, &work->counts);
 }
 
-/* Adds content after checking it: its bytes may come from outside. The sums are undefined on error. */
+/* Adds content after checking it: its bytes may come from outside. On error sums are undefined. */
 static int window_work_add_content(struct window_work *work, const struct window_content *content)
 {
 	int rc = hist_merge_packed(&work->latency, content->hist, content->hist_size);
@@ -175,7 +175,7 @@ static struct window_slot *window_work_slot(struct window_work *work, uint32_t s
 	return window_slot_new(work, start, length, &content);
 }
 
-/* ---- garbage ------------------------------------------------------------------------------------ */
+/* ---- garbage --------------------------------------------------------------------------------- */
 
 static void window_garbage_add(struct window_work *work, void *what)
 {
@@ -214,7 +214,7 @@ void window_sweep(struct window_work *work)
 	}
 }
 
-/* ---- rings: filing, folding, expiring ----------------------------------------------------------- */
+/* ---- rings: filing, folding, expiring -------------------------------------------------------- */
 
 static struct window_slot **window_ring_entry(struct window_rings *rings, unsigned t,
 					      uint32_t start)
@@ -300,7 +300,7 @@ int window_file(struct window_work *work, struct window *window, uint32_t second
 	}
 	if (!slot)
 		return -ENOMEM;
-	/* The second at which a restored total ends goes on: the total will not be folded from it. */
+	/* The second at which a restored total ends goes on: it is not folded into the total. */
 	if (start < window_total_end(window))
 		rc = window_total_add(work, window, 0, content);
 	if (rc < 0) {
@@ -341,7 +341,7 @@ static void window_tier_add(struct window_work *work, const struct window_rings 
 	}
 }
 
-/* Folds groups of tier t - 1 that end by until into tier t: 0 or -ENOMEM at the first that can't. */
+/* Folds groups of tier t - 1 that end by until into tier t: 0, or -ENOMEM at the first. */
 static int window_tier_fold(struct window_work *work, struct window *window, unsigned t,
 			    uint32_t until, const struct window_thresholds *thresholds)
 {
@@ -490,7 +490,7 @@ int window_total_move(struct window_work *work, struct window *from, struct wind
 	return 0;
 }
 
-/* ---- a keyframe's slots --------------------------------------------------------------------------- */
+/* ---- a keyframe's slots ---------------------------------------------------------------------- */
 
 int window_slots_each(const struct window *window, unsigned t, uint32_t second, window_slot_fn fn,
 		      void *arg)
@@ -562,7 +562,7 @@ void window_free(struct window_work *work, struct window *window)
 	*window = (struct window){0};
 }
 
-/* ---- readers ------------------------------------------------------------------------------------ */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 uint32_t window_first_second(enum series_window which, uint32_t second)
 {

@@ -45,8 +45,8 @@ void window_bad_add(const struct window_thresholds *from, const uint64_t *bad,
 struct window_slot;
 
 struct window_rings {
-	uint32_t
-		folded[WINDOW_TIERS]; /* seconds <= this are in the tier's slots; [0] is not used */
+	/* Seconds <= this are in the tier's slots; [0] is not used. */
+	uint32_t folded[WINDOW_TIERS];
 	uint32_t due[WINDOW_TIERS]; /* not before then a slot goes; UINT32_MAX: there is none */
 	struct window_slot *slots[WINDOW_ENTRIES];
 };

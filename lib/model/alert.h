@@ -24,8 +24,8 @@
 struct alert {
 	enum alert_state state;
 	uint64_t second; /* of the last step */
-	uint64_t
-		quiet_s; /* seconds, not always in a row with frozen ones, that it has been quiet */
+	/* How long it has been quiet; frozen seconds in between neither count nor end it. */
+	uint64_t quiet_s;
 };
 
 struct alert_input {

@@ -13,7 +13,7 @@ static double chance_not_zero(double x)
 	return fabs(x) < 1e-300 ? 1e-300 : x;
 }
 
-/* The continued fraction of DLMF 8.17.22 by Lentz's method; converges fast for x < (a+1)/(a+b+2). */
+/* The continued fraction of DLMF 8.17.22 by Lentz's method; fast for x < (a+1)/(a+b+2). */
 static double chance_beta_fraction(double x, double a, double b)
 {
 	double c = 1, d = 1 / chance_not_zero(1 - (a + b) * x / (a + 1)), value = d;

@@ -11,7 +11,7 @@
 
 _Static_assert(POLICY_OBJECTIVES <= 64 && POLICY_SCALERS <= 32, "a bit for each in judge_match");
 
-/* ---- rules and their state -------------------------------------------------------------------- */
+/* ---- rules and their state ------------------------------------------------------------------- */
 
 static bool judge_rules_fill(struct judge_rules *rules, const struct policy *policy)
 {
@@ -110,7 +110,7 @@ int judge_reload(struct judge *judge, const struct policy *policy)
 	return 0;
 }
 
-/* ---- deltas ----------------------------------------------------------------------------------- */
+/* ---- deltas ---------------------------------------------------------------------------------- */
 
 static struct judge_match judge_match_find(const struct policy *policy,
 					   const struct series_key *key)
@@ -215,7 +215,7 @@ void judge_delta(struct judge *judge, const struct series_delta *delta)
 		meter_add(judge->rules.scalers[__builtin_ctz(match.scalers)].meter, delta);
 }
 
-/* ---- the tick --------------------------------------------------------------------------------- */
+/* ---- the tick -------------------------------------------------------------------------------- */
 
 /* One tick on its way through the rules. */
 struct judge_tick {
@@ -431,7 +431,7 @@ void judge_recall(struct judge *judge, const struct action *action)
 		judge_recall_scale(judge, &action->scale, action->at);
 }
 
-/* ---- views ------------------------------------------------------------------------------------ */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 unsigned judge_objectives(const struct judge *judge)
 {

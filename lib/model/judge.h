@@ -19,7 +19,10 @@ struct judge;
  * evidence, 43 KB scratch, and 470 KB for each scaler on latency (touched where it has data).
  */
 
-/* Copies the policy. scope names who judges ("host:web-1", "fleet"), part of fingerprints; cut to 79 bytes. NULL when memory lacks. */
+/*
+ * Copies the policy. scope names who judges ("host:web-1", "fleet"), part of fingerprints; cut to
+ * 79 bytes. NULL when memory lacks.
+ */
 struct judge *judge_new(const struct policy *policy, const char *scope);
 void judge_free(struct judge *judge);
 
@@ -45,8 +48,8 @@ typedef void (*judge_action_fn)(void *arg, const struct action *action);
  * wall is the time of day that the records carry, now grows monotonically; when it is less than
  * before, it is taken for another clock (a replay by time of day, then the live one), and time
  * goes on from wall without going back. Seconds without a call in between count as seconds without
- * events (no data freezes an alert, it never resolves one). The caller has let gauge_expire() forget
- * what is no longer set; gauges and fn may be NULL.
+ * events (no data freezes an alert, it never resolves one). The caller has let gauge_expire()
+ * forget what is no longer set; gauges and fn may be NULL.
  */
 void judge_step(struct judge *judge, mono_ns now, wall_ns wall, const struct gauge_table *gauges,
 		judge_action_fn fn, void *arg);
@@ -88,7 +91,7 @@ void judge_objective_report(const struct judge *judge, unsigned i, struct object
 unsigned judge_scalers(const struct judge *judge);
 void judge_scaler_report(const struct judge *judge, unsigned i, struct scaler_report *report);
 
-/* ---- surviving a restart ---------------------------------------------------------------------- */
+/* ---- surviving a restart --------------------------------------------------------------------- */
 
 /*
  * Bytes that judge_restore() turns into the same state again, except what builds up anew within a

@@ -13,7 +13,7 @@
 static const char judge_magic[8] = "VOWJUDG1";
 #define JUDGE_CHECKSUM_SIZE 4
 
-/* ---- what was told last ----------------------------------------------------------------------- */
+/* ---- what was told last ---------------------------------------------------------------------- */
 
 static void judge_alert_save(const struct alert_action *alert, struct bytes_writer *w)
 {
@@ -85,7 +85,7 @@ static void judge_scale_restore(struct scale_action *scale, struct bytes_reader 
 	bytes_get_text(r, scale->reason, sizeof(scale->reason));
 }
 
-/* ---- one rule --------------------------------------------------------------------------------- */
+/* ---- one rule -------------------------------------------------------------------------------- */
 
 static void judge_objective_save(const void *rule, struct bytes_writer *w)
 {
@@ -133,7 +133,7 @@ static int judge_scaler_restore(void *rule, struct bytes_reader *r, uint64_t sec
 	return r->failed ? -EPROTO : 0;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 typedef void (*judge_part_save_fn)(const void *rule, struct bytes_writer *w);
 typedef int (*judge_part_restore_fn)(void *rule, struct bytes_reader *r, uint64_t second);

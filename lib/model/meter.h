@@ -24,8 +24,9 @@ void meter_file(struct meter *meter, uint64_t second);
 
 /*
  * The signal's value: events a second, p95 in ns, or the gauge (mean or sum of those of services
- * that the selector takes). False when there is no data: no event in the window, no such gauge
- * (the table forgets what is not set any more). gauges may be NULL. scratch is any histogram; it is used.
+ * that the selector takes). False when there is no data: no event in the window, no such gauge (the
+ * table forgets what is not set any more). gauges may be NULL. scratch is any histogram, which is
+ * overwritten.
  */
 bool meter_value(const struct meter *meter, const struct scaler *scaler,
 		 const struct gauge_table *gauges, struct hist *scratch, double *value);

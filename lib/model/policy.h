@@ -80,7 +80,7 @@ struct scaler {
 	struct selector selector;
 	enum scale_signal signal;
 	char gauge[SERIES_NAME_MAX + 1]; /* of SCALE_GAUGE */
-	bool gauge_is_mean; /* a mean over replicas (cpu_ratio), not a sum over labels (queue_depth) */
+	bool gauge_is_mean; /* over replicas (cpu_ratio), not a sum over labels (queue_depth) */
 	double target; /* > 0, in the signal's unit, for one replica */
 	unsigned minimum, maximum; /* 1 <= minimum <= maximum <= 10000 */
 	double deadband_ratio; /* no change while |value / target - 1| is within it; 0.1 */

@@ -40,8 +40,8 @@ struct scale {
 	uint64_t second; /* of the last step with a value; 0 none */
 	uint64_t up_at, changed_at; /* seconds; 0 never */
 	uint64_t watched_since; /* the signal had a value ever since; 0: it has none */
-	uint64_t
-		met_at[SCALE_LIMITS]; /* second that a limit was met last; 0 not since the change */
+	/* The second that a limit was met last; 0: not since the change. */
+	uint64_t met_at[SCALE_LIMITS];
 	struct {
 		uint64_t part; /* second / length of a part */
 		unsigned highest; /* count asked for in it */

@@ -31,9 +31,9 @@ void slo_add(struct slo *slo, uint64_t good, uint64_t bad);
 #define SLO_FIRST_SECOND (SLO_HOURS_SPAN + 86400)
 
 /*
- * Files what was added under `second` (>= SLO_FIRST_SECOND and that of the
- * call before; seconds between hold nothing)
- * and says how many of the seconds since that call were observed (0 .. their number).
+ * Files what was added under `second` (>= SLO_FIRST_SECOND and that of the call before; seconds
+ * between hold nothing) and says how many of the seconds since that call were observed (0 .. their
+ * number).
  */
 void slo_file(struct slo *slo, uint64_t second, uint64_t observed_s);
 

@@ -431,7 +431,7 @@ CHECK_TEST(test_a_long_window_alone_brings_its_short_one)
 	config_free(c);
 }
 
-/* ---- remarks ---------------------------------------------------------------------------------- */
+/* ---- remarks --------------------------------------------------------------------------------- */
 
 struct noted {
 	struct diag remarks[16];
@@ -505,7 +505,7 @@ CHECK_TEST(test_more_thresholds_than_are_counted_is_remarked)
 	config_free(c);
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 CHECK_TEST(test_files_that_cannot_be_read_say_why)
 {

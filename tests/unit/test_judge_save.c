@@ -207,7 +207,7 @@ CHECK_TEST(test_recalled_decision_begins_its_cooldown)
 	world_free(w);
 }
 
-/* A restart between a recalled decision and the first value of its gauge: all counters were lost. */
+/* A restart between a recalled decision and the first value of its gauge lost all counters. */
 CHECK_TEST(test_recalled_decision_is_saved_before_the_next_value)
 {
 	struct policy policy = one_scaler();

@@ -91,7 +91,7 @@ CHECK_TEST(test_reader_and_writers_at_once_lose_nothing)
 	for (unsigned i = 0; i < PUSHES; i++)
 		sum_ns += 1000 + i % 5000;
 	CHECK_EQ_U64(reader->count, (uint64_t)WRITERS * PUSHES);
-	/* While writers are under way the sum taken is kept to what the buckets allow: see overflow.c */
+	/* While writers are under way the sum taken is kept to what the buckets allow. */
 	CHECK_NEAR((double)reader->sum_ns, (double)(WRITERS * sum_ns),
 		   2 * HIST_RELATIVE_ERROR * (double)(WRITERS * sum_ns));
 	overflow_deinit(&reader->overflow);

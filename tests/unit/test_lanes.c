@@ -174,7 +174,7 @@ CHECK_TEST(test_span_measures_the_time_between)
 	lanes_agent_free(agent);
 }
 
-/* ---- exactness --------------------------------------------------------------------------------- */
+/* ---- exactness ------------------------------------------------------------------------------- */
 
 #define EXACT_VALUES  10000
 #define EXACT_THREADS 4
@@ -354,7 +354,7 @@ CHECK_TEST(test_agent_that_dies_and_comes_back_loses_and_doubles_nothing)
 	lanes_agent_free(agent);
 }
 
-/* ---- processes that die, fork, and have too many threads ---------------------------------------- */
+/* ---- processes that die, fork, and have too many threads ------------------------------------- */
 
 struct killed {
 	uint64_t observed; /* counted after each call returned */
@@ -523,7 +523,7 @@ CHECK_TEST(test_what_was_described_is_given_back_once_whatever_the_order_of_deat
 	lanes_agent_free(agent);
 }
 
-/* ---- thresholds, deliveries, values ------------------------------------------------------------- */
+/* ---- thresholds, deliveries, values ---------------------------------------------------------- */
 
 CHECK_TEST(test_thresholds_are_counted_exactly_in_overflow_through_a_change)
 {

@@ -17,7 +17,7 @@
 
 #define PATIENCE (10 * NS_PER_S) /* a test that is not done by then has failed */
 
-/* ---- a hub that echoes ------------------------------------------------------------------------ */
+/* ---- a hub that echoes ----------------------------------------------------------------------- */
 
 struct hub {
 	struct rpc_server *server;
@@ -130,7 +130,7 @@ static void hub_stop(struct hub *hub)
 	CHECK_EQ_U64(hub->closed, hub->opened);
 }
 
-/* ---- an agent --------------------------------------------------------------------------------- */
+/* ---- an agent -------------------------------------------------------------------------------- */
 
 struct agent {
 	struct loop *loop;
@@ -232,7 +232,7 @@ static void agent_end(struct agent *agent)
 	loop_free(agent->loop);
 }
 
-/* ---- streams ---------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 CHECK_TEST(test_messages_come_back_in_order_over_tcp)
 {
@@ -377,7 +377,7 @@ CHECK_TEST(test_streams_beyond_the_limit_are_refused)
 	CHECK_EQ_U64(hub.opened, 2);
 }
 
-/* ---- questions -------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static int ask(const char *target, const char *text, dur_ns timeout, char answer[64],
 	       struct diag *d)
@@ -474,7 +474,7 @@ CHECK_TEST(test_question_to_a_silent_port_times_out)
 	close(fd);
 }
 
-/* ---- the port --------------------------------------------------------------------------------- */
+/* ---- the port -------------------------------------------------------------------------------- */
 
 CHECK_TEST(test_second_server_on_an_address_is_told_what_to_do)
 {

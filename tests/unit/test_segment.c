@@ -134,7 +134,7 @@ CHECK_TEST(test_a_page_that_cannot_be_had_ends_the_visit_not_the_program)
 	snprintf(path, sizeof(path), "%s/short", check_dir());
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	CHECK_OK(ftruncate(fd, 4096));
-	/* The second page lies behind the end of the file: SIGBUS, as from a hole without memory. */
+	/* The second page lies behind the file's end: SIGBUS, as from a hole without memory. */
 	struct segment segment = {
 		.shm = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)};
 	for (unsigned i = 0; i < 3; i++) {
@@ -145,7 +145,7 @@ CHECK_TEST(test_a_page_that_cannot_be_had_ends_the_visit_not_the_program)
 	close(fd);
 }
 
-/* ---- through the collector ----------------------------------------------------------------------- */
+/* ---- through the collector ------------------------------------------------------------------- */
 
 static void attach(struct lanes_agent *agent, const char *detail)
 {

@@ -103,7 +103,7 @@ static int write_all(struct tick_writer *writer, const uint8_t **bytes, size_t *
 	return rc ? rc : tick_end(writer, bytes, size);
 }
 
-/* ---- a reader that remembers -------------------------------------------------------------------- */
+/* ---- a reader that remembers ----------------------------------------------------------------- */
 
 struct seen {
 	char order[32]; /* a letter for each callback */
@@ -206,7 +206,7 @@ static const struct tick_visitor seeing = {
 	.action = seen_action,
 };
 
-/* ---- tests -------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 CHECK_TEST(test_everything_comes_back_in_the_promised_order)
 {
@@ -345,7 +345,7 @@ CHECK_TEST(test_visitor_ends_the_reading)
 	tick_writer_free(writer);
 }
 
-/* Cut anywhere, it is refused or read as a tick of fewer parts; never read beyond (ASan sees it). */
+/* Cut anywhere, it is refused or read as a tick of fewer parts, never beyond (ASan sees it). */
 CHECK_TEST(test_every_cut_is_refused_or_a_shorter_tick)
 {
 	struct tick_writer *writer = tick_writer_new();
@@ -481,7 +481,7 @@ static int see_span(void *arg, wall_ns wall, dur_ns duration)
 	return 0;
 }
 
-/* Else the hub would refuse the record of an agent that was stopped, and with it all that follow. */
+/* Else the hub would refuse the record of an agent that was stopped, and all that follow. */
 CHECK_TEST(test_a_tick_after_a_long_standstill_ends_when_it_did)
 {
 	static const struct tick_visitor visitor = {.begin = see_span};
