@@ -4,11 +4,12 @@
  *
  * Each process shares one segment of memory with the agent and each thread writes into a lane of
  * its own, so the calls marked [hot] take a few nanoseconds: they make no system call, take no
- * lock, allocate nothing, never block, never log and never end the program. (Twice in a thread's
- * life one of them makes a system call for its lane's memory: at its first observation, and at the
- * one with which a lane that was once full grows to four times its slots.) They cost and do the
- * same when no agent runs; an agent that starts later finds what was observed before. When a lane
- * is full, observations are added to histograms in the segment: a latency is never dropped.
+ * lock, allocate nothing, never block, never log and never end the program. (Seldom one of them
+ * makes a system call for memory of the segment: a thread's first observation, the one with which a
+ * lane that was once full grows to four times its slots, and the first of its name, outcome and
+ * magnitude that finds its lane full.) They cost and do the same when no agent runs; an agent that
+ * starts later finds what was observed before. When a lane is full, observations are added to
+ * histograms in the segment: a latency is never dropped.
  *
  *   vow_open("shop");
  *   vow_id pay = vow_route("POST /payments");
