@@ -41,7 +41,7 @@ def totals(s, listen):
 def arrives(s, listen, events, seconds=30):
     """Waits until the hub counts `events`, and then a little for what would be too much."""
     s.until(lambda: sum(totals(s, listen).values()) >= events, seconds, f"{events} events")
-    time.sleep(0.5)
+    s.ticks_later(hub=f"127.0.0.1:{listen}")
     counted = totals(s, listen)
     equal(sum(counted.values()), events, "events at the hub")
     equal(len(counted), SERIES, "routes at the hub")

@@ -21,7 +21,11 @@ def known(s, *args):
     """A control socket whose figures are those of tests/tools/view_server.c."""
     folder = s.dir("run")
     s.start(f"{BUILD}/tests/view_server", f"{folder}/control.sock", *args)
-    s.until(lambda: os.path.exists(f"{folder}/control.sock"), 5, "control socket")
+
+    def answers():
+        with socket.socket(socket.AF_UNIX) as asked:
+            return not asked.connect_ex(f"{folder}/control.sock")
+    s.until(answers, 5, "control socket")
     return folder
 
 
