@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 120 s
 """A request that goes through HAProxy, nginx and gunicorn (behind an AF_UNIX socket) is seen at all
 six of its ends, as often as the programs' own logs have it."""
 import collections

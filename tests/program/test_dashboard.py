@@ -34,7 +34,7 @@ def scene(s):
     listen, http = s.port(), s.port()
     hub = start_hub(s, listen, http)
     s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub", f"127.0.0.1:{listen}")
-    s.start(s.program("tests/journal_feed"), s.dir("run"), 1000, 10, 10, 20)
+    s.start(s.program("tests/journal_feed"), s.dir("run"), 1_000_000, 10, 10, 20)
     return hub, listen, http
 
 

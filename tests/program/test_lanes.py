@@ -34,6 +34,7 @@ def counted(s):
 @needs("vowd", "vow")
 def lanes_that_fill_within_a_second_are_emptied_early_and_nothing_spills(s):
     """3000 observations a second for each thread: three times what a lane holds."""
+    s.undisturbed()
     start(s)
     ticks, began = status(s)["ticks_total"], time.monotonic()
     app = observe(s, "shop", 2, 15000, 3000)

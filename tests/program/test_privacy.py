@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# limit: 120 s
 """What nobody may see: secrets planted wherever requests carry them, looked for wherever their
 bytes could have come to lie."""
 import socket

@@ -5,7 +5,7 @@ import { chromium } from 'playwright-core';
 import assert from 'node:assert/strict';
 
 const [url, wanted] = process.argv.slice(2);
-const LIMIT = 15000; // ms for anything to appear
+const LIMIT = 300000; // ms for anything to appear; ends what hangs, and judges no speed
 
 const text = (page, selector) => page.locator(selector).first().textContent();
 const appears = (page, test, argument) => page.waitForFunction(test, argument, { timeout: LIMIT, polling: 100 });
@@ -30,8 +30,8 @@ const tests = {
     const first = await page.evaluate(count);
     await page.waitForFunction((before) => [...document.querySelectorAll('#routes-table tbody tr')]
       .map((row) => row.children[5].textContent).join() !== before, first, { timeout: LIMIT });
-    assert.match(await text(page, '#pill-hosts'), /1 of 1 host connected/);
-    assert.match(await text(page, '#tile-p95'), /^[\d.]+.(µs|ms)$/);
+    await appears(page, () => /1 of 1 host connected/.test(document.getElementById('pill-hosts').textContent));
+    await appears(page, () => /^[\d.]+.(µs|ms)$/.test(document.getElementById('tile-p95').textContent));
     assert.match(await text(page, 'footer'), /±0\.27/);
   },
 
@@ -79,11 +79,10 @@ const tests = {
     assert.match(await text(page, '#chart-title'), /\/r5 · feed/);
     await appears(page, () => /now p50 [\d.]+/.test(document.getElementById('plot-latency').getAttribute('aria-label')));
     assert.ok(await page.locator('#plot-rate canvas').count() === 1, 'a chart is drawn');
-    const drawn = await page.evaluate(() => {
+    await appears(page, () => {
       const canvas = document.querySelector('#plot-latency canvas');
       return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v);
     });
-    assert.ok(drawn, 'the chart is not empty');
     await page.getByRole('button', { name: 'show the whole fleet' }).click();
     assert.equal(await text(page, '#chart-title'), 'All requests served');
   },
@@ -123,11 +122,12 @@ const tests = {
     await appears(page, () => document.getElementById('live').dataset.state === 'stale');
     assert.match(await text(page, '#live-text'), /no figures for \d+ s/);
     console.log('stale');
-    await page.waitForFunction(() => document.getElementById('live').dataset.state === 'live', null, { timeout: 2 * LIMIT });
+    await page.waitForFunction(() => document.getElementById('live').dataset.state === 'live', null, { timeout: LIMIT });
   },
 };
 
 const browser = await chromium.launch({
+  timeout: LIMIT,
   executablePath: '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
     '--disable-background-networking', '--disable-component-update', '--disable-sync'],
@@ -135,6 +135,7 @@ const browser = await chromium.launch({
 const wrong = [];
 try {
   const page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
+  page.setDefaultTimeout(LIMIT);
   page.on('pageerror', (error) => wrong.push(`error in the page: ${error.message}`));
   page.on('request', (request) => {
     if (!request.url().startsWith(new URL(url).origin)) wrong.push(`the page asked ${request.url()}`);
