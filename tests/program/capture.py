@@ -12,6 +12,7 @@ FIELDS = ("role", "outcome", "method", "status", "path", "total_ns", "first_byte
           "started_at", "command")
 WORDS = {"role", "outcome", "method", "path", "command"}
 PIPELINED = 2
+ROOMY = 16 << 20  # bytes of a ring that holds what else goes on on this machine as well
 LOSSES = ("ring_full", "storage_failed", "unclassified", "collapsed", "torn")
 
 

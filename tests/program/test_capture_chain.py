@@ -7,6 +7,7 @@ import collections
 from capture import *
 
 THREADS, REQUESTS = 8, 100
+CHAIN = f"/chain-{os.getpid()}"  # others on this machine may run the same
 APPLICATION = """
 def application(environ, start_response):
     body = b'x' * int(environ['PATH_INFO'].split('/')[2])
@@ -55,7 +56,7 @@ backend back
 def ask(port, n):
     raw = Raw(port)
     for i in range(REQUESTS):
-        raw.send(get(f"/chain/{i * 97 % 5000}/{n}-{i}"))
+        raw.send(get(f"{CHAIN}/{i * 97 % 5000}/{n}-{i}"))
         raw.response()
     raw.close()
 
@@ -68,15 +69,15 @@ def request_is_seen_at_all_six_ends(s):
                      http=f"log_format plain '$status $uri'; access_log {s.path('plain.log')} "
                           "plain;")
     port, proxy = haproxy(s, server.port)
-    capture = Capture(s, 0)
+    capture = Capture(s, 0, ring_bytes=ROOMY)
     at_once(*[(ask, port, n) for n in range(THREADS)])
     total = THREADS * REQUESTS
-    s.until(lambda: sum("/chain/" in p.path for p in capture.pairs()) >= 6 * total, 30,
+    s.until(lambda: sum(CHAIN in p.path for p in capture.pairs()) >= 6 * total, 30,
             "pairs of all ends")
     capture.stop()
     ends = collections.defaultdict(list)
     for pair in capture.pairs():
-        if pair.path.startswith("/chain/"):
+        if pair.path.startswith(f"{CHAIN}/"):
             ends[pair.role, pair.command.split(":")[0]].append(pair)
     print("# ends:", {end: len(pairs) for end, pairs in ends.items()})
     for end in (("server", "haproxy"), ("client", "haproxy"), ("server", "nginx"),
@@ -100,7 +101,7 @@ def request_is_seen_at_all_six_ends(s):
     with open(s.path("app.log"), encoding="ascii") as log:
         equal(sorted(line.split()[1] for line in log), paths, "lines of gunicorn's log")
     equal(sorted(line.split()[2] for line in proxy.log().splitlines()
-                 if line.startswith("request 200 /chain/")), paths, "lines of HAProxy's log")
+                 if line.startswith(f"request 200 {CHAIN}/")), paths, "lines of HAProxy's log")
 
 
 main("capture_chain")

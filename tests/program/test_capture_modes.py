@@ -51,7 +51,7 @@ def compare(pairs, truth, expected):
 def stamped(s, **kind):
     """Many requests one after another; compares the stamps of both sides."""
     truth = Truth(s, **kind)
-    capture = Capture(s, truth.port)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY)
     undisturbed(truth.program.pid)
     raw, expected = truth.connect(), [f"/length/100/{n}" for n in range(STAMPED)]
     for path in expected:
@@ -76,7 +76,7 @@ def exchanged(s, requests, connections=4, **kind):
     """A few requests of each kind on several connections; returns the pairs of the server, which
     are as the server says. `requests`: (path without its number, method, fields and body)."""
     truth = Truth(s, **kind)
-    capture = Capture(s, truth.port)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY)
     expected = []
     for c in range(connections):
         raw = truth.connect()
@@ -144,7 +144,7 @@ def interim_answers_are_no_responses(s):
 @needs("bpf")
 def response_until_close_ends_with_the_connection(s):
     truth = Truth(s)
-    capture = Capture(s, truth.port)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY)
     raw = truth.connect()
     raw.send(get("/until-close/5000/a"))
     raw.rest()
@@ -157,7 +157,7 @@ def response_until_close_ends_with_the_connection(s):
 @needs("bpf")
 def upgraded_connection_ends_as_http(s):
     truth = Truth(s)
-    capture = Capture(s, truth.port)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY)
     raw = truth.connect()
     raw.send(get("/upgrade/0/a", more="Connection: Upgrade\r\nUpgrade: websocket\r\n"))
     raw.answer("GET")
@@ -174,7 +174,7 @@ def upgraded_connection_ends_as_http(s):
 @needs("bpf")
 def request_that_gets_no_answer_is_told_apart(s):
     truth = Truth(s)
-    capture = Capture(s, truth.port)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY)
     raw = truth.connect()
     raw.send(get("/never/0/a"))
     raw.rest()
@@ -187,7 +187,7 @@ def request_that_gets_no_answer_is_told_apart(s):
 @needs("bpf", "wrk")
 def truth_is_reported_plus_lost_under_load(s):
     truth = Truth(s, model="threads")
-    capture = Capture(s, truth.port)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY)
     s.wrk(f"http://127.0.0.1:{truth.port}/length/100/load", connections=16, seconds=2)
     counters = capture.stop()
     pairs = [p for p in capture.pairs("server") if p.path == "/length/100/load"]
