@@ -6,7 +6,8 @@
 #include "lib/data/varint.h"
 
 _Static_assert(sizeof(struct hist_delta) == 32 + 4 * (HIST_SLOTS + 1), "padding at the end only");
-_Static_assert(HIST_OCTAVES <= 63 - 8, "hist_slot() needs the low 8 bits of a mantissa clear");
+_Static_assert(HIST_OCTAVES <= 53, "hist_slot() needs values that a double holds exactly");
+_Static_assert(HIST_OCTAVES <= 64 - 8, "hist_slot() needs the low 8 bits of a fraction clear");
 
 /* A slot's count takes two bits less in the packed form than in memory. */
 #define PACKED_COUNT_MAX (UINT64_C(1) << 62)

@@ -21,6 +21,7 @@
 #define VOW_LIB_DATA_HIST_H
 
 #include <stdbool.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "lib/base/types.h"
@@ -56,25 +57,31 @@ struct hist {
 
 /* Constants of hist_table.c: bucket bounds in [1, 2) as mantissas with bit 63 set, rounded down. */
 extern const uint64_t hist_bounds[HIST_OCTAVE_SLOTS] HIST_LOCAL;
-/* For each 1/256 of an octave the one bound that may fall into it, low byte: bounds below it. */
+/* For each 1/256 of an octave the fraction of the bound that may fall into it, low byte: bounds below. */
 extern const uint64_t hist_cells[256] HIST_LOCAL;
 
 /*
- * Slot of a value in [0, UINT64_MAX] ns, exact at every bucket bound; about 2 ns.
+ * Slot of a value in [0, UINT64_MAX] ns, exact at every bucket bound; about 1.4 ns.
  *
- * A value of at most 2^42 shifted up to bit 63 has its low 21 bits clear, so a comparison with a
- * bound decides the same when the bound's low 8 bits are replaced: that is where the cell keeps
- * its count, and one load serves both.
+ * A double holds a whole number of up to 2^53 exactly, and its bits are the octave and the fraction
+ * that are asked for: one conversion, where finding the highest bit and shifting takes two steps
+ * (and BSR, all that x86-64 promises for the first, is slow on many machines). Of the fraction at
+ * most 42 bits are used, so that a comparison with a bound decides the same when the bound's low 8
+ * bits are replaced: that is where the cell keeps its count, and one load serves both.
  */
 static inline uint32_t hist_slot(uint64_t ns)
 {
-	uint64_t value = ns < HIST_MAX_NS ? ns : HIST_MAX_NS;
-	/* 0 is given the octave of 1; its mantissa is then 0, which no bound is below. */
-	unsigned octave = 63 ^ (unsigned)__builtin_clzll(value | 1);
-	uint64_t mantissa = value << (63 - octave);
-	uint64_t cell = hist_cells[(mantissa >> 55) & 0xff];
+	enum { FRACTION_BITS = 52, EXPONENT_OF_1 = 1023 };
+	uint64_t bits, fraction, cell;
 
-	return octave * HIST_OCTAVE_SLOTS + (uint8_t)cell + (mantissa > cell);
+	if (unlikely(ns - 1 >= HIST_MAX_NS))
+		ns = ns ? HIST_MAX_NS : 1;
+	double exact = (double)(int64_t)ns;
+	memcpy(&bits, &exact, sizeof(bits));
+	fraction = bits << (64 - FRACTION_BITS);
+	cell = hist_cells[fraction >> 56];
+	return (uint32_t)((bits >> FRACTION_BITS) - EXPONENT_OF_1) * HIST_OCTAVE_SLOTS +
+	       (uint8_t)cell + (fraction > cell);
 }
 
 /* Bounds of a slot < HIST_SLOTS: it holds lower < value <= upper, in ns (slot 0 from 0). */

@@ -25,11 +25,11 @@ def bound(j):
 
 
 def cell(i, bounds):
-    """The bound that decides in cell i, its low byte replaced by the number of bounds below."""
+    """The fraction of the bound that decides in cell i, low byte: the number of bounds below."""
     first = (1 << 63) + (i << (63 - CELL_BITS))
     below = sum(1 for b in bounds if b < first)
     decider = bounds[below] if below < BUCKETS else (1 << 64) - 1
-    return decider & ~0xFF | below
+    return (decider << 1) % (1 << 64) & ~0xFF | below
 
 
 def rows(name, comment, values):
@@ -46,7 +46,7 @@ def main():
     print("/* clang-format off */")
     print('#include "lib/data/hist.h"\n')
     print(rows("hist_bounds", "floor(2^63 * 2^(j/128))", bounds) + "\n")
-    print(rows("hist_cells", "bound that falls into each 1/256 of an octave, low byte: bounds below",
+    print(rows("hist_cells", "fraction of the bound that falls into each 1/256 of an octave, low byte: bounds below",
                [cell(i, bounds) for i in range(1 << CELL_BITS)]))
 
 
