@@ -6,7 +6,7 @@
 
 #include "lib/data/varint.h"
 
-#define LANE_SEGMENT_BATCH 64 /* records copied at once: 2 KiB, which stay in the first cache */
+#define LANE_SEGMENT_BATCH SERIES_BATCH /* records copied at once: 2 KiB */
 
 static struct vow_shm_lane *lane_segment_shared(const struct lane_segment *ls, unsigned lane)
 {
@@ -84,59 +84,42 @@ void lane_segment_end(struct lane_segment *ls)
 
 /* ---- lanes ------------------------------------------------------------------------------------- */
 
-/* Series beyond which looking ahead pays: their slots do not stay in the cache. */
-#define LANE_SEGMENT_HOT   64
-#define LANE_SEGMENT_AHEAD 32
-
-static inline __attribute__((always_inline)) void lane_segment_record(
-	struct series *series, const struct vow_shm_record *record, struct lane_tally *tally)
+/* One that is new, that is none, that no series is to be had for, or that carries a wait. */
+static __attribute__((noinline)) void lane_segment_record(struct lane_segment *ls,
+							  const struct vow_shm_record *record,
+							  struct lane_tally *tally)
 {
+	struct series *series = lane_series_of_record(&ls->series, record->what);
 	unsigned kind = VOW_SHM_WHAT_KIND(record->what);
 
-	if (unlikely(!series)) {
-		if (kind == VOW_SHM_NOTHING || kind >= VOW_SHM_RECORD_KINDS)
-			tally->malformed++;
-		else
-			tally->no_memory++;
-		tally->events--; /* counted with its batch */
-		return;
-	}
-	series_record(series, record->latency_ns,
-		      kind >= VOW_SHM_DELIVERED ? record->extra : SERIES_NO_QUEUE);
+	if (series)
+		series_record(series, record->latency_ns,
+			      kind >= VOW_SHM_DELIVERED ? record->extra : SERIES_NO_QUEUE);
+	else if (kind == VOW_SHM_NOTHING || kind >= VOW_SHM_RECORD_KINDS)
+		tally->malformed++;
+	else
+		tally->no_memory++;
+	tally->events -= !series; /* was counted with its batch */
 }
 
-/* count <= LANE_SEGMENT_AHEAD. Three passes, so that the loads of one overlap with the next. */
-static void lane_segment_record_ahead(struct lane_segment *ls, const struct vow_shm_record *records,
-				      unsigned count, struct lane_tally *tally)
-{
-	struct series *series[LANE_SEGMENT_AHEAD];
-
-	for (unsigned i = 0; i < count; i++) {
-		series[i] = lane_series_of_record(&ls->series, records[i].what);
-		if (likely(series[i]))
-			series_prefetch(series[i]);
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (likely(series[i]))
-			series_prefetch_slot(series[i], records[i].latency_ns);
-	for (unsigned i = 0; i < count; i++)
-		lane_segment_record(series[i], &records[i], tally);
-}
-
+/* count <= LANE_SEGMENT_BATCH */
 static void lane_segment_records(struct lane_segment *ls, const struct vow_shm_record *records,
 				 unsigned count, struct lane_tally *tally)
 {
+	struct series *series[LANE_SEGMENT_BATCH];
+	dur_ns latencies[LANE_SEGMENT_BATCH];
+	unsigned plain = 0;
+
 	tally->events += count;
-	if (ls->series.count <= LANE_SEGMENT_HOT) {
-		for (unsigned i = 0; i < count; i++)
-			lane_segment_record(lane_series_of_record(&ls->series, records[i].what),
-					    &records[i], tally);
-		return;
+	for (unsigned i = 0; i < count; i++) {
+		series[plain] = lane_series_of_known(&ls->series, records[i].what);
+		latencies[plain] = records[i].latency_ns;
+		if (likely(series[plain]))
+			plain++;
+		else
+			lane_segment_record(ls, &records[i], tally);
 	}
-	for (unsigned i = 0; i < count; i += LANE_SEGMENT_AHEAD)
-		lane_segment_record_ahead(
-			ls, records + i,
-			count - i < LANE_SEGMENT_AHEAD ? count - i : LANE_SEGMENT_AHEAD, tally);
+	series_record_batch(series, latencies, plain);
 }
 
 struct lane_segment_take {

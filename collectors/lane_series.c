@@ -6,50 +6,85 @@
 #include <string.h>
 
 #define LANE_SERIES_ROOM 256u /* at first; a power of two */
+/* How many places there are for each entry: of 20 records 19 are found at once, keys sooner or later. */
+#define LANE_SERIES_RECORD_PLACES 8u
+#define LANE_SERIES_KEY_PLACES	  2u
+#define LANE_SERIES_ROOM_MAX	  16384u /* 256 KiB; a quarter full with LANE_SERIES_RECORDS_MAX */
+
+/* ---- maps -------------------------------------------------------------------------------------- */
+
+static int map_init(struct lane_series_map *map, unsigned room)
+{
+	map->entries = calloc(room, sizeof(*map->entries));
+	map->mask = room - 1;
+	map->used = 0;
+	return map->entries ? 0 : -ENOMEM;
+}
+
+static struct series *map_find(const struct lane_series_map *map, uint64_t key)
+{
+	for (unsigned i = lane_series_place(map, key); map->entries[i].key; i = (i + 1) & map->mask)
+		if (map->entries[i].key == key)
+			return map->entries[i].series;
+	return NULL;
+}
+
+static void map_put(struct lane_series_map *map, uint64_t key, struct series *series)
+{
+	unsigned i = lane_series_place(map, key);
+
+	while (map->entries[i].key)
+		i = (i + 1) & map->mask;
+	map->entries[i] = (struct lane_series_entry){key, series};
+	map->used++;
+}
+
+static int map_grow(struct lane_series_map *map)
+{
+	struct lane_series_map grown;
+
+	if (map_init(&grown, 2 * (map->mask + 1)) < 0)
+		return -ENOMEM;
+	for (unsigned i = 0; i <= map->mask; i++)
+		if (map->entries[i].key)
+			map_put(&grown, map->entries[i].key, map->entries[i].series);
+	free(map->entries);
+	*map = grown;
+	return 0;
+}
+
+/* Remembers under which number a series was asked for, unless memory lacks. */
+static void map_add(struct lane_series_map *map, unsigned places, uint64_t key,
+		    struct series *series)
+{
+	unsigned room = map->mask + 1;
+
+	if (places * (map->used + 1) > room && room < LANE_SERIES_ROOM_MAX && map_grow(map) < 0)
+		return;
+	map_put(map, key, series);
+}
+
+/* ---- series ------------------------------------------------------------------------------------ */
 
 int lane_series_init(struct lane_series *map, struct series_table *table,
 		     const struct segment *segment)
 {
 	memset(map, 0, sizeof(*map));
-	map->entries = calloc(LANE_SERIES_ROOM, sizeof(*map->entries));
-	if (!map->entries)
-		return -ENOMEM;
-	map->room = LANE_SERIES_ROOM;
 	map->table = table;
 	map->segment = segment;
+	if (map_init(&map->records, LANE_SERIES_ROOM) < 0 ||
+	    map_init(&map->keys, LANE_SERIES_ROOM) < 0) {
+		lane_series_deinit(map);
+		return -ENOMEM;
+	}
 	return 0;
 }
 
 void lane_series_deinit(struct lane_series *map)
 {
-	free(map->entries);
-	map->entries = NULL;
-}
-
-static void lane_series_put(struct lane_series_entry *entries, unsigned room, uint64_t key,
-			    struct series *series)
-{
-	unsigned i = lane_series_place(key, room);
-
-	while (entries[i].key)
-		i = (i + 1) & (room - 1);
-	entries[i] = (struct lane_series_entry){key, series};
-}
-
-static int lane_series_grow(struct lane_series *map)
-{
-	unsigned room = map->room * 2;
-	struct lane_series_entry *entries = calloc(room, sizeof(*entries));
-
-	if (!entries)
-		return -ENOMEM;
-	for (unsigned i = 0; i < map->room; i++)
-		if (map->entries[i].key)
-			lane_series_put(entries, room, map->entries[i].key, map->entries[i].series);
-	free(map->entries);
-	map->entries = entries;
-	map->room = room;
-	return 0;
+	free(map->records.entries);
+	free(map->keys.entries);
+	map->records.entries = map->keys.entries = NULL;
 }
 
 /* Puts a name's text into a field of a key; "{unnamed}" when there is none. Returns its kind. */
@@ -107,33 +142,11 @@ static struct series *lane_series_other(struct lane_series *map, uint64_t key)
 	return *other;
 }
 
-/* Remembers under which number a series was asked for, while there is room. */
-static void lane_series_remember(struct lane_series *map, uint64_t key, struct series *series)
-{
-	if (map->used >= LANE_SERIES_ENTRIES_MAX)
-		return;
-	if (4 * (map->used + 1) > map->room && lane_series_grow(map) < 0)
-		return;
-	lane_series_put(map->entries, map->room, key, series);
-	map->used++;
-}
-
-static struct series *lane_series_find(const struct lane_series *map, uint64_t key)
-{
-	unsigned mask = map->room - 1;
-
-	for (unsigned i = lane_series_place(key, map->room); map->entries[i].key;
-	     i = (i + 1) & mask)
-		if (map->entries[i].key == key)
-			return map->entries[i].series;
-	return NULL;
-}
-
 static struct series *lane_series_make(struct lane_series *map, uint64_t key)
 {
 	struct series_key to;
 
-	if (map->count >= LANE_SERIES_MAX)
+	if (map->keys.used >= LANE_SERIES_MAX)
 		return lane_series_other(map, key);
 	lane_series_begin(map, key, &to);
 	enum vow_shm_name_kind named =
@@ -143,31 +156,30 @@ static struct series *lane_series_make(struct lane_series *map, uint64_t key)
 	if (VOW_SHM_KEY_KIND(key) != VOW_SHM_OBSERVED)
 		lane_series_name(map, VOW_SHM_KEY_PEER(key), to.peer, sizeof(to.peer));
 	struct series *series = series_get(map->table, &to);
-	if (series) {
-		lane_series_remember(map, key, series);
-		map->count++;
-	}
+	if (series)
+		map_add(&map->keys, LANE_SERIES_KEY_PLACES, key, series);
 	return series;
 }
 
 struct series *lane_series_get(struct lane_series *map, uint64_t key)
 {
-	struct series *series = lane_series_find(map, key);
+	struct series *series = map_find(&map->keys, key);
 
 	return series ? series : lane_series_make(map, key);
 }
 
-struct series *lane_series_learn(struct lane_series *map, uint64_t what)
+struct series *lane_series_of_record(struct lane_series *map, uint64_t what)
 {
+	uint64_t key = lane_series_record_key(what);
 	unsigned kind = VOW_SHM_WHAT_KIND(what);
-	struct series *series = what ? lane_series_find(map, what) : NULL;
+	struct series *series = map_find(&map->records, key);
 
 	if (series || kind == VOW_SHM_NOTHING || kind >= VOW_SHM_RECORD_KINDS)
 		return series;
 	unsigned status_class = series_class_of((uint16_t)VOW_SHM_WHAT_STATUS(what));
 	series = lane_series_get(map, VOW_SHM_KEY(kind, status_class, 0, VOW_SHM_WHAT_NAME(what),
 						  VOW_SHM_WHAT_PEER(what)));
-	if (series)
-		lane_series_remember(map, what, series);
+	if (series && kind < VOW_SHM_DELIVERED && map->records.used < LANE_SERIES_RECORDS_MAX)
+		map_add(&map->records, LANE_SERIES_RECORD_PLACES, key, series);
 	return series;
 }

@@ -12,21 +12,25 @@
 
 #define LANE_SERIES_MAX 1024u
 
-/* Of series and of records that look alike: several statuses share a class. */
-#define LANE_SERIES_ENTRIES_MAX 4096u
+/* Kinds of records that are remembered: several statuses share a class, hence a series. */
+#define LANE_SERIES_RECORDS_MAX 4096u
 
 struct lane_series_entry {
-	uint64_t key; /* VOW_SHM_KEY() of shard 0, or `what` of a record without attempt; 0: free */
+	uint64_t key; /* 0: free */
 	struct series *series;
+};
+
+/* From numbers to series: open addressing, never full. */
+struct lane_series_map {
+	struct lane_series_entry *entries;
+	unsigned mask, used; /* mask: number of places, a power of two, less 1 */
 };
 
 struct lane_series {
 	struct series_table *table;
 	const struct segment *segment;
-	struct lane_series_entry
-		*entries; /* room of them, open addressing, at most a quarter full */
-	unsigned room, used; /* room: a power of two */
-	unsigned count; /* series */
+	struct lane_series_map records; /* those without a wait, by lane_series_record_key() */
+	struct lane_series_map keys; /* by VOW_SHM_KEY() of shard 0: each series once */
 	struct series *other[VOW_SHM_RECORD_KINDS][CLASS_COUNT];
 };
 
@@ -41,24 +45,33 @@ void lane_series_deinit(struct lane_series *map);
  */
 struct series *lane_series_get(struct lane_series *map, uint64_t key);
 
-/* The slow half of lane_series_of_record(). */
-struct series *lane_series_learn(struct lane_series *map, uint64_t what);
+/* Series of a record by its word `what`; NULL when its kind is none or memory lacks. */
+struct series *lane_series_of_record(struct lane_series *map, uint64_t what);
 
-static inline unsigned lane_series_place(uint64_t key, unsigned room)
+/* Four names with successive numbers are neighbours, and share a cache line. */
+#define LANE_SERIES_NEIGHBOURS 4u
+
+static inline unsigned lane_series_place(const struct lane_series_map *map, uint64_t key)
 {
-	return (unsigned)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & (room - 1);
+	uint64_t line = (key / LANE_SERIES_NEIGHBOURS * UINT64_C(0x9e3779b97f4a7c15)) >> 40;
+
+	return (unsigned)(line * LANE_SERIES_NEIGHBOURS + key % LANE_SERIES_NEIGHBOURS) & map->mask;
 }
 
-/* Series of a record by its word `what`; NULL when its kind is none or memory lacks. */
-static inline struct series *lane_series_of_record(struct lane_series *map, uint64_t what)
+/* The same for every attempt, and never 0. */
+static inline uint64_t lane_series_record_key(uint64_t what)
 {
-	uint64_t key = what & ~VOW_SHM_WHAT(0, 0, 0, 0, 0xff);
-	unsigned i = lane_series_place(key, map->room);
+	return what | VOW_SHM_WHAT(0, 0, 0, 0, 0xff);
+}
 
-	/* Most are found at once. */
-	if (likely(map->entries[i].key == key && key))
-		return map->entries[i].series;
-	return lane_series_learn(map, key);
+/* The same for nearly all records that came before and carry no wait; NULL: ask the other. */
+static inline struct series *lane_series_of_known(const struct lane_series *map, uint64_t what)
+{
+	uint64_t key = lane_series_record_key(what);
+	const struct lane_series_entry *entry =
+		&map->records.entries[lane_series_place(&map->records, key)];
+
+	return likely(entry->key == key) ? entry->series : NULL;
 }
 
 #endif

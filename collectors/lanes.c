@@ -41,7 +41,7 @@
 #define LANES_LOOK_EVERY   10000 /* ns for each lane */
 #define LANES_ROUND_EVERY  (100 * NS_PER_MS)
 #define LANES_ROUND_BLOCKS 64 /* overflow blocks looked at in one poll; about 5 us each */
-#define LANES_EVENTS	   (128u << 10) /* records taken in one poll; about 10 ns each */
+#define LANES_EVENTS	   (128u << 10) /* records taken in one poll; about 6 ns each */
 
 /* What all sections of a record may take; rounds over overflow blocks stop before it. */
 #define LANES_LOCAL_MAX (COLLECTOR_LOCAL_MAX / 4)

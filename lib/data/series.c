@@ -12,14 +12,17 @@
 #include "lib/data/window.h"
 
 #define SERIES_MAX_DEFAULT 4096
+#define CACHE_LINE	   64
 #define OTHER_SHARE	   4 /* a fourth of the cap may be "{other}" series */
 /* "{other}" of the service "{other}": one for every combination of the small fields. */
 #define OTHER_LAST (SERIES_KINDS * SERIES_ROLES * CLASS_COUNT)
 /*
- * Blocks (512 bytes, one octave of latencies of one series and tick) in the pool for each series:
- * a route's latencies within a second span some 4 octaves, its waits as many.
+ * Blocks of 1 KiB in the pool for each series: the near parts of its latencies and of its waits,
+ * and three far ones for each: the some 4 octaves that a busy route's second spans.
  */
-#define BLOCKS_PER_SERIES 16
+#define BLOCKS_PER_SERIES 8
+/* Where there are no more series than these, those in use stay in the first cache. */
+#define SERIES_FEW 64
 /* Ticks between two looks for slots that no window reaches any more. */
 #define EXPIRE_EVERY 5
 
@@ -29,17 +32,17 @@ _Static_assert(sizeof(((struct series_key *)0)->host) % 8 == 0 &&
 	       "series_key_hash() reads fields in words");
 
 struct series {
-	/* The writer's, in the order that recording touches them. */
+	/* The writer's: one cache line is all of a series that most recordings touch. */
+	dur_ns special_from; /* from here on a latency is bad perhaps; 0: each event is special */
 	struct series_table *table;
 	series_id id;
 	bool is_error; /* every event of this status class spends error budget */
 	bool is_other; /* stands in for keys beyond the cap */
 	uint8_t limit_count; /* of limits and bad */
-	dur_ns bad_from; /* from here on a latency may be bad; 0 where every event is an error */
+	struct sparse latency, queue;
 	dur_ns limits[SERIES_THRESHOLDS];
 	uint64_t errors;
 	uint64_t bad[SERIES_THRESHOLDS];
-	struct sparse latency, queue;
 
 	/* Published to readers. */
 	const struct window_thresholds *thresholds;
@@ -47,7 +50,9 @@ struct series {
 
 	uint64_t hash;
 	struct series_key key;
-};
+} __attribute__((aligned(CACHE_LINE)));
+
+_Static_assert(offsetof(struct series, latency.strays) == CACHE_LINE, "recording touches one line");
 
 struct series_table {
 	struct series_table_options options;
@@ -231,27 +236,30 @@ static void series_watch(struct series *s, const struct window_thresholds *set)
 	memcpy(s->bad, bad, sizeof(bad));
 	memcpy(s->limits, set->ns, sizeof(s->limits));
 	s->limit_count = (uint8_t)set->count;
-	s->bad_from = s->is_error ? 0 : UINT64_MAX;
+	s->special_from = s->is_error || s->is_other ? 0 : UINT64_MAX;
 	for (unsigned i = 0; i < set->count; i++)
-		if (set->ns[i] < s->bad_from)
-			s->bad_from = set->ns[i] + 1;
+		if (set->ns[i] < s->special_from)
+			s->special_from = set->ns[i] + 1;
 	rcu_publish(s->thresholds, set);
 }
 
 static struct series *table_add(struct series_table *table, const struct series_key *key,
-				uint64_t hash)
+				uint64_t hash, bool is_other)
 {
 	const struct window_thresholds *set = thresholds_ask(table, key);
-	struct series *s = set ? calloc(1, sizeof(*s)) : NULL;
+	struct series *s = set ? aligned_alloc(CACHE_LINE, sizeof(*s)) : NULL;
 	uint32_t at = (uint32_t)hash & table->index_mask;
 
 	if (!s)
 		return NULL;
-	s->table = table;
-	s->id = table->count;
-	s->is_error = series_class_is_error(key->role, key->status_class);
-	s->hash = hash;
-	s->key = *key;
+	*s = (struct series){
+		.table = table,
+		.id = table->count,
+		.is_error = series_class_is_error(key->role, key->status_class),
+		.is_other = is_other,
+		.hash = hash,
+		.key = *key,
+	};
 	series_watch(s, set);
 	while (table->index[at])
 		at = (at + 1) & table->index_mask;
@@ -284,11 +292,9 @@ static struct series *table_other(struct series_table *table, const struct serie
 	/* Kind, role and class out of range would pass the last OTHER_LAST places. */
 	if (s || table->count == table->capacity)
 		return s;
-	s = table_add(table, &other, hash);
-	if (s) {
-		s->is_other = true;
+	s = table_add(table, &other, hash, true);
+	if (s)
 		table->other_count++;
-	}
 	return s;
 }
 
@@ -305,7 +311,7 @@ struct series *series_get(struct series_table *table, const struct series_key *k
 		return s;
 	if (table->ordinary_count >= table->options.series_max)
 		return table_other(table, &exact);
-	s = table_add(table, &exact, hash);
+	s = table_add(table, &exact, hash, false);
 	if (s)
 		table->ordinary_count++;
 	return s;
@@ -328,76 +334,79 @@ static __attribute__((noinline)) void bad_record(struct series *s, dur_ns latenc
 		s->bad[i] += (latency_ns > s->limits[i]) | s->is_error;
 }
 
-/* A place in the pool for both parts was not to be had: neither is recorded. */
+/* Blocks of the pool for both parts were not to be had: neither is recorded. */
 static __attribute__((noinline)) void record_refused(struct series *s)
 {
 	counter_add(&s->table->unrecorded_total, 1);
 }
 
-/* Whatever is not the common case of series_record(), and that one as well. */
-static __attribute__((noinline)) void record_any(struct series *s, dur_ns latency_ns,
+/* Whatever is not the common case of record_one(), and that one as well. */
+static __attribute__((noinline)) void record_any(struct series *s, uint32_t slot, dur_ns latency_ns,
 						 dur_ns queue_ns)
 {
 	struct sparse_pool *pool = &s->table->pool;
-	uint32_t *place = sparse_place(pool, &s->latency, hist_slot(latency_ns));
+	bool waited = queue_ns != SERIES_NO_QUEUE;
+	uint32_t queue_slot = waited ? hist_slot(queue_ns) : 0;
 
-	if (unlikely(!place)) {
+	if (!s->latency.width)
+		sparse_open(pool, &s->latency, slot);
+	if (waited && !s->queue.width)
+		sparse_open(pool, &s->queue, queue_slot);
+	if (unlikely(!sparse_reserve(pool, &s->latency, slot) ||
+		     (waited && !sparse_reserve(pool, &s->queue, queue_slot)))) {
 		record_refused(s);
 		return;
 	}
-	if (queue_ns != SERIES_NO_QUEUE) {
-		uint32_t *queue_place = sparse_place(pool, &s->queue, hist_slot(queue_ns));
-
-		if (unlikely(!queue_place)) {
-			record_refused(s);
-			return;
-		}
-		sparse_record(&s->queue, queue_place, queue_ns);
-	}
 	if (unlikely(!s->latency.count || s->is_other))
 		series_touch(s, 1);
-	sparse_record(&s->latency, place, latency_ns);
-	/* Most events are good: one comparison stands for all thresholds. */
-	if (latency_ns >= s->bad_from)
+	sparse_record(pool, &s->latency, slot, latency_ns);
+	if (waited)
+		sparse_record(pool, &s->queue, queue_slot, queue_ns);
+	if (latency_ns >= s->special_from)
 		bad_record(s, latency_ns);
+}
+
+/*
+ * Nothing bad, and not the first of the tick: the near part is open then. Needs no call, hence no
+ * register saved. One comparison stands for all thresholds.
+ */
+static inline void record_one(struct series *s, uint32_t slot, dur_ns latency_ns)
+{
+	if (unlikely(latency_ns >= s->special_from ||
+		     !sparse_record_near(&s->latency, slot, latency_ns)))
+		record_any(s, slot, latency_ns, SERIES_NO_QUEUE);
 }
 
 void series_record(struct series *s, dur_ns latency_ns, dur_ns queue_ns)
 {
 	uint32_t slot = hist_slot(latency_ns);
-	size_t block = s->latency.blocks[slot / HIST_OCTAVE_SLOTS];
 
-	/*
-	 * Not the first of the tick or of its octave, nothing waited, nothing bad: no call is needed,
-	 * hence no register saved, which is a third of the time.
-	 */
-	if (unlikely(!block || !s->latency.count || s->is_other || queue_ns != SERIES_NO_QUEUE ||
-		     latency_ns >= s->bad_from)) {
-		record_any(s, latency_ns, queue_ns);
+	if (queue_ns == SERIES_NO_QUEUE)
+		record_one(s, slot, latency_ns);
+	else
+		record_any(s, slot, latency_ns, queue_ns);
+}
+
+void series_record_batch(struct series *const *series, const dur_ns *latencies_ns, unsigned count)
+{
+	uint16_t slots[SERIES_BATCH];
+
+	if (!count)
+		return;
+	if (series[0]->table->count <= SERIES_FEW) {
+		for (unsigned i = 0; i < count; i++)
+			record_one(series[i], hist_slot(latencies_ns[i]), latencies_ns[i]);
 		return;
 	}
-	sparse_record(&s->latency,
-		      &s->table->pool.blocks[block * HIST_OCTAVE_SLOTS + slot % HIST_OCTAVE_SLOTS],
-		      latency_ns);
-}
-
-void series_prefetch(const struct series *s)
-{
-	const char *bytes = (const char *)s;
-
-	/* The writer's words, up to and with the head of `latency`. */
-	for (size_t at = 0; at < 128; at += 64)
-		__builtin_prefetch(bytes + at, 1);
-}
-
-void series_prefetch_slot(const struct series *s, dur_ns latency_ns)
-{
-	uint32_t slot = hist_slot(latency_ns);
-	size_t block = s->latency.blocks[slot / HIST_OCTAVE_SLOTS];
-
-	/* Of a block not taken yet this is a word of block 0, which nobody uses: no harm. */
-	__builtin_prefetch(
-		&s->table->pool.blocks[block * HIST_OCTAVE_SLOTS + slot % HIST_OCTAVE_SLOTS], 1);
+	/* Three passes, so that the loads of one event overlap with those of the next. */
+	for (unsigned i = 0; i < count; i++) {
+		__builtin_prefetch(series[i], 1);
+		slots[i] = (uint16_t)hist_slot(latencies_ns[i]);
+	}
+	for (unsigned i = 0; i < count; i++)
+		sparse_prefetch(&series[i]->latency, slots[i]);
+	for (unsigned i = 0; i < count; i++)
+		record_one(series[i], slots[i], latencies_ns[i]);
 }
 
 /* Counts from outside must be possible ones: nothing can be bad more often than it happened. */

@@ -121,11 +121,11 @@ struct series *series_get(struct series_table *table, const struct series_key *k
 void series_record(struct series *s, dur_ns latency_ns, dur_ns queue_ns);
 
 /*
- * For callers that have many observations of many series at hand: series_prefetch() a little ahead
- * brings the series into the cache, series_prefetch_slot() after that the place of a latency.
+ * The same for count <= SERIES_BATCH observations, the i-th of series[i], all of one table and none
+ * with a queue known: what they touch of many series is brought into the cache ahead.
  */
-void series_prefetch(const struct series *s);
-void series_prefetch_slot(const struct series *s, dur_ns latency_ns);
+#define SERIES_BATCH 64
+void series_record_batch(struct series *const *series, const dur_ns *latencies_ns, unsigned count);
 
 /*
  * Adds what came already summed: packed histograms (queue may be NULL, 0) and exact counts, bad[]

@@ -122,6 +122,52 @@ CHECK_TEST(test_observations_reach_their_series)
 	lanes_agent_free(agent);
 }
 
+CHECK_TEST(test_many_routes_and_statuses_each_reach_their_own_series)
+{
+	static const unsigned statuses[] = {200, 201, 204, 301, 404, 500, 0};
+	enum { ROUTES = 12 }; /* of 84 kinds, more than the agent makes room for at first */
+	struct lanes_agent *agent = lanes_agent_new();
+	vow_id routes[ROUTES];
+	char name[32];
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	for (unsigned i = 0; i < ROUTES; i++) {
+		snprintf(name, sizeof(name), "/r/%u", i);
+		routes[i] = vow_route(name);
+	}
+	for (unsigned turn = 0; turn < 3; turn++) {
+		for (unsigned i = 0; i < ROUTES; i++)
+			for (unsigned s = 0; s < ARRAY_LEN(statuses); s++)
+				vow_observe(routes[i], 1000 * (i + 1), statuses[s]);
+		lanes_agent_tick(agent);
+	}
+	for (unsigned i = 0; i < ROUTES; i++) {
+		static const struct {
+			enum series_class class;
+			unsigned statuses;
+		} expected[] = {{CLASS_2XX, 3},
+				{CLASS_3XX, 1},
+				{CLASS_4XX, 1},
+				{CLASS_5XX, 1},
+				{CLASS_OK, 1}};
+
+		snprintf(name, sizeof(name), "/r/%u", i);
+		for (unsigned c = 0; c < ARRAY_LEN(expected); c++) {
+			const struct lanes_agent_total *total =
+				lanes_agent_find(agent, SERIES_APP, "", name, expected[c].class);
+
+			CHECK(total != NULL);
+			CHECK_EQ_U64(total->counts.count, 3 * expected[c].statuses);
+			CHECK_EQ_U64(total->latency.sum_ns,
+				     UINT64_C(3000) * expected[c].statuses * (i + 1));
+		}
+	}
+	CHECK_EQ_U64(lanes_agent_status(agent).events_total, 3 * ROUTES * ARRAY_LEN(statuses));
+	vow_close();
+	lanes_agent_free(agent);
+}
+
 CHECK_TEST(test_a_lane_more_than_half_full_is_in_a_hurry_until_its_commit)
 {
 	struct lanes_agent *agent = lanes_agent_new();
@@ -664,6 +710,7 @@ CHECK_TEST(test_values_of_processes_add_up_and_the_oldest_age_is_the_oldest)
 }
 
 CHECK_MAIN("lanes", test_calls_before_opening_do_nothing, test_observations_reach_their_series,
+	   test_many_routes_and_statuses_each_reach_their_own_series,
 	   test_a_lane_more_than_half_full_is_in_a_hurry_until_its_commit,
 	   test_span_measures_the_time_between,
 	   test_two_processes_of_four_threads_are_counted_exactly,

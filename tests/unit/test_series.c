@@ -581,6 +581,74 @@ CHECK_TEST(test_cap_sends_the_rest_to_other_and_loses_no_count)
 	series_table_free(table);
 }
 
+struct tick_sums {
+	uint64_t count[128], bad[128][2], errors[128], sum_of_sizes;
+	uint64_t latency_sum[128];
+};
+
+static void tick_sums_add(void *arg, const struct series_delta *delta)
+{
+	struct tick_sums *sums = arg;
+
+	CHECK(delta->id < 128);
+	sums->count[delta->id] += delta->counts.count;
+	sums->errors[delta->id] += delta->counts.errors;
+	sums->bad[delta->id][0] += delta->counts.bad[0];
+	sums->bad[delta->id][1] += delta->counts.bad[1];
+	sums->sum_of_sizes += delta->hist_size;
+	hist_clear(&latency);
+	CHECK_OK(hist_merge_packed(&latency, delta->hist, delta->hist_size));
+	sums->latency_sum[delta->id] += latency.sum_ns;
+}
+
+/*
+ * Two tables are told the same, one observation at a time and in batches: with few series and with
+ * many, of which some are errors and some stand for the rest.
+ */
+CHECK_TEST(test_a_batch_counts_as_its_observations_one_by_one)
+{
+	static const unsigned routes[] = {5, 100};
+	static struct tick_sums one, many;
+
+	for (size_t k = 0; k < ARRAY_LEN(routes); k++) {
+		struct series_table *single = table_of(80, watch_two, NULL);
+		struct series_table *batched = table_of(80, watch_two, NULL);
+		struct series *batch[SERIES_BATCH];
+		dur_ns latencies[SERIES_BATCH];
+		uint64_t state = 5;
+
+		memset(&one, 0, sizeof(one));
+		memset(&many, 0, sizeof(many));
+		for (uint64_t second = 1; second <= 3; second++) {
+			for (unsigned i = 0; i < 100; i++) {
+				unsigned count = i % (SERIES_BATCH + 1);
+
+				for (unsigned n = 0; n < count; n++) {
+					state = state * 6364136223846793005u + 1442695040888963407u;
+					char route[16];
+					snprintf(route, sizeof(route), "/r%u",
+						 (unsigned)(state >> 33) % routes[k]);
+					struct series_key key = key_of(
+						"shop", route, state >> 61 ? CLASS_2XX : CLASS_5XX);
+					latencies[n] = state % (120 * NS_PER_MS) >> state % 7;
+					batch[n] = series_get(batched, &key);
+					series_record(series_get(single, &key), latencies[n],
+						      SERIES_NO_QUEUE);
+				}
+				series_record_batch(batch, latencies, count);
+			}
+			series_tick(single, second * NS_PER_S, tick_sums_add, &one);
+			series_tick(batched, second * NS_PER_S, tick_sums_add, &many);
+		}
+		CHECK(one.sum_of_sizes > 0);
+		CHECK(memcmp(&one, &many, sizeof(one)) == 0);
+		CHECK_EQ_U64(series_other_total(single), series_other_total(batched));
+		CHECK_EQ_U64(series_other_total(batched) > 0, routes[k] > 80);
+		series_table_free(single);
+		series_table_free(batched);
+	}
+}
+
 static unsigned watch_arg(void *arg, const struct series_key *key, dur_ns thresholds[])
 {
 	const dur_ns *from = arg;
@@ -810,6 +878,7 @@ CHECK_MAIN("series", test_status_classes_and_errors, test_window_names,
 	   test_what_comes_in_the_second_of_a_restored_total_is_added_to_it,
 	   test_tick_within_the_same_second_adds_to_it, test_idle_series_gives_its_memory_back,
 	   test_cap_sends_the_rest_to_other_and_loses_no_count,
+	   test_a_batch_counts_as_its_observations_one_by_one,
 	   test_reload_keeps_counts_of_thresholds_that_stay,
 	   test_merged_and_restored_sums_count_once, test_failed_allocations_lose_nothing,
 	   test_readers_beside_the_writer_see_whole_ticks)
