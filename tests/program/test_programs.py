@@ -9,7 +9,6 @@ import signal
 from story import *
 
 DAEMONS = ("vowd", "vow-export", "vow-hub")
-MODE = os.path.basename(BUILD)
 
 # Found in what a program imports, each would be network code. inet_ntop() only makes text of what the
 # kernel tells of a connection.

@@ -98,6 +98,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "capture_dump: %s\n", diag_format(&d, text, sizeof(text)));
 		return 1;
 	}
+	/* Whole lines, in order: readers see a file in which both outputs are. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	fprintf(stderr, "ready\n");
 	for (unsigned turn = 0; !ended; turn++) {
 		nanosleep(&(struct timespec){.tv_nsec = 5 * NS_PER_MS}, NULL);
@@ -105,8 +107,6 @@ int main(int argc, char **argv)
 			http_bpf_sweep(bpf, &sweep);
 		while (http_bpf_drain(bpf, 4096, print_record, &dump) == 4096)
 			;
-		if (!dump.quiet)
-			fflush(stdout);
 	}
 	http_bpf_stop(bpf);
 	/* What has been silent for less than 100 ms is taken by the last sweep. */
