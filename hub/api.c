@@ -188,12 +188,14 @@ static int api_flag(const struct http_request *request, const char *name, bool *
 static int api_view_query(const struct http_request *request, struct view_query *query,
 			  struct http_answer *answer)
 {
-	static const char *const names[] = {"window", "service", "limit", "all_hosts"};
+	static const char *const names[] = {"limit", "window", "service", "all_hosts"};
+	/* Windows, services and hosts are what routes and deliveries are chosen by. */
+	bool traffic = query->what == VIEW_ROUTES || query->what == VIEW_DELIVERIES;
 	const char *service = http_param(request, "service");
 	const char *limit = http_param(request, "limit");
 	uint64_t rows = 0;
 
-	if (api_params_refuse(request, names, ARRAY_LEN(names), answer) ||
+	if (api_params_refuse(request, names, traffic ? ARRAY_LEN(names) : 1, answer) ||
 	    api_window(request, &query->window, answer) ||
 	    api_flag(request, "all_hosts", &query->all_hosts, answer))
 		return 1;
