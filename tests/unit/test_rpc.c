@@ -590,10 +590,13 @@ CHECK_TEST(test_unknown_method_is_answered_with_a_text)
 	grpc_completion_queue *queue;
 	grpc_channel *channel;
 	grpc_call *call;
-	grpc_metadata_array trailer;
+	grpc_metadata_array header, trailer;
 	grpc_status_code status;
 	grpc_slice text = grpc_empty_slice();
-	grpc_op ops[2] = {{.op = GRPC_OP_SEND_INITIAL_METADATA},
+	/* The status comes only to who asks for the head as well. */
+	grpc_op ops[4] = {{.op = GRPC_OP_SEND_INITIAL_METADATA},
+			  {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
+			  {.op = GRPC_OP_RECV_INITIAL_METADATA},
 			  {.op = GRPC_OP_RECV_STATUS_ON_CLIENT}};
 	char shown[512];
 
@@ -601,14 +604,16 @@ CHECK_TEST(test_unknown_method_is_answered_with_a_text)
 	rpc_runtime_start();
 	CHECK_OK(rpc_channel_open(&options, &channel, NULL));
 	queue = grpc_completion_queue_create_for_pluck(NULL);
+	grpc_metadata_array_init(&header);
 	grpc_metadata_array_init(&trailer);
 	call = grpc_channel_create_call(channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue,
 					grpc_slice_from_static_string("/vow.v2.Other/Thing"), NULL,
 					rpc_deadline(PATIENCE), NULL);
-	ops[1].data.recv_status_on_client.trailing_metadata = &trailer;
-	ops[1].data.recv_status_on_client.status = &status;
-	ops[1].data.recv_status_on_client.status_details = &text;
-	CHECK_EQ_I64(grpc_call_start_batch(call, ops, 2, queue, NULL), GRPC_CALL_OK);
+	ops[2].data.recv_initial_metadata.recv_initial_metadata = &header;
+	ops[3].data.recv_status_on_client.trailing_metadata = &trailer;
+	ops[3].data.recv_status_on_client.status = &status;
+	ops[3].data.recv_status_on_client.status_details = &text;
+	CHECK_EQ_I64(grpc_call_start_batch(call, ops, 4, queue, NULL), GRPC_CALL_OK);
 	grpc_completion_queue_pluck(queue, queue, rpc_deadline(PATIENCE), NULL);
 	snprintf(shown, sizeof(shown), "%.*s", (int)GRPC_SLICE_LENGTH(text),
 		 (const char *)GRPC_SLICE_START_PTR(text));
@@ -616,6 +621,7 @@ CHECK_TEST(test_unknown_method_is_answered_with_a_text)
 	CHECK_STR_HAS(shown, "no method /vow.v2.Other/Thing");
 	grpc_call_unref(call);
 	grpc_slice_unref(text);
+	grpc_metadata_array_destroy(&header);
 	grpc_metadata_array_destroy(&trailer);
 	grpc_completion_queue_shutdown(queue);
 	grpc_completion_queue_destroy(queue);
