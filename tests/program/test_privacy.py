@@ -86,6 +86,8 @@ def memory(pid):
             if "r" not in rights or "vow-" in line or "[v" in line:
                 continue
             low, high = (int(end, 16) for end in span.split("-"))
+            if high - low > 1 << 30:  # what a sanitizer keeps beside the program's memory
+                continue
             for at in range(low, high, 1 << 20):
                 try:
                     mem.seek(at)
