@@ -3,7 +3,6 @@
 """What nobody may see: secrets planted wherever requests carry them, looked for wherever their
 bytes could have come to lie."""
 import socket
-import sys
 import threading
 
 from capture import *
@@ -13,21 +12,6 @@ SECRETS = {where: f"planted-{where}-do-not-tell" for where in (
     "query", "header", "cookie", "body", "answer-header", "answer-body", "user", "password",
     "fragment", "address-query")}
 VIEWS = ("status", "routes", "deliveries", "slo", "alerts", "scale", "hosts", "doctor", "trend")
-SENDER = """
-import ctypes, signal, sys
-vow = ctypes.CDLL(sys.argv[1])
-for name in ("vow_event", "vow_endpoint"):
-    getattr(vow, name).argtypes = [ctypes.c_char_p]
-assert vow.vow_open(b"sender") == 0
-delivery = ctypes.create_string_buffer(128)
-event, endpoint = vow.vow_event(b"invoice.paid"), vow.vow_endpoint(sys.argv[2].encode())
-vow.vow_delivery_enqueued(delivery, event, endpoint, 1, ctypes.c_uint64(1))
-vow.vow_attempt_begin(delivery)
-vow.vow_attempt_end(delivery, 200)
-vow.vow_delivery_delivered(delivery)
-print("delivered", flush=True)
-signal.pause()
-"""
 
 
 class Wire:
@@ -108,7 +92,7 @@ def plant(s, server):
                  f"Content-Length: {len(body)}\r\n\r\n{body}")
         raw.response()
     raw.close()
-    sender = s.start(sys.executable, "-c", SENDER, f"{BUILD}/libvow.so",
+    sender = s.start(s.program("tests/deliver"), "sender", "invoice.paid",
                      f"https://{SECRETS['user']}:{SECRETS['password']}@receiver.example/{SEEN}"
                      f"?key={SECRETS['address-query']}#{SECRETS['fragment']}",
                      env={"VOW_DIR": s.dir("run")})
