@@ -84,6 +84,19 @@ static inline uint32_t hist_slot(uint64_t ns)
 	       (uint8_t)cell + (fraction > cell);
 }
 
+/*
+ * The bucket that contains a slot at a lower scale, 0..HIST_SCALE, where an octave has 2^scale
+ * buckets: bucket b > 0 holds values in (2^((b-1)/2^scale), 2^(b/2^scale)], bucket 0 holds 1 ns and
+ * 0. Each bound of a lower scale is one of this scale, so adding up slots by their buckets is exact.
+ * Prometheus' native histograms number such buckets alike; OpenTelemetry calls bucket b b - 1.
+ */
+static inline uint32_t hist_slot_at_scale(uint32_t slot, unsigned scale)
+{
+	unsigned finer = HIST_SCALE - scale;
+
+	return (slot + (1u << finer) - 1) >> finer;
+}
+
 /* Bounds of a slot < HIST_SLOTS: it holds lower < value <= upper, in ns (slot 0 from 0). */
 double hist_slot_lower(uint32_t slot);
 double hist_slot_upper(uint32_t slot);

@@ -39,22 +39,31 @@ static uint64_t random_latency(uint64_t *state)
 	return (uint64_t)(1000.0 * exp2((double)(r >> 11) / (double)(1ull << 53) * 20));
 }
 
-/* Slot by its definition, ceil(128 * log2(v)), in quadruple precision: the independent answer. */
-static uint32_t slot_by_definition(uint64_t value)
+/*
+ * Bucket by its definition at a scale, ceil(2^scale * log2(v)), in quadruple precision: the
+ * independent answer.
+ */
+static uint32_t bucket_by_definition(uint64_t value, unsigned scale)
 {
+	unsigned buckets = 1u << scale;
 	__float128 position;
-	uint32_t slot;
+	uint32_t bucket;
 
 	if (value <= 1)
 		return 0;
 	if (value >= HIST_MAX_NS)
-		return HIST_SLOTS - 1;
-	position = log2q((__float128)value) * HIST_OCTAVE_SLOTS;
-	slot = (uint32_t)ceilq(position);
+		return HIST_OCTAVES * buckets;
+	position = log2q((__float128)value) * buckets;
+	bucket = (uint32_t)ceilq(position);
 	/* log2q may round a power of two upwards. */
-	if (slot && (__float128)value <= powq(2, (__float128)(slot - 1) / HIST_OCTAVE_SLOTS))
-		slot--;
-	return slot;
+	if (bucket && (__float128)value <= powq(2, (__float128)(bucket - 1) / buckets))
+		bucket--;
+	return bucket;
+}
+
+static uint32_t slot_by_definition(uint64_t value)
+{
+	return bucket_by_definition(value, HIST_SCALE);
 }
 
 CHECK_TEST(test_slot_is_exact_at_every_bound)
@@ -72,6 +81,44 @@ CHECK_TEST(test_slot_is_exact_at_every_bound)
 	CHECK_EQ_U64(hist_slot(0), 0);
 	CHECK_EQ_U64(hist_slot(HIST_MAX_NS), HIST_SLOTS - 1);
 	CHECK_EQ_U64(hist_slot(UINT64_MAX), HIST_SLOTS - 1);
+}
+
+CHECK_TEST(test_buckets_of_every_lower_scale_are_exact_at_every_bound)
+{
+	for (unsigned scale = 0; scale <= HIST_SCALE; scale++) {
+		unsigned buckets = 1u << scale;
+
+		for (uint32_t b = 0; b <= HIST_OCTAVES * buckets; b++) {
+			uint64_t bound = (uint64_t)floorq(powq(2, (__float128)b / buckets));
+
+			for (uint64_t v = bound > 2 ? bound - 2 : 0; v <= bound + 2; v++) {
+				uint32_t got = hist_slot_at_scale(hist_slot(v), scale);
+
+				if (got != bucket_by_definition(v, scale))
+					CHECK_FAIL(
+						"bucket(%llu) at scale %u is %u, by definition %u",
+						(unsigned long long)v, scale, got,
+						bucket_by_definition(v, scale));
+			}
+		}
+	}
+}
+
+CHECK_TEST(test_slots_of_a_bucket_lie_together_and_within_its_bounds)
+{
+	for (unsigned scale = 0; scale <= HIST_SCALE; scale++) {
+		uint32_t last = 0;
+
+		for (uint32_t s = 0; s < HIST_SLOTS; s++) {
+			uint32_t bucket = hist_slot_at_scale(s, scale);
+
+			CHECK(bucket == last || bucket == last + 1);
+			last = bucket;
+			/* The bucket ends with the slot whose bound is its own. */
+			CHECK(s <= bucket << (HIST_SCALE - scale));
+		}
+		CHECK_EQ_U64(last, HIST_OCTAVES << scale);
+	}
 }
 
 CHECK_TEST(test_slot_is_exact_for_random_values)
@@ -454,8 +501,10 @@ CHECK_TEST(test_varint_takes_every_size_in_its_shortest_form_only)
 	}
 }
 
-CHECK_MAIN("hist", test_slot_is_exact_at_every_bound, test_slot_is_exact_for_random_values,
-	   test_slot_bounds_meet_and_match_definition,
+CHECK_MAIN("hist", test_slot_is_exact_at_every_bound,
+	   test_buckets_of_every_lower_scale_are_exact_at_every_bound,
+	   test_slots_of_a_bucket_lie_together_and_within_its_bounds,
+	   test_slot_is_exact_for_random_values, test_slot_bounds_meet_and_match_definition,
 	   test_quantiles_are_within_bound_of_sorted_values,
 	   test_quantile_of_one_value_is_that_value, test_quantile_clamps_what_is_no_probability,
 	   test_every_small_value_is_told_exactly, test_count_below_brackets_the_exact_count,
