@@ -89,10 +89,11 @@ def request_is_seen_at_all_six_ends(s):
     paths = sorted(p.path for p in ends["server", "gunicorn"])
     for end, pairs in ends.items():
         equal(sorted(p.path for p in pairs), paths, f"paths at {end}")
-    # What an outer end saw took no less than what the inner one did.
+    # A proxy asks behind it after it was asked, and answers after it was answered. Between processes
+    # no such order holds: one may be kept from returning from a send that the other has received.
     total_ns = {end: {p.path: p.total_ns for p in pairs} for end, pairs in ends.items()}
-    for outer, inner in ((("client", "haproxy"), ("server", "nginx")),
-                         (("client", "nginx"), ("server", "gunicorn"))):
+    for outer, inner in ((("server", "haproxy"), ("client", "haproxy")),
+                         (("server", "nginx"), ("client", "nginx"))):
         slower = sum(total_ns[outer][path] >= total_ns[inner][path] for path in paths)
         equal(slower, total, f"requests that took {outer} no less than {inner}")
     server.stop()
