@@ -7,6 +7,8 @@ EXAMPLES += $(BENCH)
 MAINS    += $(BENCH:%=bench/%.c)
 $(foreach b,$(BENCH),$(eval $(b)_MAIN := bench/$(b).c)$(eval $(b)_PARTS := lib/base lib/data client))
 
+bench_http_LIBS   := -lbpf -luv -lurcu-memb -lm
+bench_http_PARTS  += collectors config
 bench_hist_LIBS   := -lm
 bench_series_LIBS := -lurcu-memb -lm
 bench_lane_LIBS   := -lurcu-memb -lm

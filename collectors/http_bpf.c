@@ -224,37 +224,43 @@ int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTER
 	return err;
 }
 
-/* The kernel's accounts of our programs, added up. */
-static void accounts_add(const struct http_bpf *bpf, struct bpf_prog_info *sum)
+/* The kernel's accounts of a program; all 0 when it does not tell. */
+static struct bpf_prog_info accounts_of(const struct bpf_program *program)
 {
-	struct bpf_program *program;
+	struct bpf_prog_info info = {0};
+	__u32 size = sizeof(info);
 
-	bpf_object__for_each_program(program, bpf->skel->obj)
-	{
-		struct bpf_prog_info info = {0};
-		__u32 size = sizeof(info);
-
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
-			continue;
-		sum->run_time_ns += info.run_time_ns;
-		sum->run_cnt += info.run_cnt;
-		sum->recursion_misses += info.recursion_misses;
-	}
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		return (struct bpf_prog_info){0};
+	return info;
 }
 
 uint64_t http_bpf_missed(const struct http_bpf *bpf)
 {
-	struct bpf_prog_info sum = {0};
+	struct bpf_program *program;
+	uint64_t missed = 0;
 
-	accounts_add(bpf, &sum);
-	return sum.recursion_misses;
+	bpf_object__for_each_program(program, bpf->skel->obj) missed +=
+		accounts_of(program).recursion_misses;
+	return missed;
 }
 
-void http_bpf_cost(const struct http_bpf *bpf, uint64_t *ns, uint64_t *runs)
+unsigned http_bpf_cost(const struct http_bpf *bpf, struct http_bpf_cost costs[HTTP_BPF_PROGRAMS])
 {
-	struct bpf_prog_info sum = {0};
+	struct bpf_program *program;
+	unsigned count = 0;
 
-	accounts_add(bpf, &sum);
-	*ns = sum.run_time_ns;
-	*runs = sum.run_cnt;
+	bpf_object__for_each_program(program, bpf->skel->obj)
+	{
+		struct bpf_prog_info info = accounts_of(program);
+
+		if (count == HTTP_BPF_PROGRAMS)
+			break;
+		costs[count++] = (struct http_bpf_cost){
+			.name = bpf_program__name(program),
+			.ns = info.run_time_ns,
+			.runs = info.run_cnt,
+		};
+	}
+	return count;
 }

@@ -55,7 +55,16 @@ int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTER
 /* Program runs that the kernel skipped since they interrupted themselves, for `vow doctor`. */
 uint64_t http_bpf_missed(const struct http_bpf *bpf);
 
-/* Nanoseconds and number of program runs so far; 0 unless kernel.bpf_stats_enabled is set. */
-void http_bpf_cost(const struct http_bpf *bpf, uint64_t *ns, uint64_t *runs);
+/* What the kernel accounts to a program so far; 0 unless kernel.bpf_stats_enabled is set. */
+struct http_bpf_cost {
+	const char *name; /* of bpf/http.bpf.c; lives as long as bpf */
+	uint64_t ns;
+	uint64_t runs;
+};
+
+#define HTTP_BPF_PROGRAMS 8 /* room for all that there are */
+
+/* Fills one cost for each program; returns how many. */
+unsigned http_bpf_cost(const struct http_bpf *bpf, struct http_bpf_cost costs[HTTP_BPF_PROGRAMS]);
 
 #endif

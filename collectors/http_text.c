@@ -52,6 +52,8 @@ static const char *origin_form(const char *text)
 {
 	const char *slash;
 
+	if (text[0] == '/')
+		return text;
 	if (strncasecmp(text, "http://", 7) && strncasecmp(text, "https://", 8))
 		return text;
 	slash = strchr(strchr(text, ':') + 3, '/');

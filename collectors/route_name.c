@@ -328,6 +328,14 @@ void route_name_of(struct route_names *names, const char *service, const char *p
 	str_put(&out, ROUTE_OTHER);
 }
 
+void route_name_again(struct route_names *names, const char *service)
+{
+	struct service_routes *s = service_find(names, service);
+
+	if (s)
+		s->asked++;
+}
+
 size_t route_names_services(const struct route_names *names)
 {
 	return names->service_count;

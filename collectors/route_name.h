@@ -42,6 +42,11 @@ void route_names_reload(struct route_names *names, const struct route_names_opti
  */
 void route_name_of(struct route_names *names, const char *service, const char *path, bool may_name,
 		   char route[SERIES_ROUTE_MAX + 1]);
+/*
+ * Counts a path that a service was asked again, whose route the caller has kept: all but "{other}"
+ * stay what they are until the templates are others.
+ */
+void route_name_again(struct route_names *names, const char *service);
 
 /* Services seen, and for the i-th: its name, how many paths were asked, how many became "{other}". */
 size_t route_names_services(const struct route_names *names);

@@ -59,12 +59,17 @@ static void print_record(void *arg, const struct http_record *r)
 
 static void print_counters(struct http_bpf *bpf, const struct dump *dump)
 {
-	uint64_t counters[HTTP_COUNTERS], ns, runs;
+	struct http_bpf_cost costs[HTTP_BPF_PROGRAMS];
+	uint64_t counters[HTTP_COUNTERS], ns = 0, runs = 0;
+	unsigned programs = http_bpf_cost(bpf, costs);
 
 	if (!http_bpf_counters(bpf, counters))
 		for (unsigned i = 0; i < HTTP_COUNTERS; i++)
 			fprintf(stderr, "%s %" PRIu64 "\n", http_text_counter(i), counters[i]);
-	http_bpf_cost(bpf, &ns, &runs);
+	for (unsigned i = 0; i < programs; i++) {
+		ns += costs[i].ns;
+		runs += costs[i].runs;
+	}
 	fprintf(stderr,
 		"records %" PRIu64 "\nmissed %" PRIu64 "\nbpf_ns %" PRIu64 "\nbpf_runs %" PRIu64
 		"\n",

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the HTTP capture costs: a request whose two ends are both in one process, as nginx and a
+ * plain client make their calls; a call on a socket that does not speak HTTP; and the agent's time
+ * for one record, from the ring into the series table. The process is a child of this one, since
+ * the capture passes over whoever opened it.
+ *
+ * Rounds with the capture and without it take turns, and a figure is the least of its rounds:
+ * whatever else runs on the machine only adds. Then, for each program, the least of the kernel's
+ * accounts (kernel.bpf_stats_enabled), in which counting takes some 50 ns of each run. Needs root;
+ * says so and does nothing without.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "bench/measure.h"
+#include "collectors/collector.h"
+#include "collectors/http_bpf.h"
+#include "config/config.h"
+#include "lib/base/clock.h"
+
+#define BPF_STATS "/proc/sys/kernel/bpf_stats_enabled"
+
+enum {
+	TURNS = 8, /* with the capture and without it */
+	ROUNDS = 40, /* in each turn */
+	REQUESTS = 300, /* in each round: some 3 ms */
+	CALLS = 4, /* socket calls of a request, both ends */
+};
+
+enum { HTTP, OTHER }; /* what goes over a connection */
+
+static const char request[] = "GET /api/suppliers/4711/orders?limit=20 HTTP/1.1\r\n"
+			      "Host: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";
+static const char head[] =
+	"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n"
+	"Date: Sun, 22 Nov 2026 06:00:00 GMT\r\nContent-Type: text/plain\r\n"
+	"Content-Length: 6\r\nConnection: keep-alive\r\nAccept-Ranges: bytes\r\n\r\n";
+static const char body[] = "hello\n";
+static const char other[] = "\x16\x03\x01 neither a request nor a response";
+
+/* ---- the child ---------------------------------------------------------------------------------- */
+
+/* A connection, both ends. */
+struct both {
+	int client, server;
+};
+
+static void must(bool done, const char *what)
+{
+	if (done)
+		return;
+	perror(what);
+	exit(1);
+}
+
+static void moved(ssize_t bytes)
+{
+	must(bytes > 0, "bench_http: a socket call");
+}
+
+static struct both connect_both(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	struct both c = {.client = socket(AF_INET, SOCK_STREAM, 0)};
+	int on = 1;
+
+	must(!bind(listener, (struct sockaddr *)&at, size) && !listen(listener, 1) &&
+		     !getsockname(listener, (struct sockaddr *)&at, &size) &&
+		     !connect(c.client, (struct sockaddr *)&at, size),
+	     "bench_http: connection");
+	c.server = accept(listener, NULL, NULL);
+	must(c.server >= 0, "bench_http: connection");
+	close(listener);
+	setsockopt(c.client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(c.server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return c;
+}
+
+static void exchange_http(const struct both *c)
+{
+	struct iovec response[2] = {{(void *)head, sizeof(head) - 1},
+				    {(void *)body, sizeof(body) - 1}};
+	char in[2048];
+
+	moved(write(c->client, request, sizeof(request) - 1));
+	moved(recv(c->server, in, 1024, 0));
+	moved(writev(c->server, response, 2));
+	moved(read(c->client, in, sizeof(in)));
+}
+
+static void exchange_other(const struct both *c)
+{
+	char in[2048];
+
+	moved(write(c->client, other, sizeof(other) - 1));
+	moved(recv(c->server, in, 1024, 0));
+	moved(write(c->server, other, sizeof(other) - 1));
+	moved(read(c->client, in, sizeof(in)));
+}
+
+/* For each request of the parent one round, whose ns an exchange are the answer. */
+static _Noreturn void child_run(int asked, int answers)
+{
+	const struct sched_param above = {.sched_priority = 1};
+	struct both http = connect_both(), plain = connect_both();
+	char which;
+
+	/* Others can wait these few milliseconds; where that is not allowed it goes as it goes. */
+	sched_setscheduler(0, SCHED_FIFO, &above);
+	while (read(asked, &which, 1) == 1) {
+		double start = measure_now(), took;
+
+		for (int i = 0; i < REQUESTS; i++)
+			which == HTTP ? exchange_http(&http) : exchange_other(&plain);
+		took = (measure_now() - start) / REQUESTS;
+		moved(write(answers, &took, sizeof(took)));
+	}
+	exit(0);
+}
+
+/* ---- the parent --------------------------------------------------------------------------------- */
+
+struct bench {
+	int asked, answers; /* pipes to and from the child */
+	struct series_table *series;
+	struct gauge_table *gauges;
+};
+
+static void child_start(struct bench *b)
+{
+	int to[2], from[2];
+
+	must(!pipe(to) && !pipe(from), "bench_http: pipe");
+	switch (fork()) {
+	case -1:
+		must(false, "bench_http: fork");
+		break;
+	case 0:
+		close(to[1]);
+		child_run(to[0], from[1]);
+	}
+	close(to[0]);
+	close(from[1]);
+	b->asked = to[1];
+	b->answers = from[0];
+}
+
+/* ns for one exchange in one round. */
+static double round_run(const struct bench *b, char which)
+{
+	double took = 0;
+
+	must(write(b->asked, &which, 1) == 1 && read(b->answers, &took, sizeof(took)) > 0,
+	     "bench_http: child");
+	return took;
+}
+
+static double least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static void record_drop(void *arg, const struct http_record *record)
+{
+	(void)arg, (void)record;
+}
+
+/* ns for one exchange, the least of a turn; bpf may be NULL. */
+static double turn_run(const struct bench *b, char which, struct http_bpf *bpf)
+{
+	double took = 1e300;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		took = least(took, round_run(b, which));
+		while (bpf && http_bpf_drain(bpf, 4096, record_drop, NULL))
+			;
+	}
+	return took;
+}
+
+static struct http_bpf *capture(void)
+{
+	struct http_bpf_options options = {0};
+	struct http_bpf *bpf;
+	struct diag d = {0};
+	char text[700];
+
+	if (http_bpf_open(&bpf, &options, &d)) {
+		fprintf(stderr, "bench_http: %s\n", diag_format(&d, text, sizeof(text)));
+		exit(1);
+	}
+	return bpf;
+}
+
+static int number_compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* One row: what the capture adds to one of `parts` equal parts of an exchange. */
+static void bench_exchange(struct bench *b, const char *name, char which, int parts,
+			   const char *peer, double aim)
+{
+	double with = 1e300, without = 1e300, more[TURNS];
+
+	for (int turn = 0; turn < TURNS; turn++) {
+		double off = turn_run(b, which, NULL);
+		struct http_bpf *bpf = capture();
+		double on = turn_run(b, which, bpf);
+
+		http_bpf_close(bpf);
+		more[turn] = (on - off) / parts;
+		with = least(with, on);
+		without = least(without, off);
+	}
+	qsort(more, TURNS, sizeof(more[0]), number_compare);
+	with = (with - without) / parts;
+	printf("%s\t%.0f\tns\t%s\t%.0f\t%.3f\t%.3f\n", name, with, peer, aim, with / aim, 1.0);
+	printf("  on %.0f ns without; turn by turn the median is %.0f, quartiles %.0f and %.0f\n",
+	       without / parts, more[TURNS / 2], more[TURNS / 4], more[3 * TURNS / 4]);
+	fflush(stdout);
+}
+
+/* ---- the kernel's accounts ---------------------------------------------------------------------- */
+
+/* Sets kernel.bpf_stats_enabled and returns what it was. */
+static char stats_set(char to)
+{
+	int fd = open(BPF_STATS, O_RDWR | O_CLOEXEC);
+	char was = '0';
+
+	if (fd < 0 || read(fd, &was, 1) != 1 || pwrite(fd, &to, 1, 0) != 1)
+		perror("bench_http: " BPF_STATS);
+	close(fd);
+	return was;
+}
+
+static void bench_programs(struct bench *b)
+{
+	struct http_bpf_cost before[HTTP_BPF_PROGRAMS], after[HTTP_BPF_PROGRAMS];
+	double ns[HTTP_BPF_PROGRAMS], runs[HTTP_BPF_PROGRAMS] = {0}, sum = 0;
+	struct http_bpf *bpf = capture();
+	unsigned count = 0;
+	char was = stats_set('1');
+
+	for (unsigned i = 0; i < HTTP_BPF_PROGRAMS; i++)
+		ns[i] = 1e300;
+	for (int round = 0; round < TURNS * ROUNDS; round++) {
+		http_bpf_cost(bpf, before);
+		round_run(b, HTTP);
+		count = http_bpf_cost(bpf, after);
+		for (unsigned i = 0; i < count; i++) {
+			ns[i] = least(ns[i], (double)(after[i].ns - before[i].ns) / REQUESTS);
+			runs[i] = (double)(after[i].runs - before[i].runs) / REQUESTS;
+		}
+		while (http_bpf_drain(bpf, 4096, record_drop, NULL))
+			;
+	}
+	stats_set(was);
+	for (unsigned i = 0; i < count; i++) {
+		sum += ns[i];
+		if (runs[i] > 0.1)
+			printf("  %-16s %5.0f ns a request, %.1f runs\n", after[i].name, ns[i],
+			       runs[i]);
+	}
+	printf("  %-16s %5.0f ns a request, by the kernel's accounts\n", "all programs", sum);
+	http_bpf_close(bpf);
+}
+
+/* ---- the agent's side --------------------------------------------------------------------------- */
+
+static const struct collector_ops *http_ops(void)
+{
+	const struct collector_ops *const *ops = collector_table;
+
+	while (*ops && strcmp((*ops)->name, "http"))
+		ops++;
+	return *ops;
+}
+
+static void bench_drain(struct bench *b)
+{
+	struct vow_config config = {0};
+	struct collector_context context = {
+		.series = b->series, .gauges = b->gauges, .host = "", .config = &config};
+	const struct collector_ops *ops = http_ops();
+	double ours = 1e300, clock = 1e300;
+	struct diag d = {0};
+	void *state;
+
+	must(!ops->open(&context, &state, &d), "bench_http: collector");
+	for (int round = 0; round < TURNS * ROUNDS; round++) {
+		double start;
+		uint64_t taken;
+
+		clock = least(clock, measure_clock());
+		round_run(b, HTTP);
+		start = measure_now();
+		taken = ops->poll(state, clock_mono());
+		/* The least: the first round names the service, and some rounds sweep. */
+		if (taken)
+			ours = least(ours, (measure_now() - start) / (double)taken);
+	}
+	ops->close(state);
+	printf("http.drain, a record\t%.0f\tns\tclock_gettime\t%.2f\t%.3f\t%.3f\n", ours, clock,
+	       ours / clock, 8.0);
+}
+
+int main(void)
+{
+	static const struct series_table_options options = {0};
+	struct bench b = {.series = series_table_new(&options), .gauges = gauge_table_new(0)};
+
+	if (geteuid()) {
+		printf("skip bench_http - it needs root\n");
+		return 0;
+	}
+	if (!b.series || !b.gauges)
+		return 1;
+	child_start(&b);
+	bench_exchange(&b, "http.capture, a request, both ends", HTTP, 1, "aim", 500);
+	bench_exchange(&b, "http.capture, a call without HTTP", OTHER, CALLS, "read/write hooks",
+		       225);
+	bench_programs(&b);
+	bench_drain(&b);
+	return 0;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collectors/http_series.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collectors/http_text.h"
+#include "collectors/service_name.h"
+
+#define REMEMBERED 512 /* 105 KB; more requests than that at a time are named anew */
+
+/*
+ * What decides on the series of a record, in words, zeros behind each text: equal words, equal
+ * series, for as long as the configuration stays.
+ */
+struct kind {
+	uint64_t what; /* role, method and class of status */
+	uint64_t peer[3]; /* of a client: port and family, address */
+	uint64_t service[(SERIES_NAME_MAX + 1) / 8];
+	uint64_t path[HTTP_PATH_MAX / 8];
+};
+
+/* Whom a client asked, and the text of it. */
+struct peer {
+	uint64_t words[3];
+	char text[HTTP_TEXT_PEER_MAX + 1]; /* "": none yet */
+};
+
+struct remembered {
+	struct kind kind;
+	struct series *series; /* NULL: empty */
+};
+
+struct http_series {
+	struct series_table *table;
+	struct route_names *routes;
+	struct service_names *services;
+	struct peer peer; /* written last: clients ask the same one many times in a row */
+	struct remembered remembered[REMEMBERED]; /* each kind has one place, by its hash */
+};
+
+static struct route_names_options route_options(const struct vow_config *config)
+{
+	return (struct route_names_options){
+		.templates = config->templates,
+		.template_count = config->template_count,
+		.routes_per_service = config->routes_per_service,
+	};
+}
+
+struct http_series *http_series_new(const struct http_series_options *options)
+{
+	const struct vow_config *config = options->config;
+	const struct route_names_options routes = route_options(config);
+	struct http_series *series = calloc(1, sizeof(*series));
+
+	if (!series)
+		return NULL;
+	series->table = options->table;
+	series->routes = route_names_new(&routes);
+	series->services =
+		service_names_new(config->services, config->service_count, options->proc);
+	if (series->routes && series->services)
+		return series;
+	http_series_free(series);
+	return NULL;
+}
+
+void http_series_free(struct http_series *series)
+{
+	if (!series)
+		return;
+	route_names_free(series->routes);
+	service_names_free(series->services);
+	free(series);
+}
+
+void http_series_reload(struct http_series *series, const struct vow_config *config)
+{
+	const struct route_names_options routes = route_options(config);
+
+	route_names_reload(series->routes, &routes);
+	service_names_reload(series->services, config->services, config->service_count);
+	memset(series->remembered, 0, sizeof(series->remembered));
+}
+
+const struct route_names *http_series_routes(const struct http_series *series)
+{
+	return series->routes;
+}
+
+/* ---- naming ----------------------------------------------------------------------------------- */
+
+/* A path answered so does not exist: it gives no name to a route. */
+static bool names_route(unsigned status)
+{
+	return status != 404 && status != 405 && status != 410 && status != 400 && status != 414;
+}
+
+static const char *peer_text(struct peer *peer, const struct http_record *r,
+			     const uint64_t words[3])
+{
+	if (!peer->text[0] || memcmp(peer->words, words, sizeof(peer->words)) != 0) {
+		memcpy(peer->words, words, sizeof(peer->words));
+		http_text_peer(r, peer->text);
+	}
+	return peer->text;
+}
+
+static void key_fill(struct http_series *series, const struct http_record *r,
+		     const struct kind *kind, const char *service, struct series_key *key)
+{
+	char path[HTTP_PATH_MAX + 1], route[SERIES_ROUTE_MAX + 1];
+
+	memset(key, 0, sizeof(*key));
+	series_text_set(key->service, sizeof(key->service), service, strlen(service));
+	http_text_path(r, path);
+	route_name_of(series->routes, key->service, path, names_route(r->status), route);
+	series_text_set(key->route, sizeof(key->route), route, strlen(route));
+	strcpy(key->method, http_text_method(r->method));
+	if (r->role == HTTP_CLIENT)
+		strcpy(key->peer, peer_text(&series->peer, r, kind->peer));
+	key->kind = SERIES_HTTP;
+	key->role = r->role == HTTP_CLIENT ? SERIES_CLIENT : SERIES_SERVER;
+	key->status_class = (uint8_t)series_class_of(r->status);
+}
+
+/* ---- what is remembered ----------------------------------------------------------------------- */
+
+/* The product of two 64-bit words has 128 bits; both halves together depend on every bit. */
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	unsigned __int128 product = (unsigned __int128)(hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Fills the kind of a record; returns its hash. */
+static uint64_t kind_fill(struct kind *kind, const struct http_record *r, const char *service)
+{
+	size_t length = strnlen(service, SERIES_NAME_MAX);
+	uint64_t hash;
+
+	memset(kind, 0, sizeof(*kind));
+	kind->what =
+		(uint64_t)r->role << 32 | (uint64_t)r->method << 16 | series_class_of(r->status);
+	hash = mix(0, kind->what);
+	if (r->role == HTTP_CLIENT) {
+		kind->peer[0] = (uint64_t)r->family << 16 | r->remote_port;
+		memcpy(&kind->peer[1], r->remote_address, sizeof(r->remote_address));
+		hash = mix(hash, kind->peer[0] ^ kind->peer[1]);
+		hash = mix(hash, kind->peer[2]);
+	}
+	memcpy(kind->service, service, length);
+	for (size_t i = 0; i < (length + 7) / 8; i++)
+		hash = mix(hash, kind->service[i]);
+	memcpy(kind->path, r->path, sizeof(kind->path));
+	for (size_t i = 0; i < HTTP_PATH_MAX / 8 && kind->path[i]; i++)
+		hash = mix(hash, kind->path[i]);
+	return hash;
+}
+
+/*
+ * Whether the same kind will always get this series. A path that got no route of its own may get
+ * one later, when somebody is told that it exists.
+ */
+static bool is_settled(const struct series_key *key)
+{
+	return strcmp(key->route, ROUTE_OTHER) != 0;
+}
+
+struct series *http_series_of(struct http_series *series, const struct http_record *r, mono_ns now)
+{
+	const struct service_process process = {
+		.pid = (pid_t)r->pid,
+		.port = r->role == HTTP_SERVER ? r->local_port : 0,
+		.command = r->command,
+	};
+	const char *service = service_name_of(series->services, &process, now);
+	struct remembered *place;
+	struct series_key key;
+	struct series *found;
+	struct kind kind;
+
+	place = &series->remembered[kind_fill(&kind, r, service) % REMEMBERED];
+	if (place->series && !memcmp(&place->kind, &kind, sizeof(kind))) {
+		route_name_again(series->routes, service);
+		return place->series;
+	}
+	key_fill(series, r, &kind, service, &key);
+	found = series_get(series->table, &key);
+	if (found && is_settled(&key)) {
+		place->kind = kind;
+		place->series = found;
+	}
+	return found;
+}
