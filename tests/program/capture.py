@@ -53,6 +53,7 @@ class Capture:
         equal(self.program.stop(), 0, "exit status of capture_dump")
         counters = {name: int(value) for name, value in
                     re.findall(r"^(\w+) (\d+)$", self.program.log(), re.M)}
+        equal(counters["late"], 0, "pairs seen although capturing had ended")
         equal(counters["records"] + sum(counters[name] for name in LOSSES), counters["seen"],
               "pairs reported and lost, against pairs seen")
         return counters

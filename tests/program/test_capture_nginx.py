@@ -229,6 +229,17 @@ def stopped_consumer_loses_counted_pairs_and_no_latency(s):
 
 
 @test
+@needs("bpf", "nginx", "wrk")
+def capture_that_ends_amid_traffic_accounts_for_all(s):
+    server, _ = start(s, "location / { return 200 ok; }", capture=False)
+    s.start(command_path("wrk"), "-c", 8, "-t", 1, "-d", "200s", server.url("/load"))
+    for _ in range(5):
+        capture = Capture(s, server.port)
+        capture.wait(100, "server", seconds=30)
+        capture.stop()
+
+
+@test
 @needs("root", "setpriv")
 def without_rights_it_says_which_ones_lack(s):
     dump = shutil.copy(s.program("tests/capture_dump"), s.path("capture_dump"))

@@ -7,7 +7,8 @@
  *
  * queue_ns is -1 when unknown. The line "ready" on stderr says that capturing has begun. At the
  * end the ring is drained and stderr gets one line "NAME VALUE" for each counter, for "records"
- * (pairs taken), and for "bpf_ns" and "bpf_runs" (0 without kernel.bpf_stats_enabled).
+ * (pairs taken), "late" (pairs seen although capturing had ended), and for "bpf_ns" and "bpf_runs"
+ * (0 without kernel.bpf_stats_enabled).
  *
  *	-q		print no pairs
  *	-p PORT		print only pairs in which one side has this port
@@ -57,6 +58,27 @@ static void print_record(void *arg, const struct http_record *r)
 	       r->local_port, r->remote_port, (uint64_t)r->started_at, r->command);
 }
 
+static void pause_ms(unsigned ms)
+{
+	nanosleep(&(struct timespec){.tv_nsec = ms * (long)NS_PER_MS}, NULL);
+}
+
+/*
+ * Ends capturing, and waits until responses that end by silence are old enough for the last sweep.
+ * Returns the pairs seen in this time; 10 ms are left to what was in a program at that instant.
+ */
+static uint64_t capture_stop(struct http_bpf *bpf)
+{
+	uint64_t then[HTTP_COUNTERS] = {0}, now[HTTP_COUNTERS] = {0};
+
+	http_bpf_stop(bpf);
+	pause_ms(10);
+	http_bpf_counters(bpf, then);
+	pause_ms(100);
+	http_bpf_counters(bpf, now);
+	return now[HTTP_SEEN] - then[HTTP_SEEN];
+}
+
 static void print_counters(struct http_bpf *bpf, const struct dump *dump)
 {
 	struct http_bpf_cost costs[HTTP_BPF_PROGRAMS];
@@ -84,6 +106,7 @@ int main(int argc, char **argv)
 	struct sigaction action = {.sa_handler = end};
 	struct http_bpf *bpf;
 	struct diag d = {0};
+	uint64_t late;
 	char text[700];
 	int option;
 
@@ -107,18 +130,18 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	fprintf(stderr, "ready\n");
 	for (unsigned turn = 0; !ended; turn++) {
-		nanosleep(&(struct timespec){.tv_nsec = 5 * NS_PER_MS}, NULL);
+		pause_ms(5);
 		if (turn % 20 == 0)
 			http_bpf_sweep(bpf, &sweep);
 		while (http_bpf_drain(bpf, 4096, print_record, &dump) == 4096)
 			;
 	}
-	http_bpf_stop(bpf);
-	/* What has been silent for less than 100 ms is taken by the last sweep. */
-	nanosleep(&(struct timespec){.tv_nsec = 110 * NS_PER_MS}, NULL);
+	late = capture_stop(bpf);
 	http_bpf_sweep(bpf, &sweep);
 	while (http_bpf_drain(bpf, 4096, print_record, &dump))
 		;
+	fflush(stdout); /* both may go to one file, where lines must stay whole */
+	fprintf(stderr, "late %" PRIu64 "\n", late);
 	print_counters(bpf, &dump);
 	http_bpf_close(bpf);
 	return 0;
