@@ -68,8 +68,9 @@ def ci_with(s, **steps):
     tree = s.dir("tree")
     s.run("mkdir", "-p", f"{tree}/.ci", f"{tree}/tests", f"{tree}/scripts")
     s.run("cp", f"{ROOT}/.ci/run", f"{tree}/.ci/run")
-    s.write("tree/tests/expected-skips.txt", "")
-    s.run("ln", "-s", "/bin/true", f"{tree}/scripts/setup")
+    with open(s.path("tree", "tests", "expected-skips.txt"), "a", encoding="ascii"):
+        pass
+    s.run("ln", "-sf", "/bin/true", f"{tree}/scripts/setup")
     texts = {"all": "@:", "lint": "@:", "test": "@echo 2 passed, 0 failed", **steps}
     for name in ("asan", "tsan", "fuzz"):
         texts.setdefault(name, "@echo 1 passed, 0 failed")
@@ -98,6 +99,14 @@ def ci_that_fails_ends_with_the_causes(s):
     equal(end[at + 1:at + 3], ["failed:  hub.late - line 7: no moon", "       | # word"], "cause")
     at = end.index("--- build/ci/lint.log")
     check("word 200" in end[at:at + 16], f"end of a step without tests: {end[at:]}")
+
+
+@test
+def ci_fails_at_a_skip_that_is_not_expected_of_that_step(s):
+    s.write("tree/tests/expected-skips.txt", "tsan it.lazy # no moon there\n")
+    skipped = "@echo 'skipped: it.lazy - no moon'; echo 1 passed, 0 failed, 1 skipped"
+    equal(ci_with(s, tsan=skipped)[-1], "10 passed, 0 failed, 1 skipped", "a skip of that step")
+    equal(ci_with(s, asan=skipped)[-1], "10 passed, 1 failed, 1 skipped", "the same of another")
 
 
 @test
