@@ -147,11 +147,11 @@ lint: $(GEN) ## floors, headers, format, clang, licences
 fmt: ## format the sources that differ from main
 	$(Q)git diff --name-only --diff-filter=d main -- '*.c' '*.h' | xargs -r clang-format-14 -i
 
-asan: ## run the unit tests under ASan and UBSan
-	$(Q)$(MAKE) MODE=asan unit
-
-tsan: ## run the unit tests under TSan
-	$(Q)$(MAKE) MODE=tsan unit
+asan: ## run every test under ASan and UBSan, or TESTS=unit
+tsan: ## run every test under TSan, or TESTS=unit
+asan tsan:
+	$(Q)$(MAKE) MODE=$@ unit-programs $(if $(filter unit,$(TESTS)),,all)
+	$(Q)scripts/run-tests --mode $@ $(TESTS)
 
 bench: all ## measure, as ratios within one run
 	$(Q)VOW_BUILD=$(abspath $(B)) bench/run
