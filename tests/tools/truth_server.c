@@ -2,11 +2,11 @@
 /*
  * An HTTP/1.1 server that says what is true: for each response one line on stdout,
  *
- *	METHOD PATH STATUS BYTES STARTED_NS ENDED_NS PID
+ *	METHOD PATH STATUS BYTES STARTED_NS ENDED_NS PID READ_NS WRITE_NS
  *
  * where it took the first stamp as the read of the request came back and the second as the last
- * write of its response did (CLOCK_MONOTONIC), and BYTES are those of the response, its head
- * included, interim ones before it not.
+ * write of its response did (CLOCK_MONOTONIC), and READ_NS and WRITE_NS are how long these two
+ * calls took. BYTES are those of the response, its head included, interim ones before it not.
  *
  *	truth_server LISTEN MODEL CALLS
  *
@@ -168,11 +168,14 @@ static ssize_t receive(int fd, char *text, size_t size)
 	}
 }
 
+static __thread uint64_t write_called_ns; /* when the last call that sends was made */
+
 static ssize_t send_some(int fd, const char *text, size_t size)
 {
 	struct iovec parts[2] = {{(void *)text, size}, {0}};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1};
 
+	write_called_ns = now_ns();
 	switch (calls) {
 	case RECV:
 		return send(fd, text, size, MSG_NOSIGNAL);
@@ -204,9 +207,11 @@ static bool send_file(int fd, size_t size)
 {
 	off_t at = 0;
 
-	while ((size_t)at < size)
+	while ((size_t)at < size) {
+		write_called_ns = now_ns();
 		if (sendfile(fd, body_file, &at, size - (size_t)at) <= 0)
 			return false;
+	}
 	return true;
 }
 
@@ -223,6 +228,7 @@ static bool send_spliced(int fd, size_t size)
 		good = held > 0;
 		size -= good ? (size_t)held : 0;
 		while (good && held > 0) {
+			write_called_ns = now_ns();
 			ssize_t moved = splice(pipes[0], NULL, fd, NULL, (size_t)held,
 					       size ? SPLICE_F_MORE : 0);
 			good = moved > 0;
@@ -249,7 +255,7 @@ static bool send_body(int fd, size_t size)
 struct request {
 	char method[16], path[256], kind[32];
 	size_t body; /* bytes of the response's body */
-	uint64_t started_ns;
+	uint64_t started_ns, read_took_ns;
 };
 
 struct connection {
@@ -257,7 +263,7 @@ struct connection {
 	bool upgraded;
 	size_t held; /* bytes in text */
 	size_t left; /* of a request's body, to be skipped */
-	uint64_t read_ns; /* when the last read came back */
+	uint64_t read_ns, read_took_ns; /* when the last read came back, and how long it took */
 	char text[TEXT_MAX];
 };
 
@@ -265,8 +271,10 @@ static void tell(const struct request *r, int status, size_t bytes)
 {
 	uint64_t ended_ns = now_ns();
 
-	dprintf(STDOUT_FILENO, "%s %s %d %zu %llu %llu %d\n", r->method, r->path, status, bytes,
-		(unsigned long long)r->started_ns, (unsigned long long)ended_ns, getpid());
+	dprintf(STDOUT_FILENO, "%s %s %d %zu %llu %llu %d %llu %llu\n", r->method, r->path, status,
+		bytes, (unsigned long long)r->started_ns, (unsigned long long)ended_ns, getpid(),
+		(unsigned long long)r->read_took_ns,
+		(unsigned long long)(ended_ns - write_called_ns));
 }
 
 /*
@@ -392,7 +400,7 @@ static bool connection_serve(struct connection *c)
 {
 	for (;;) {
 		size_t skipped = c->held < c->left ? c->held : c->left;
-		struct request r = {.started_ns = c->read_ns};
+		struct request r = {.started_ns = c->read_ns, .read_took_ns = c->read_took_ns};
 
 		c->left -= skipped;
 		c->held -= skipped;
@@ -415,9 +423,11 @@ static bool connection_serve(struct connection *c)
 /* Bytes came, or the end; false when the connection is to be closed. */
 static bool connection_ready(struct connection *c)
 {
+	uint64_t called_ns = now_ns();
 	ssize_t got = receive(c->fd, c->text + c->held, sizeof(c->text) - 1 - c->held);
 
 	c->read_ns = now_ns();
+	c->read_took_ns = c->read_ns - called_ns;
 	if (got <= 0)
 		return false;
 	if (c->upgraded)
