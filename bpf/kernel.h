@@ -101,6 +101,7 @@ struct pt_regs {
 
 struct task_struct {
 	int tgid;
+	void *stack; /* its lowest address */
 };
 
 struct bpf_iter__bpf_sk_storage_map {

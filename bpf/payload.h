@@ -46,9 +46,20 @@ struct payload_call {
 	__u64 third; /* number of iovec */
 };
 
+/* Where the saved registers lie in the stack of every task; 0: not known yet. */
+__u64 regs_offset;
+
+/* The saved registers of a task. The helper takes 18 ns, so it is asked once for all tasks. */
+static __always_inline const struct pt_regs *payload_regs(struct task_struct *task)
+{
+	if (!regs_offset)
+		regs_offset = bpf_task_pt_regs(task) - (long)task->stack;
+	return bpf_rdonly_cast(task->stack + regs_offset, bpf_core_type_id_kernel(struct pt_regs));
+}
+
 static __always_inline void payload_call_read(struct payload_call *call, struct task_struct *task)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	const struct pt_regs *regs = payload_regs(task);
 
 #if defined(__TARGET_ARCH_x86)
 	call->number = regs->orig_ax;
