@@ -7,6 +7,7 @@
 #define VOW_TESTS_UNIT_MERGE_SCENE_H
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hub/checkpoint.h"
