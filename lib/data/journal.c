@@ -87,8 +87,7 @@ static int journal_epoch_find(const char *dir, const uint64_t *seqs, size_t coun
 		if (!fd)
 			fd = journal_segment_open(path, O_RDONLY, &header);
 		if (fd == -EPROTONOSUPPORT)
-			return diag_set(d, fd, path, "start the version of vow that wrote it",
-					"a segment of another format version");
+			return journal_version_refuse(path, d);
 		if (fd < 0)
 			continue;
 		close(fd);

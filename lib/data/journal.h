@@ -118,6 +118,7 @@ struct journal_reader;
  * (letters, digits, '-', '_'; else -EINVAL) is a reader whose position counts for journal_trim()
  * from now on: a file NAME.position in the directory, made here with position 0 when there is none
  * of this epoch. -ENOENT when there is no journal yet: it begins with its first record.
+ * -EPROTONOSUPPORT when its first segment is of another version.
  */
 int journal_reader_open(const char *dir, const char *name, uint64_t from,
 			struct journal_reader **reader, struct diag *d);
@@ -125,7 +126,8 @@ void journal_reader_close(struct journal_reader *reader);
 uint64_t journal_reader_epoch(const struct journal_reader *reader);
 /*
  * 1: record filled. 0: nothing more yet. -EPROTO: a broken record, the reader went on to the next
- * segment. -ESTALE: another journal (epoch) has come: open it anew. Else an errno, to try again.
+ * segment. -ESTALE: another journal (epoch) has come: open it anew. -EPROTONOSUPPORT: the next
+ * segment is of another version. Else an errno, to try again.
  */
 int journal_reader_next(struct journal_reader *reader, struct journal_record *record,
 			struct diag *d);

@@ -292,6 +292,12 @@ int journal_segment_open(const char *path, int flags, struct journal_header *hea
 	return rc;
 }
 
+int journal_version_refuse(const char *path, struct diag *d)
+{
+	return diag_set(d, -EPROTONOSUPPORT, path, "start the version of vow that wrote it",
+			"a segment of another format version");
+}
+
 int journal_write_empty(int fd, uint64_t from, uint64_t to, wall_ns wall)
 {
 	int rc = 0;

@@ -64,6 +64,9 @@ int journal_list(const char *dir, uint64_t **seqs, size_t *count);
 /* Opens a segment and reads its header: the descriptor, or as journal_header_decode(), or errno. */
 int journal_segment_open(const char *path, int flags, struct journal_header *header);
 
+/* Says what to do about a segment of another version (in path, a file or folder): -EPROTONOSUPPORT. */
+int journal_version_refuse(const char *path, struct diag *d);
+
 /*
  * What is found, and mended, in one segment (journal_repair.c). Beyond the last record that is
  * good, a newest segment is cut; where more good records follow a broken one, or an older segment

@@ -224,6 +224,13 @@ static int journal_reader_move(struct journal_reader *reader)
 	return broken ? -EPROTO : 1;
 }
 
+/* Reports why the reader cannot go on. */
+static int journal_reader_fail(const char *dir, int rc, const char *what, struct diag *d)
+{
+	return rc == -EPROTONOSUPPORT ? journal_version_refuse(dir, d)
+				      : diag_errno(d, rc, dir, NULL, what);
+}
+
 int journal_reader_next(struct journal_reader *reader, struct journal_record *record,
 			struct diag *d)
 {
@@ -247,7 +254,8 @@ int journal_reader_next(struct journal_reader *reader, struct journal_record *re
 				"restart vowd: it sets the segment aside and saves the rest",
 				"a broken record before %" PRIu64, reader->first_seq);
 		if (rc < 0)
-			return diag_errno(d, rc, reader->dir, NULL, "cannot go on in the journal");
+			return journal_reader_fail(reader->dir, rc, "cannot go on in the journal",
+						   d);
 	}
 }
 
@@ -285,7 +293,7 @@ int journal_reader_open(const char *dir, const char *name, uint64_t from,
 		rc = journal_reader_announce(r);
 	if (rc < 0) {
 		journal_reader_close(r);
-		return diag_errno(d, rc, dir, NULL, "cannot read the journal");
+		return journal_reader_fail(dir, rc, "cannot read the journal", d);
 	}
 	*reader = r;
 	return 0;

@@ -179,8 +179,7 @@ int journal_repair_segment(const char *dir, struct journal_repair *repair, struc
 		return diag_errno(d, -ENAMETOOLONG, dir, NULL, "cannot name a segment");
 	fd = journal_segment_open(path, O_RDWR, &own);
 	if (fd == -EPROTONOSUPPORT)
-		return diag_set(d, fd, path, "start the version of vow that wrote it",
-				"a segment of another format version");
+		return journal_version_refuse(path, d);
 	if (fd < 0 && fd != -EPROTO)
 		return diag_errno(d, fd, path, NULL, "cannot open");
 	if (fd == -EPROTO || own.first_seq != repair->first_seq ||

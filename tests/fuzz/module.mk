@@ -26,9 +26,9 @@ $(FUZZ_SEEDS): $(B)/tests/fuzz/seeds.o $(foreach p,$(FUZZ_PARTS),$(call part_arc
 .PHONY: fuzz fuzz-programs fuzz-seeds
 fuzz-programs: $(FUZZ)
 
-fuzz: ## fuzz every parser, FOR=30 seconds each
+fuzz: ## fuzz every parser, FOR=30 seconds each; SEED=1 repeats inputs
 	$(Q)$(MAKE) MODE=fuzz CC=$(CLANG) fuzz-programs
-	$(Q)tests/fuzz/run $(if $(FOR),--for $(FOR)) $(FUZZ:$(B)/fuzzers/%=%)
+	$(Q)tests/fuzz/run $(if $(FOR),--for $(FOR)) $(if $(SEED),--seed $(SEED)) $(FUZZ:$(B)/fuzzers/%=%)
 
 fuzz-seeds: $(FUZZ_SEEDS) ## write the fuzzers' corpus anew
 	$(Q)$(FUZZ_SEEDS) tests/fuzz/corpus

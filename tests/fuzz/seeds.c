@@ -316,6 +316,19 @@ static size_t some_journal(const uint8_t *tick, size_t tick_size, uint8_t *bytes
 	return size;
 }
 
+/* Flags and the first one's size in front; the second one's format is that many versions later. */
+static void seed_two_segments(const char *name, const uint8_t *segment, size_t size,
+			      uint8_t versions)
+{
+	uint8_t bytes[8192] = {3, (uint8_t)(size & 0xff), (uint8_t)(size >> 8)};
+
+	must(3 + 2 * size <= sizeof(bytes), name);
+	memcpy(bytes + 3, segment, size);
+	memcpy(bytes + 3 + size, segment, size);
+	bytes[3 + size + 8] += versions;
+	seed("journal", name, bytes, 3 + 2 * size);
+}
+
 /* A byte of flags in front, as fuzz_journal.c has it: whole, and with checksums to be mended. */
 static void seed_journals(const uint8_t *tick, size_t tick_size)
 {
@@ -324,15 +337,12 @@ static void seed_journals(const uint8_t *tick, size_t tick_size)
 
 	bytes[0] = 0;
 	seed("journal", "whole", bytes, size);
+	seed_two_segments("two", bytes + 1, size - 1, 0);
+	seed_two_segments("later-version", bytes + 1, size - 1, 1);
 	bytes[0] = 1;
 	bytes[size - 20] ^= 1;
 	seed("journal", "changed", bytes, size);
 	seed("journal", "cut", bytes, size - 9);
-	memmove(bytes + 3, bytes + 1, size - 1);
-	bytes[0] = 3;
-	bytes[1] = (uint8_t)((size - 1) & 0xff);
-	bytes[2] = (uint8_t)((size - 1) >> 8);
-	seed("journal", "two", bytes, size + 2);
 }
 
 /* ---- shared memory, as patches (forged.c) ------------------------------------------------------- */

@@ -180,26 +180,64 @@ CHECK_TEST(test_reader_goes_past_a_broken_record_of_a_running_writer)
 	journal_close(journal);
 }
 
+/* A segment of version 2, whose header begins as ours does, its checksum too. */
+static void make_later_version(uint64_t first_seq)
+{
+	char path[PATH_MAX], *bytes;
+	size_t size;
+
+	path_of(path, first_seq, "");
+	size = file_get(path, &bytes);
+	bytes[8] = 2;
+	memcpy(bytes + 60, &(uint32_t){crc32c(0, bytes, 60)}, 4);
+	file_put(path, bytes, size);
+	free(bytes);
+}
+
 CHECK_TEST(test_segment_of_another_version_stops_the_start)
 {
 	struct journal_options options = {0};
-	char path[PATH_MAX], *bytes;
 	struct journal *journal;
-	size_t size;
 
 	fresh_dir();
 	journal = open_sized(0, 0);
 	append_some(journal, 3);
 	journal_close(journal);
-	path_of(path, 1, "");
-	size = file_get(path, &bytes);
-	bytes[8] = 2;
-	/* With the checksum of a version 2 header, which begins as ours does. */
-	memcpy(bytes + 60, &(uint32_t){crc32c(0, bytes, 60)}, 4);
-	file_put(path, bytes, size);
-	free(bytes);
+	make_later_version(1);
 	CHECK_RC(journal_open(dir, &options, &journal, &d), -EPROTONOSUPPORT);
 	CHECK_STR_HAS(d.what, "version");
+}
+
+CHECK_TEST(test_reader_stops_before_a_segment_of_another_version)
+{
+	struct journal_reader *reader;
+	struct journal_record record;
+	struct journal *journal;
+	uint64_t *seqs;
+	size_t count;
+
+	fresh_dir();
+	journal = open_sized(300, 0);
+	append_some(journal, 20);
+	journal_close(journal);
+	CHECK_OK(journal_list(dir, &seqs, &count));
+	CHECK(count >= 2);
+	make_later_version(seqs[1]);
+	CHECK_OK(journal_reader_open(dir, NULL, 1, &reader, &d));
+	for (uint64_t seq = 1; seq < seqs[1]; seq++) {
+		CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+		CHECK_EQ_U64(record.seq, seq);
+	}
+	for (unsigned again = 0; again < 2; again++) {
+		d = (struct diag){0};
+		CHECK_RC(journal_reader_next(reader, &record, &d), -EPROTONOSUPPORT);
+		CHECK_STR_HAS(d.what, "version");
+		CHECK_STR_HAS(d.fix, "start the version of vow that wrote it");
+	}
+	journal_reader_close(reader);
+	CHECK_RC(journal_reader_open(dir, NULL, seqs[1], &reader, &d), -EPROTONOSUPPORT);
+	CHECK_STR_HAS(d.what, "version");
+	free(seqs);
 }
 
 CHECK_TEST(test_restart_of_the_machine_leaves_numbers_out)
@@ -287,4 +325,5 @@ CHECK_MAIN("journal_repair", test_segment_that_is_mended_has_its_name_all_the_ti
 	   test_older_segment_that_lost_its_end_is_filled_up,
 	   test_reader_goes_past_a_broken_record_of_a_running_writer,
 	   test_segment_of_another_version_stops_the_start,
+	   test_reader_stops_before_a_segment_of_another_version,
 	   test_restart_of_the_machine_leaves_numbers_out)
