@@ -595,8 +595,8 @@ static void lanes_status(const void *state, struct collector_status *status)
 	status->events_total = lanes->tally.events;
 	lanes_status_drops(lanes, status, lost);
 	snprintf(status->detail, sizeof(status->detail),
-		 "%u applications with %u lanes; %.0f %% of the observations by way of overflow",
-		 lanes->app_count, used,
+		 "%u application%s with %u lane%s; %.0f %% of the observations by way of overflow",
+		 lanes->app_count, lanes->app_count == 1 ? "" : "s", used, used == 1 ? "" : "s",
 		 lanes->tally.events
 			 ? 100.0 * (double)lanes->tally.spilled / (double)lanes->tally.events
 			 : 0.0);

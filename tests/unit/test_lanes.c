@@ -524,7 +524,7 @@ CHECK_TEST(test_threads_come_and_go_and_may_be_more_than_lanes)
 	lanes_agent_tick(agent);
 	CHECK_EQ_U64(lanes_agent_count(agent), 100 * (CHURN_TOGETHER + CHURN_LATER));
 	/* Lanes went from hand to hand: no more than there are. */
-	CHECK_STR_HAS(lanes_agent_status(agent).detail, "1 applications with 64 lanes");
+	CHECK_STR_HAS(lanes_agent_status(agent).detail, "1 application with 64 lanes;");
 	vow_close();
 	pthread_barrier_destroy(&together);
 	lanes_agent_free(agent);
