@@ -16,7 +16,7 @@ def run_tests_with(s, body, limit=None):
     head = f"# limit: {limit} s\n" if limit else ""
     s.write("tree/tests/program/test_it.py", f"{head}from story import *\n{body}\nmain('it')\n")
     return s.run(sys.executable, f"{tree}/scripts/run-tests", "program", status=None,
-                 env={"VOW_BUILD": s.dir("build")})
+                 env={"VOW_BUILD": s.dir("build"), "TMPDIR": s.dir("tmp")})
 
 
 @test
