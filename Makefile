@@ -171,7 +171,8 @@ install: all $(INSTALL_TARGETS) ## into $(DESTDIR)$(PREFIX)
 	    $(DESTDIR)$(PREFIX)/share/man/man$$section/$$p.$$section || exit 1; \
 	done
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow LICENSE README.md \
-	  $(wildcard LICENSES/*) deploy/vow.yaml.example
+	  deploy/vow.yaml.example
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/LICENSES $(wildcard LICENSES/*)
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/docs $(wildcard docs/*.md docs/*.png)
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/docs/adr $(wildcard docs/adr/*.md)
 	$(Q)install -D -m 644 deploy/vow.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vow

@@ -50,8 +50,7 @@ def install(s):
 def documents():
     patterns = ("LICENSES/*", "docs/*.md", "docs/*.png", "docs/adr/*.md")
     files = [os.path.relpath(f, ROOT) for p in patterns for f in glob.glob(f"{ROOT}/{p}")]
-    return ["LICENSE", "README.md", "vow.yaml.example",
-            *(f.removeprefix("LICENSES/") for f in files)]
+    return ["LICENSE", "README.md", "vow.yaml.example", *files]
 
 
 @test
