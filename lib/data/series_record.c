@@ -21,9 +21,14 @@ static __attribute__((noinline)) void bad_record(struct series *s, dur_ns latenc
 		s->bad[i] += (latency_ns > s->limits[i]) | s->is_error;
 }
 
-/* Blocks of the pool for both parts were not to be had: neither is recorded. */
+/*
+ * Blocks of the pool for both parts were not to be had: neither is recorded. record_one() takes an
+ * open near part for a series that the tick knows of, so none may stay open.
+ */
 static __attribute__((noinline)) void record_refused(struct series *s)
 {
+	sparse_close_unused(&s->latency);
+	sparse_close_unused(&s->queue);
 	series_counter_add(&s->table->unrecorded_total, 1);
 }
 

@@ -121,6 +121,12 @@ void sparse_open(struct sparse_pool *pool, struct sparse *sparse, uint32_t slot)
 	sparse->width = SPARSE_NEAR;
 }
 
+void sparse_close_unused(struct sparse *sparse)
+{
+	if (!sparse->count)
+		sparse->width = 0;
+}
+
 bool sparse_reserve(struct sparse_pool *pool, struct sparse *sparse, uint32_t slot)
 {
 	const uint8_t *near = near_place(sparse, slot);
@@ -174,9 +180,8 @@ int sparse_merge_check(struct sparse_pool *pool, struct sparse *sparse, const ui
 		sparse_open(pool, sparse, packed.low);
 	while (!rc && hist_packed_next(&packed, &slot, &count))
 		rc = merge_place(pool, sparse, slot, count, &far);
-	/* Open means that something was recorded since the last tick. */
-	if (rc < 0 && !sparse->count)
-		sparse->width = 0;
+	if (rc < 0)
+		sparse_close_unused(sparse);
 	return rc;
 }
 

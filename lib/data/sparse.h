@@ -87,6 +87,9 @@ void sparse_open(struct sparse_pool *pool, struct sparse *sparse, uint32_t slot)
 bool sparse_reserve(struct sparse_pool *pool, struct sparse *sparse, uint32_t slot);
 void sparse_record(struct sparse_pool *pool, struct sparse *sparse, uint32_t slot, uint64_t ns);
 
+/* Closes a near part that was opened for what was refused then: open says that there is a count. */
+void sparse_close_unused(struct sparse *sparse);
+
 /*
  * Whether packed bytes can be added, their blocks taken: 0, what hist_packed_open() says, -ENOMEM
  * when the pool is empty, -EOVERFLOW when a slot would pass UINT32_MAX. Counts don't change.

@@ -194,6 +194,48 @@ CHECK_TEST(test_a_batch_counts_as_its_observations_one_by_one)
 	}
 }
 
+/* Latencies from one microsecond to a day, so that every block of a histogram is taken. */
+static void record_widely(struct series *s)
+{
+	for (dur_ns ns = NS_PER_US; ns < 24 * NS_PER_H; ns += ns / 2)
+		series_record(s, ns, ns);
+}
+
+/*
+ * Where the pool of a small table is empty, an observation may be refused and the next one of the
+ * same series find room: that one is of the tick all the same.
+ */
+CHECK_TEST(test_what_comes_after_a_refused_observation_is_of_the_tick)
+{
+	struct series_table *table = table_of(1, NULL, NULL);
+	struct series_key key = key_of("shop", "/a", CLASS_2XX);
+	struct series *s = series_get(table, &key);
+	static struct tick_sums sums;
+	uint64_t refused;
+
+	series_record(s, NS_PER_MS, SERIES_NO_QUEUE);
+	series_tick(table, NS_PER_S, NULL, NULL);
+	for (unsigned i = 0; i < SERIES_KINDS * CLASS_COUNT; i++) {
+		struct series_key wide = key;
+
+		wide.route[1] = 'b';
+		wide.kind = (uint8_t)(i % SERIES_KINDS);
+		wide.status_class = (uint8_t)(i / SERIES_KINDS);
+		record_widely(series_get(table, &wide));
+	}
+	refused = series_unrecorded_total(table);
+	CHECK(refused > 0);
+	series_record(s, NS_PER_H, SERIES_NO_QUEUE);
+	CHECK_EQ_U64(series_unrecorded_total(table), refused + 1);
+	series_record(s, NS_PER_MS, SERIES_NO_QUEUE);
+	CHECK_EQ_U64(series_unrecorded_total(table), refused + 1);
+	memset(&sums, 0, sizeof(sums));
+	series_tick(table, 2 * NS_PER_S, tick_sums_add, &sums);
+	CHECK_EQ_U64(sums.count[series_id_of(s)], 1);
+	CHECK_EQ_U64(read_window(table, s, SERIES_TOTAL).count, 2);
+	series_table_free(table);
+}
+
 static unsigned watch_arg(void *arg, const struct series_key *key, dur_ns thresholds[])
 {
 	const dur_ns *from = arg;
@@ -416,6 +458,7 @@ CHECK_MAIN("series", test_status_classes_and_errors, test_window_names,
 	   test_text_from_outside_is_cleaned_and_cut_between_characters,
 	   test_same_key_is_same_series, test_cap_sends_the_rest_to_other_and_loses_no_count,
 	   test_a_batch_counts_as_its_observations_one_by_one,
+	   test_what_comes_after_a_refused_observation_is_of_the_tick,
 	   test_reload_keeps_counts_of_thresholds_that_stay,
 	   test_merged_and_restored_sums_count_once, test_failed_allocations_lose_nothing,
 	   test_readers_beside_the_writer_see_whole_ticks)
