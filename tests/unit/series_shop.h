@@ -8,9 +8,7 @@
 #include "lib/data/series.h"
 #include "tests/unit/check.h"
 
-/* Of the window that was read last; room for packing. */
-static struct hist latency, queue;
-static uint8_t packed[HIST_PACKED_MAX];
+static struct hist latency, queue; /* of the window that was read last */
 
 static struct series_key key_of(const char *service, const char *route, enum series_class class)
 {

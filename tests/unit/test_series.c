@@ -8,6 +8,8 @@
 
 #include "tests/unit/series_shop.h"
 
+static uint8_t packed[HIST_PACKED_MAX];
+
 CHECK_TEST(test_status_classes_and_errors)
 {
 	CHECK_EQ_U64(series_class_of(0), CLASS_OK);

@@ -4,6 +4,8 @@
 
 #include "tests/unit/series_shop.h"
 
+static uint8_t packed[HIST_PACKED_MAX];
+
 struct seen {
 	uint64_t calls, count, errors, bad0, last_id, waited;
 };
