@@ -46,7 +46,7 @@ struct vow_config {
 	struct route_template *templates;
 	size_t template_count;
 
-	dur_ns forget_agents; /* hub: silent for so long, an agent is gone; 30 d; 0: never */
+	dur_ns forget_agents; /* hub: silent for so long, an agent or a series is gone; 30 d; 0: never */
 
 	struct policy policy;
 

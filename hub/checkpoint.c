@@ -71,7 +71,8 @@ static int checkpoint_save_series(struct checkpoint *c, series_id id)
 {
 	const struct series *s = series_at(fleet_table(c->fleet), id);
 	struct series_counts counts = {0};
-	struct store_series row = {.no = id, .key = *series_key_of(s)};
+	struct store_series row = {
+		.no = id, .key = *series_key_of(s), .heard = fleet_heard(c->fleet, id)};
 
 	checkpoint_total(c, s, &counts);
 	row.count = counts.count;
@@ -129,6 +130,8 @@ static int checkpoint_save_all(struct checkpoint *c, bool everything)
 		rc = merge_fresh_names(c->merge, everything, checkpoint_save_name, c);
 	if (!rc)
 		rc = store_value_put(c->store, CHECKPOINT_APPLIED, &applied, sizeof(applied), c->d);
+	if (!rc)
+		rc = store_heard_seal(c->store, c->d);
 	if (!rc)
 		rc = checkpoint_save_judge(c);
 	return rc ? rc : store_commit(c->store, c->d);
@@ -202,6 +205,8 @@ static int checkpoint_load_series(void *arg, const struct store_series *row)
 	if (!s || row->no >= c->series_count)
 		return diag_set(c->d, -ENOMEM, NULL, NULL, "no memory for all series");
 	c->series[row->no] = s;
+	if (row->heard)
+		fleet_restore_heard(c->fleet, series_id_of(s), row->heard);
 	/* The table's cap may be smaller than it was: then several rows meet in "{other}". */
 	if (series_id_of(s) != row->no)
 		fleet_renumber(c->fleet);

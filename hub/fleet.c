@@ -13,6 +13,11 @@
 /* 1100 hosts that tell of nothing but themselves; 5 MB. */
 #define FLEET_GAUGES_MAX (FLEET_SERIES_FACTOR * GAUGE_NAMES_MAX)
 
+struct fleet_mark { /* of a series */
+	mono_ns heard; /* the fleet's clock when its last events came; 0: not known yet */
+	bool dirty;
+};
+
 struct fleet {
 	struct series_table *table;
 	struct gauge_table *gauges;
@@ -20,10 +25,10 @@ struct fleet {
 	struct board_history *history;
 	mono_ns steady_offset; /* added to CLOCK_MONOTONIC */
 	uint64_t unmerged_total;
-	bool *dirty; /* by series_id; grows with the table */
-	size_t dirty_room;
+	struct fleet_mark *marks; /* by series_id; grows with the table */
+	size_t mark_room;
 	bool renumbered;
-	bool dirty_all; /* memory for the list lacked: everything counts as dirty */
+	bool dirty_all; /* memory for the marks lacked: everything counts as dirty */
 };
 
 struct fleet *fleet_new(const struct vow_config *config)
@@ -59,7 +64,7 @@ void fleet_free(struct fleet *fleet)
 		gauge_table_free(fleet->gauges);
 	if (fleet->table)
 		series_table_free(fleet->table);
-	free(fleet->dirty);
+	free(fleet->marks);
 	free(fleet);
 }
 
@@ -75,37 +80,63 @@ mono_ns fleet_now(const struct fleet *fleet)
 
 /* ---- merging ----------------------------------------------------------------------------------- */
 
-static void fleet_mark(struct fleet *fleet, series_id id)
+/* NULL when memory lacks. */
+static struct fleet_mark *fleet_mark_of(struct fleet *fleet, series_id id)
 {
-	if (id >= fleet->dirty_room) {
-		size_t room = fleet->dirty_room ? fleet->dirty_room : 256;
-		bool *dirty;
+	if (id >= fleet->mark_room) {
+		size_t room = fleet->mark_room ? fleet->mark_room : 256;
+		struct fleet_mark *marks;
 
 		while (room <= id)
 			room *= 2;
-		dirty = realloc(fleet->dirty, room * sizeof(*dirty));
-		if (!dirty) {
-			fleet->dirty_all = true;
-			return;
-		}
-		memset(dirty + fleet->dirty_room, 0, room - fleet->dirty_room);
-		fleet->dirty = dirty;
-		fleet->dirty_room = room;
+		marks = realloc(fleet->marks, room * sizeof(*marks));
+		if (!marks)
+			return NULL;
+		memset(marks + fleet->mark_room, 0, (room - fleet->mark_room) * sizeof(*marks));
+		fleet->marks = marks;
+		fleet->mark_room = room;
 	}
-	fleet->dirty[id] = true;
+	return &fleet->marks[id];
+}
+
+/* heard 0: as before. */
+static void fleet_mark(struct fleet *fleet, series_id id, mono_ns heard)
+{
+	struct fleet_mark *mark = fleet_mark_of(fleet, id);
+
+	if (!mark) {
+		fleet->dirty_all = true;
+		return;
+	}
+	mark->dirty = true;
+	if (heard > mark->heard)
+		mark->heard = heard;
 }
 
 bool fleet_dirty(const struct fleet *fleet, series_id id)
 {
-	return fleet->dirty_all || (id < fleet->dirty_room && fleet->dirty[id]);
+	return fleet->dirty_all || (id < fleet->mark_room && fleet->marks[id].dirty);
+}
+
+mono_ns fleet_heard(const struct fleet *fleet, series_id id)
+{
+	return id < fleet->mark_room ? fleet->marks[id].heard : 0;
+}
+
+void fleet_restore_heard(struct fleet *fleet, series_id id, mono_ns heard)
+{
+	struct fleet_mark *mark = fleet_mark_of(fleet, id);
+
+	if (mark && heard > mark->heard)
+		mark->heard = heard;
 }
 
 void fleet_clean(struct fleet *fleet)
 {
 	fleet->dirty_all = false;
 	fleet->renumbered = false;
-	if (fleet->dirty)
-		memset(fleet->dirty, 0, fleet->dirty_room);
+	for (size_t id = 0; id < fleet->mark_room; id++)
+		fleet->marks[id].dirty = false;
 }
 
 void fleet_renumber(struct fleet *fleet)
@@ -123,17 +154,16 @@ bool fleet_renumbered(const struct fleet *fleet)
  * thresholds were decided on raw nanoseconds.
  */
 static int fleet_merge_delta(struct fleet *fleet, const struct intake_delta *in,
-			     enum fleet_share share)
+			     enum fleet_share share, mono_ns at)
 {
 	const struct series_delta *delta = &in->delta;
 	const struct series_counts counts = {
 		.count = delta->counts.count,
 		.errors = delta->counts.errors,
 	};
-
 	int rc = -EOVERFLOW;
 
-	fleet_mark(fleet, delta->id);
+	fleet_mark(fleet, delta->id, at);
 	if (share == FLEET_ALL)
 		judge_delta(fleet->judge, delta);
 	if (share != FLEET_TOTALS)
@@ -152,7 +182,7 @@ void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_sh
 	int rc = 0;
 
 	for (size_t i = 0; i < intake->delta_count; i++)
-		if (fleet_merge_delta(fleet, &intake->deltas[i], share))
+		if (fleet_merge_delta(fleet, &intake->deltas[i], share, at))
 			rc = -ENOMEM;
 	if (rc)
 		fleet->unmerged_total++;
@@ -167,7 +197,7 @@ void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_sh
 	}
 }
 
-/* ---- hosts that are gone ----------------------------------------------------------------------- */
+/* ---- hosts that are gone, and series that nobody uses any more ------------------------------------ */
 
 static uint64_t fleet_count(const struct fleet *fleet, const struct series *s,
 			    enum series_window window)
@@ -180,20 +210,46 @@ static uint64_t fleet_count(const struct fleet *fleet, const struct series *s,
 	return counts.count;
 }
 
-static void fleet_fold(struct fleet *fleet, const struct series_key *key)
+/* Moves the totals of the series `key` to the series `into`. */
+static void fleet_fold(struct fleet *fleet, const struct series_key *key,
+		       const struct series_key *into)
 {
-	struct series_key gone = *key;
-	struct series *from = series_get(fleet->table, key), *to;
+	struct series *from = series_get(fleet->table, key), *to = series_get(fleet->table, into);
 
-	snprintf(gone.host, sizeof(gone.host), "%s", FLEET_GONE);
-	to = series_get(fleet->table, &gone);
-	if (!from || !to || series_move_total(from, to))
+	if (!from || !to || from == to || series_move_total(from, to))
 		return;
-	fleet_mark(fleet, series_id_of(from));
-	fleet_mark(fleet, series_id_of(to));
+	fleet_mark(fleet, series_id_of(from), 0);
+	fleet_mark(fleet, series_id_of(to), 0);
 }
 
-void fleet_fold_hosts(struct fleet *fleet, bool (*stays)(void *arg, const char *host), void *arg)
+static void fleet_fold_into_gone(struct fleet *fleet, const struct series_key *key)
+{
+	struct series_key gone = *key;
+
+	snprintf(gone.host, sizeof(gone.host), "%s", FLEET_GONE);
+	fleet_fold(fleet, key, &gone);
+}
+
+/* The method stays: of a delivery it is the outcome. */
+static void fleet_fold_into_other(struct fleet *fleet, const struct series_key *key)
+{
+	struct series_key other = *key;
+
+	snprintf(other.route, sizeof(other.route), "%s", FLEET_OTHER);
+	other.peer[0] = '\0';
+	fleet_fold(fleet, key, &other);
+}
+
+/* True when it was not heard of since `before`. One of which nobody knows when begins to wait now. */
+static bool fleet_is_unused(struct fleet *fleet, series_id id, mono_ns before)
+{
+	if (!fleet_heard(fleet, id))
+		fleet_mark(fleet, id, fleet_now(fleet));
+	return fleet_heard(fleet, id) && fleet_heard(fleet, id) < before;
+}
+
+void fleet_age(struct fleet *fleet, mono_ns before, bool (*stays)(void *arg, const char *host),
+	       void *arg)
 {
 	const size_t count = series_count(fleet->table);
 	const char *asked = FLEET_GONE; /* series of a host mostly follow each other */
@@ -208,9 +264,14 @@ void fleet_fold_hosts(struct fleet *fleet, bool (*stays)(void *arg, const char *
 		if (strcmp(key->host, asked) != 0)
 			stay = stays(arg, key->host);
 		asked = key->host;
-		if (!stay && !fleet_count(fleet, s, WINDOW_30D) &&
-		    fleet_count(fleet, s, SERIES_TOTAL))
-			fleet_fold(fleet, key);
+		if (stay && !fleet_is_unused(fleet, id, before))
+			continue;
+		if (fleet_count(fleet, s, WINDOW_30D) || !fleet_count(fleet, s, SERIES_TOTAL))
+			continue;
+		if (stay)
+			fleet_fold_into_other(fleet, key);
+		else
+			fleet_fold_into_gone(fleet, key);
 	}
 }
 

@@ -32,11 +32,17 @@ mono_ns fleet_now(const struct fleet *fleet);
 
 /* The host of what hosts counted whose agents are gone. */
 #define FLEET_GONE "{gone}"
+/* The route of what routes of a host counted that nobody uses any more, as of those beyond a limit. */
+#define FLEET_OTHER "{other}"
 /*
- * Moves the totals of every host that stays() denies to the host FLEET_GONE, so that sums stay. What
- * a window still shows, or memory lacks for, waits for the next call.
+ * Moves totals so that sums stay and names do not pile up: of every host that stays() denies to the
+ * host FLEET_GONE, and of series of the others that had no event since `before` (the fleet's clock)
+ * to the route FLEET_OTHER of their host, service, kind, role, method and class. What a window still
+ * shows, or memory lacks for, waits for the next call. A series that is used again counts under its
+ * own name again.
  */
-void fleet_fold_hosts(struct fleet *fleet, bool (*stays)(void *arg, const char *host), void *arg);
+void fleet_age(struct fleet *fleet, mono_ns before, bool (*stays)(void *arg, const char *host),
+	       void *arg);
 
 enum fleet_share { /* what a record counts in */
 		   FLEET_ALL, /* totals, windows, judge */
@@ -63,6 +69,12 @@ struct judge *fleet_judge(const struct fleet *fleet);
 /* True when series `id` got events since the last fleet_clean(): the next checkpoint writes it. */
 bool fleet_dirty(const struct fleet *fleet, series_id id);
 void fleet_clean(struct fleet *fleet);
+/*
+ * About when the last events of a series came, by the fleet's clock; 0 when that is not known. The
+ * checkpoint keeps it: windows, of which a restart brings back no more than an hour, cannot tell.
+ */
+mono_ns fleet_heard(const struct fleet *fleet, series_id id);
+void fleet_restore_heard(struct fleet *fleet, series_id id, mono_ns heard);
 /* The store's numbers of series are not the table's: the next checkpoint writes all anew. */
 void fleet_renumber(struct fleet *fleet);
 bool fleet_renumbered(const struct fleet *fleet);

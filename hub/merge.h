@@ -89,9 +89,10 @@ int64_t merge_saved(const struct merge *merge);
 
 /*
  * Lets go of agents that were not heard of since `before` and are not connected: from memory, from
- * what is shown, and with them, as windows let them, the series of hosts that no other agent has.
- * The store goes on knowing how far each was, so that one that comes back counts nothing twice. Not
- * while a group is open. 0, or the store's errno with nothing forgotten.
+ * what is shown, and with them, as windows let them, the series of hosts that no other agent has;
+ * and of the series of all others that had no event since then (fleet_age()). The store goes on
+ * knowing how far each agent was, so that one that comes back counts nothing twice. Not while a
+ * group is open. 0, or the store's errno with nothing forgotten.
  */
 int merge_forget(struct merge *merge, wall_ns before, struct diag *d);
 

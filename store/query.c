@@ -28,6 +28,9 @@ const char *const store_sql[STORE_QUERIES] = {
 	[STORE_RECORD_TRIM] = "DELETE FROM record WHERE no<=?",
 	[STORE_RECORDS_OLDEST] = "SELECT no, arrived FROM record WHERE no<=? ORDER BY no LIMIT ?",
 	[STORE_SERIES_PUT] = "INSERT OR REPLACE INTO series VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[STORE_HEARD_PUT] = "INSERT OR REPLACE INTO heard VALUES(?,?)",
+	[STORE_HEARD_SEAL] = "INSERT OR REPLACE INTO value SELECT 'heard', bytes FROM value"
+			     " WHERE name='applied'",
 	[STORE_NAME_PUT] = "INSERT OR REPLACE INTO name VALUES(?,?,?)",
 	[STORE_NAMES_CLEAR] = "DELETE FROM name WHERE agent=?",
 	[STORE_VALUE_PUT] = "INSERT OR REPLACE INTO value VALUES(?,?)",
@@ -37,7 +40,9 @@ const char *const store_sql[STORE_QUERIES] = {
 	[STORE_AGENTS] = "SELECT no, id, epoch, host, version, committed, last_seen, gap_records"
 			 " FROM (SELECT * FROM agent ORDER BY last_seen DESC, no DESC LIMIT ?)"
 			 " ORDER BY last_seen, no",
-	[STORE_SERIES] = "SELECT * FROM series ORDER BY no",
+	[STORE_SERIES] = "SELECT series.*, heard.at FROM series LEFT JOIN heard ON heard.series=no"
+			 " AND (SELECT bytes FROM value WHERE name='heard')"
+			 " = (SELECT bytes FROM value WHERE name='applied') ORDER BY no",
 	[STORE_NAMES] = "SELECT agent, id, series FROM name",
 	[STORE_RECORDS] = "SELECT no, agent, seq, arrived, late, tick FROM record WHERE no>?"
 			  " ORDER BY no",

@@ -49,7 +49,8 @@ static const char store_additions[] =
 	" agent INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL,"
 	" tick BLOB NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS owner(id BLOB PRIMARY KEY, identity TEXT NOT NULL)"
-	" WITHOUT ROWID;";
+	" WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS heard(series INTEGER PRIMARY KEY, at INTEGER NOT NULL);";
 
 static int store_version(struct store *store, int *version, struct diag *d)
 {

@@ -108,9 +108,15 @@ struct store_series {
 	const uint8_t *latency, *queue; /* packed histograms */
 	size_t latency_size, queue_size;
 	uint64_t count, errors;
+	wall_ns heard; /* about when its last events came; read: 0 when the store does not know */
 };
 
 int store_series_put(struct store *store, const struct store_series *series, struct diag *d);
+/*
+ * Vouches for what was put as heard, in the transaction that changes the value "applied" and behind
+ * it: a hub from before, which keeps no such times, may have changed the series since.
+ */
+int store_heard_seal(struct store *store, struct diag *d);
 /* The agent calls series `no` by the number `id`. */
 int store_name_put(struct store *store, int64_t agent, uint32_t id, series_id no, struct diag *d);
 /* Forgets what the agent calls its series. */

@@ -9,6 +9,7 @@
 int store_series_put(struct store *store, const struct store_series *series, struct diag *d)
 {
 	sqlite3_stmt *query = store_query(store, STORE_SERIES_PUT);
+	int rc;
 
 	store_bind_int(query, 1, series->no);
 	store_bind_text(query, 2, series->key.host);
@@ -23,7 +24,18 @@ int store_series_put(struct store *store, const struct store_series *series, str
 	store_bind_int(query, 11, series->errors);
 	store_bind_blob(query, 12, series->latency, series->latency_size);
 	store_bind_blob(query, 13, series->queue, series->queue_size);
-	return store_run(store, STORE_SERIES_PUT, d);
+	rc = store_run(store, STORE_SERIES_PUT, d);
+	if (rc)
+		return rc;
+	query = store_query(store, STORE_HEARD_PUT);
+	store_bind_int(query, 1, series->no);
+	store_bind_int(query, 2, series->heard);
+	return store_run(store, STORE_HEARD_PUT, d);
+}
+
+int store_heard_seal(struct store *store, struct diag *d)
+{
+	return store_run(store, STORE_HEARD_SEAL, d);
 }
 
 int store_series_read(struct store *store, int (*fn)(void *arg, const struct store_series *series),
@@ -37,6 +49,7 @@ int store_series_read(struct store *store, int (*fn)(void *arg, const struct sto
 			.no = (series_id)store_int(row, 0),
 			.count = store_int(row, 9),
 			.errors = store_int(row, 10),
+			.heard = store_int(row, 13),
 		};
 
 		store_text(row, 1, series.key.host, sizeof(series.key.host));
@@ -95,7 +108,8 @@ int store_names_clear(struct store *store, int64_t agent, struct diag *d)
 int store_series_clear(struct store *store, struct diag *d)
 {
 	int code =
-		sqlite3_exec(store->db, "DELETE FROM name; DELETE FROM series", NULL, NULL, NULL);
+		sqlite3_exec(store->db, "DELETE FROM name; DELETE FROM series; DELETE FROM heard",
+			     NULL, NULL, NULL);
 	int rc;
 
 	if (code == SQLITE_OK)

@@ -147,23 +147,29 @@ static struct merge_peer *scene_hello(struct scene *s, struct ear *ear, const ch
 }
 
 /* A tick of one route with `count` events of 5 ms; named says whether it gives the route's name. */
-static void scene_tick(struct scene *s, wall_ns wall, uint64_t count, bool named,
-		       struct stream_record *record)
+static void scene_tick_of(struct scene *s, wall_ns wall, series_id id, const char *route,
+			  uint64_t count, bool named, struct stream_record *record)
 {
 	static struct hist hist;
 	static uint8_t packed[HIST_PACKED_MAX];
-	const struct series_key key = {
-		.service = "shop", .method = "GET", .route = "/pay", .status_class = CLASS_2XX};
-	struct series_delta delta = {.id = 3, .hist = packed, .counts.count = count};
+	struct series_key key = {.service = "shop", .method = "GET", .status_class = CLASS_2XX};
+	struct series_delta delta = {.id = id, .hist = packed, .counts.count = count};
 
+	snprintf(key.route, sizeof(key.route), "%s", route);
 	hist_clear(&hist);
 	hist_record(&hist, 5 * NS_PER_MS, count);
 	delta.hist_size = (size_t)hist_pack(&hist, packed, sizeof(packed));
 	tick_begin(s->writer, wall, NS_PER_S);
 	if (named)
-		CHECK_OK(tick_add_series(s->writer, 3, &key));
+		CHECK_OK(tick_add_series(s->writer, id, &key));
 	CHECK_OK(tick_add_delta(s->writer, &delta));
 	CHECK_OK(tick_end(s->writer, &record->tick, &record->tick_size));
+}
+
+static void scene_tick(struct scene *s, wall_ns wall, uint64_t count, bool named,
+		       struct stream_record *record)
+{
+	scene_tick_of(s, wall, 3, "/pay", count, named, record);
 }
 
 static int scene_batch(struct merge_peer *peer, const struct stream_record *record,

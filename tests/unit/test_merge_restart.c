@@ -230,6 +230,113 @@ CHECK_TEST(test_agent_that_comes_back_counts_under_its_own_name_again)
 	scene_end(&s);
 }
 
+/* A second of web-1 with `count` events of the route /old, which it calls by another number. */
+static void scene_old_route(struct scene *s, struct merge_peer *peer, uint64_t seq, uint64_t count)
+{
+	struct stream_record record = {.seq = seq};
+
+	scene_tick_of(s, s->wall - NS_PER_S, 4, "/old", count, true, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s->wall));
+}
+
+static uint64_t scene_total_of_route(struct scene *s, const char *route)
+{
+	const struct series_table *table = fleet_table(s->fleet);
+	struct series_counts counts = {0};
+
+	series_reader_register();
+	series_read_lock();
+	for (series_id id = 0; id < series_count(table); id++)
+		if (strcmp(series_key_of(series_at(table, id))->route, route) == 0)
+			series_window_add(table, series_at(table, id), SERIES_TOTAL, NULL, NULL,
+					  &counts);
+	series_read_unlock();
+	series_reader_unregister();
+	return counts.count;
+}
+
+/* A restart, after which windows hold nothing older than an hour. */
+static void scene_restart(struct scene *s)
+{
+	CHECK_OK(checkpoint_save(s->fleet, s->merge, s->store, NULL));
+	scene_kill(s);
+	scene_begin(s);
+	scene_second(s);
+	CHECK_OK(merge_forget(s->merge, s->wall - MONTH, NULL));
+}
+
+CHECK_TEST(test_route_that_nobody_uses_for_a_month_goes_on_as_other)
+{
+	struct scene s;
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1);
+	scene_old_route(&s, peer, 1, 10);
+	scene_second(&s);
+	/* Two restarts on the way: no window shows it any more, and yet it is not forgotten. */
+	for (unsigned half = 0; half < 2; half++) {
+		scene_restart(&s);
+		CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
+		scene_clock(&s, s.wall + MONTH / 2 - NS_PER_H);
+		peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1);
+		CHECK_OK(scene_send(&s, peer, 2 + half, 5));
+		scene_second(&s);
+	}
+	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
+	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
+	scene_clock(&s, s.wall + 3 * NS_PER_H);
+	scene_second(&s);
+	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
+	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 0);
+	CHECK_EQ_U64(scene_total_of_route(&s, FLEET_OTHER), 10);
+	CHECK_EQ_U64(scene_total_of_route(&s, "/pay"), 10);
+	scene_restart(&s);
+	CHECK_EQ_U64(series_count(fleet_table(s.fleet)), 2);
+	CHECK_EQ_U64(scene_total_of(&s, "web-1"), 20);
+	/* Used again, it counts under its name again. */
+	peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1);
+	scene_old_route(&s, peer, 4, 7);
+	scene_second(&s);
+	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 7);
+	CHECK_EQ_U64(scene_total_of_route(&s, FLEET_OTHER), 10);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_series_of_a_store_without_times_begin_to_wait_now)
+{
+	struct scene s;
+	struct merge_peer *peer;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1);
+	scene_old_route(&s, peer, 1, 10);
+	scene_second(&s);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	scene_clock(&s, s.wall + 2 * MONTH);
+	/* As a hub from before leaves it: further on than the times are. */
+	CHECK_OK(store_begin(s.store, NULL));
+	CHECK_OK(store_value_put(s.store, "applied", &(int64_t){1}, sizeof(int64_t), NULL));
+	CHECK_OK(store_value_put(s.store, "heard", &(int64_t){0}, sizeof(int64_t), NULL));
+	CHECK_OK(store_commit(s.store, NULL));
+	scene_kill(&s);
+	scene_begin(&s);
+	peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1); /* the host itself is there */
+	CHECK_OK(scene_send(&s, peer, 2, 5));
+	scene_second(&s);
+	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
+	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
+	scene_restart(&s);
+	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
+	scene_clock(&s, s.wall + MONTH + NS_PER_H);
+	peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 3, 5));
+	scene_second(&s);
+	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
+	CHECK_EQ_U64(scene_total_of_route(&s, FLEET_OTHER), 10);
+	scene_end(&s);
+}
+
 CHECK_TEST(test_agents_that_are_made_up_do_not_fill_the_memory)
 {
 	struct scene s;
@@ -393,6 +500,8 @@ CHECK_MAIN("merge_restart", test_restart_without_any_checkpoint_gives_the_same_f
 	   test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along,
 	   test_agent_that_is_gone_is_forgotten_and_its_totals_stay,
 	   test_agent_that_comes_back_counts_under_its_own_name_again,
+	   test_route_that_nobody_uses_for_a_month_goes_on_as_other,
+	   test_series_of_a_store_without_times_begin_to_wait_now,
 	   test_agents_that_are_made_up_do_not_fill_the_memory, test_totals_outlive_their_raw_ticks,
 	   test_restart_with_a_smaller_cap_keeps_the_sum,
 	   test_record_that_memory_lacked_for_counts_after_a_restart,
