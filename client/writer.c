@@ -112,6 +112,7 @@ static void writer_grow(struct writer *writer)
 			     (VOW_SHM_LANE_ROOM - VOW_SHM_LANE_SLOTS) * sizeof(lane->slots[0])) < 0)
 		return;
 	__atomic_store_n(&lane->grown, VOW_SHM_LANE_ROOM, __ATOMIC_RELAXED);
+	TESTPOINT(lane_grown);
 	writer->mask = VOW_SHM_LANE_ROOM - 1;
 }
 

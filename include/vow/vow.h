@@ -18,7 +18,9 @@
  *
  * Every call may be made from any thread; not from a signal handler. All calls are allowed before
  * vow_open() and after it failed: they then do nothing. After fork() the child gets a segment of
- * its own at its first call; ids stay good. The calls not marked [hot] may take a lock, make
+ * its own at its first call; ids stay good. A child of vfork() makes no call before its exec. exec
+ * ends measuring as the end of the process does: what a connected agent did not see yet it still
+ * reads, and the new program opens for itself. The calls not marked [hot] may take a lock, make
  * system calls and allocate memory inside the kernel; make them once, at start. None changes errno.
  *
  * Times are nanoseconds. Names are copied and cut to 120 bytes. They are shown to people and

@@ -81,4 +81,44 @@ def hundreds_of_processes_of_eight_lanes_each_are_counted_exactly(s):
     equal(counted(s), made, "observations at the end")
 
 
+@test
+@needs("vowd", "vow")
+def a_process_that_becomes_another_program_is_counted_through_every_exec(s):
+    generations, each = 4, 3000  # each more than a lane holds
+    start(s)
+    app = s.start(s.program("tests/successor"), "shop", "/next", each, generations,
+                  env={"VOW_DIR": s.dir("run")})
+    equal(app.wait(30), 0, "status of the last program")
+    made = (3 * generations + 1) * each
+    s.until(lambda: counted(s) == made, 10, f"total of {made}")
+    s.until(lambda: lanes(s)["detail"].startswith("0 applications"), 10, "the programs gone")
+    equal(counted(s), made, "observations at the end")
+    equal(lanes(s)["problem"], None, "problem of the lanes")
+
+
+@test
+@needs("vowd", "vow")
+def an_application_that_is_stopped_delays_nobody_and_goes_on_where_it_was(s):
+    start(s)
+    stopped = observe(s, "stopped", 2, 6000, 2000)
+    s.until(lambda: counted(s) > 1000, 10, "some observations")
+    stopped.signal(19)  # SIGSTOP
+    s.until(lambda: open(f"/proc/{stopped.pid}/stat", encoding="utf-8").read()
+            .rsplit(")", 1)[1].split()[0] == "T", 5, "stop")
+    s.ticks_later(dir=s.dir("run"))
+    held = counted(s)
+    other = observe(s, "shop", 2, 3000, 3000)
+    equal(other.wait(30), 0, "status of the other application")
+    s.until(lambda: counted(s) - held == 6000, 10, "all of the other's")
+    (row,) = [r for r in s.vow("routes", "--total", dir=s.dir("run")) if r["service"] == "shop"]
+    truth = dict(zip(("p50_ns", "p90_ns", "p95_ns", "p99_ns", "max_ns"),
+                     map(int, other.log().split("truth ")[1].split()[:5])))
+    for key, value in truth.items():
+        near(row[key], value, value * row["relative_error"] + 1, key)
+    stopped.signal(18)  # SIGCONT
+    equal(stopped.wait(30), 0, "status of the one that was stopped")
+    s.until(lambda: counted(s) == 18000, 10, "all of both")
+    equal(lanes(s)["problem"], None, "problem of the lanes")
+
+
 main("lanes")

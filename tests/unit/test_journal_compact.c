@@ -286,6 +286,37 @@ CHECK_TEST(test_a_claim_in_the_last_moment_keeps_the_segment)
 	journal_close(journal);
 }
 
+CHECK_TEST(test_lack_of_memory_leaves_the_segment_as_it_was)
+{
+	struct journal *journal;
+	char fresh[PATH_MAX];
+	bool failed = true;
+	uint64_t sum;
+
+	fresh_dir();
+	alone = 0;
+	journal = open_with(0, false, 0);
+	sum = append_and_trim(journal, 60, 0);
+	journal_close(journal);
+	CHECK_OK(journal_path(fresh, dir, 1, ".new"));
+	for (unsigned n = 1; failed; n++) {
+		struct journal_compact *compact = NULL;
+
+		check_alloc_fail_at(n);
+		int rc = journal_compact_begin(dir, 1, 0, &compact);
+		if (!rc)
+			rc = journal_compact_step(compact, add_up, NULL);
+		failed = check_alloc_failed();
+		check_alloc_fail_at(0);
+		CHECK_RC(rc, failed ? -ENOMEM : 1);
+		CHECK(failed || n > 10); /* each record of the run is copied */
+		journal_compact_abandon(compact);
+		CHECK_RC(access(fresh, F_OK), -1);
+		CHECK_EQ_U64(read_all().sum, sum);
+		CHECK_EQ_U64(read_all().merged, 0);
+	}
+}
+
 /* Whatever a death left of the new file, the old one counts, and nothing stays of the new. */
 CHECK_TEST(test_a_death_at_any_byte_of_the_rewriting_changes_nothing)
 {
@@ -387,6 +418,7 @@ CHECK_MAIN("journal_compact", test_a_tiny_budget_merges_and_loses_nothing,
 	   test_a_reader_in_the_middle_is_never_disturbed,
 	   test_what_was_claimed_is_the_same_after_a_death_of_its_reader,
 	   test_a_claim_in_the_last_moment_keeps_the_segment,
+	   test_lack_of_memory_leaves_the_segment_as_it_was,
 	   test_a_death_at_any_byte_of_the_rewriting_changes_nothing,
 	   test_sent_records_stay_as_a_memory_until_room_is_needed, test_records_beyond_the_age_go,
 	   test_free_space_is_kept_at_the_budget_s_cost)

@@ -117,6 +117,43 @@ CHECK_TEST(test_broken_middle_is_set_aside_and_the_rest_kept)
 	free(bytes);
 }
 
+CHECK_TEST(test_lack_of_memory_while_mending_loses_nothing_that_was_whole)
+{
+	enum { RECORDS = 6 };
+	char path[PATH_MAX], aside[PATH_MAX], *bytes;
+	struct journal *journal;
+	bool failed = true;
+	size_t size;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, RECORDS);
+	journal_close(journal);
+	path_of(path, 1, "");
+	path_of(aside, 1, ".quarantined");
+	size = file_get(path, &bytes);
+	bytes[JOURNAL_HEADER_BYTES + JOURNAL_HEAD_BYTES] ^= 0x10;
+	for (unsigned n = 1; failed; n++) {
+		struct journal_options options = {0};
+
+		file_put(path, bytes, size);
+		journal = NULL;
+		check_alloc_fail_at(n);
+		int rc = journal_open(dir, &options, &journal, &d);
+		failed = check_alloc_failed();
+		check_alloc_fail_at(0);
+		CHECK(rc == 0 || (rc == -ENOMEM && failed));
+		CHECK(failed || n > 3);
+		journal_close(journal);
+		journal = open_sized(0, 0);
+		CHECK_EQ_U64(journal_last_seq(journal), RECORDS);
+		check_holds(1, RECORDS, 1);
+		journal_close(journal);
+		unlink(aside);
+	}
+	free(bytes);
+}
+
 CHECK_TEST(test_older_segment_that_lost_its_end_is_filled_up)
 {
 	char path[PATH_MAX], *bytes;
@@ -322,6 +359,7 @@ CHECK_TEST(test_segment_that_is_mended_has_its_name_all_the_time)
 CHECK_MAIN("journal_repair", test_segment_that_is_mended_has_its_name_all_the_time,
 	   test_torn_end_is_cut_wherever_it_tore, test_torn_header_leaves_a_journal_that_works,
 	   test_broken_middle_is_set_aside_and_the_rest_kept,
+	   test_lack_of_memory_while_mending_loses_nothing_that_was_whole,
 	   test_older_segment_that_lost_its_end_is_filled_up,
 	   test_reader_goes_past_a_broken_record_of_a_running_writer,
 	   test_segment_of_another_version_stops_the_start,

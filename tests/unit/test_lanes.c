@@ -11,6 +11,8 @@
 #include <vow/shm.h>
 #include <vow/vow.h>
 
+#include "client/process.h"
+#include "client/ticks.h"
 #include "tests/unit/lanes_agent.h"
 
 /* Runs fn as an application in a process of its own; the caller waits for it. */
@@ -196,13 +198,9 @@ CHECK_TEST(test_a_lane_more_than_half_full_is_in_a_hurry_until_its_commit)
 	lanes_agent_free(agent);
 }
 
-CHECK_TEST(test_span_measures_the_time_between)
+static void span_check(struct lanes_agent *agent, const char *name)
 {
-	struct lanes_agent *agent = lanes_agent_new();
-
-	lanes_agent_start(agent);
-	open_here(agent);
-	vow_id route = vow_route("GET /");
+	vow_id route = vow_route(name);
 	uint64_t before = clock_mono();
 	struct vow_span span = vow_span_begin(route);
 	uint64_t inner = clock_mono();
@@ -212,10 +210,23 @@ CHECK_TEST(test_span_measures_the_time_between)
 	vow_span_end(span, 0);
 	uint64_t most = clock_mono() - before;
 	lanes_agent_tick(agent);
-	uint64_t took = lanes_agent_find(agent, SERIES_APP, "", "GET /", CLASS_OK)->latency.max_ns;
+	uint64_t took = lanes_agent_find(agent, SERIES_APP, "", name, CLASS_OK)->latency.max_ns;
 	/* The rate of the counter is known to better than one part in a thousand. */
 	CHECK_GE_U64(took, least - least / 1000);
 	CHECK_LE_U64(took, most + most / 1000);
+}
+
+CHECK_TEST(test_span_measures_the_time_between_by_either_clock)
+{
+	const struct ticks vdso = {.clock = VOW_SHM_CLOCK_MONOTONIC, .ratio = UINT64_C(1) << 32};
+	struct lanes_agent *agent = lanes_agent_new();
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	span_check(agent, "by the clock that was chosen");
+	/* Where the kernel does not keep time by the counter. */
+	ticks_use(&vdso);
+	span_check(agent, "by the kernel's clock");
 	vow_close();
 	lanes_agent_free(agent);
 }
@@ -387,7 +398,7 @@ CHECK_TEST(test_agent_that_dies_and_comes_back_loses_and_doubles_nothing)
 		lanes_agent_tick(agent);
 		lanes_agent_crash(agent, deaths++ % 2 ? AFTER_JOURNAL : BEFORE_JOURNAL);
 		/* The new agent finds the segment by looking through /proc. */
-		while (!strstr(lanes_agent_status(agent).detail, "1 applications"))
+		while (!strstr(lanes_agent_status(agent).detail, "1 application "))
 			lanes_agent_poll(agent);
 	}
 	__atomic_store_n(&exact->leave, 1, __ATOMIC_RELEASE);
@@ -430,12 +441,12 @@ CHECK_TEST(test_killed_processes_are_counted_to_the_call_in_flight)
 		/* Some die while all fits into the lane, some deep in overflow. */
 		while (__atomic_load_n(&killed->observed, __ATOMIC_ACQUIRE) < 500 * k)
 			lanes_agent_poll(agent);
-		while (!strstr(lanes_agent_status(agent).detail, "1 applications"))
+		while (!strstr(lanes_agent_status(agent).detail, "1 application "))
 			lanes_agent_poll(agent);
 		kill(app, SIGKILL);
 		waitpid(app, NULL, 0);
 		least += killed->observed;
-		while (strstr(lanes_agent_status(agent).detail, "1 applications"))
+		while (strstr(lanes_agent_status(agent).detail, "1 application "))
 			lanes_agent_tick(agent);
 	}
 	CHECK_GE_U64(lanes_agent_count(agent), least);
@@ -525,6 +536,11 @@ CHECK_TEST(test_threads_come_and_go_and_may_be_more_than_lanes)
 	CHECK_EQ_U64(lanes_agent_count(agent), 100 * (CHURN_TOGETHER + CHURN_LATER));
 	/* Lanes went from hand to hand: no more than there are. */
 	CHECK_STR_HAS(lanes_agent_status(agent).detail, "1 application with 64 lanes;");
+	/* Those who came together got one each as far as they went, those who came later the first. */
+	CHECK_EQ_U64(process_mine->shm->lanes[0].generation, 1 + CHURN_LATER);
+	CHECK_EQ_U64(process_mine->shm->lanes[VOW_SHM_LANES - 1].generation, 1);
+	for (unsigned i = 0; i < VOW_SHM_LANES; i++)
+		CHECK_EQ_U64(process_mine->shm->lanes[i].owner, 0);
 	vow_close();
 	pthread_barrier_destroy(&together);
 	lanes_agent_free(agent);
@@ -539,7 +555,7 @@ CHECK_TEST(test_an_agent_that_comes_later_finds_what_was_observed)
 	for (unsigned i = 0; i < 10000; i++)
 		vow_observe(route, 5000, 200);
 	lanes_agent_start(agent);
-	while (!strstr(lanes_agent_status(agent).detail, "1 applications"))
+	while (!strstr(lanes_agent_status(agent).detail, "1 application "))
 		lanes_agent_poll(agent);
 	lanes_agent_tick(agent);
 	CHECK_EQ_U64(lanes_agent_count(agent), 10000);
@@ -560,7 +576,7 @@ CHECK_TEST(test_what_was_described_is_given_back_once_whatever_the_order_of_deat
 		lanes_agent_crash(agent, round & 1 ? AFTER_JOURNAL : BEFORE_JOURNAL);
 		if (round & 2)
 			lanes_agent_crash(agent, AFTER_JOURNAL); /* before it found anything */
-		while (!strstr(lanes_agent_status(agent).detail, "1 applications"))
+		while (!strstr(lanes_agent_status(agent).detail, "1 application "))
 			lanes_agent_poll(agent);
 	}
 	lanes_agent_tick(agent);
@@ -712,7 +728,7 @@ CHECK_TEST(test_values_of_processes_add_up_and_the_oldest_age_is_the_oldest)
 CHECK_MAIN("lanes", test_calls_before_opening_do_nothing, test_observations_reach_their_series,
 	   test_many_routes_and_statuses_each_reach_their_own_series,
 	   test_a_lane_more_than_half_full_is_in_a_hurry_until_its_commit,
-	   test_span_measures_the_time_between,
+	   test_span_measures_the_time_between_by_either_clock,
 	   test_two_processes_of_four_threads_are_counted_exactly,
 	   test_agent_that_dies_and_comes_back_loses_and_doubles_nothing,
 	   test_killed_processes_are_counted_to_the_call_in_flight,

@@ -212,7 +212,7 @@ CHECK_TEST(test_wrong_version_is_told_and_the_others_are_read)
 
 	old.shm->header.version = 7;
 	good.shm->header.version = VOW_SHM_OLDEST;
-	attach(agent, "1 applications");
+	attach(agent, "1 application ");
 	forged_push(&good, 0, VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0));
 	lanes_agent_tick(agent);
 	CHECK_EQ_U64(lanes_agent_count(agent), 1);
@@ -279,7 +279,7 @@ CHECK_TEST(test_garbage_at_the_intake_is_survived)
 	struct forged good = forged_new(agent->dir, 2, SEALS);
 	forged_push(&good, 0, VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0));
 	lanes_agent_stop(agent);
-	attach(agent, "1 applications");
+	attach(agent, "1 application ");
 	lanes_agent_tick(agent);
 	CHECK_EQ_U64(lanes_agent_count(agent), 1);
 	for (unsigned i = 0; i < ARRAY_LEN(fds); i++)
