@@ -101,17 +101,22 @@ void hist_merge_delta(struct hist *into, const struct hist_delta *from)
 
 /* ---- quantiles -------------------------------------------------------------------------------- */
 
-/* ceil(q * count) in [1, count], without the rounding of a product that no longer fits a double. */
+/*
+ * ceil(q * count) in [1, count], without the rounding of a product that no longer fits a double. q
+ * stands for a decimal that a double may only hold a little too large: 0.9 of 10 values is the 9th,
+ * not the 10th. So the product is taken as small as half a unit in q's last place allows.
+ */
 static uint64_t quantile_rank(double q, uint64_t count)
 {
+	long double product = (long double)q * (1 - 0x1p-53L) * (long double)count;
 	uint64_t rank;
 
 	if (!(q > 0))
 		return 1;
 	if (q >= 1)
 		return count;
-	rank = (uint64_t)((long double)q * (long double)count);
-	if ((long double)rank < (long double)q * (long double)count)
+	rank = (uint64_t)product;
+	if ((long double)rank < product)
 		rank++;
 	if (rank < 1)
 		return 1;

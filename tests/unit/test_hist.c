@@ -190,6 +190,24 @@ CHECK_TEST(test_quantile_of_one_value_is_that_value)
 	}
 }
 
+/* Ranks by whole numbers, as no double rounds them: per mille of 1 to 2000 values. */
+CHECK_TEST(test_quantile_of_a_decimal_is_the_value_of_that_rank)
+{
+	static const unsigned per_mille[] = {1, 50, 100, 250, 500, 700, 900, 950, 990, 999};
+
+	for (uint64_t count = 1; count <= 2000; count++) {
+		hist_clear(&hist_a);
+		for (uint64_t i = 1; i <= count; i++)
+			hist_record(&hist_a, i, 1); /* values up to 256 have a bucket each */
+		for (size_t i = 0; i < ARRAY_LEN(per_mille); i++) {
+			uint64_t rank = (per_mille[i] * count + 999) / 1000;
+			struct hist_quantile got = hist_quantile(&hist_a, per_mille[i] / 1000.0);
+
+			CHECK(got.lower_ns < rank && rank <= got.upper_ns);
+		}
+	}
+}
+
 CHECK_TEST(test_quantile_clamps_what_is_no_probability)
 {
 	reset();
@@ -506,11 +524,13 @@ CHECK_MAIN("hist", test_slot_is_exact_at_every_bound,
 	   test_slots_of_a_bucket_lie_together_and_within_its_bounds,
 	   test_slot_is_exact_for_random_values, test_slot_bounds_meet_and_match_definition,
 	   test_quantiles_are_within_bound_of_sorted_values,
-	   test_quantile_of_one_value_is_that_value, test_quantile_clamps_what_is_no_probability,
-	   test_every_small_value_is_told_exactly, test_count_below_brackets_the_exact_count,
-	   test_merge_equals_recording_everything_in_one, test_sum_saturates_and_count_stays,
-	   test_packed_form_comes_back_whole, test_delta_packs_to_the_same_bytes,
-	   test_packed_golden_bytes, test_count_beyond_packed_range_is_refused,
+	   test_quantile_of_one_value_is_that_value,
+	   test_quantile_of_a_decimal_is_the_value_of_that_rank,
+	   test_quantile_clamps_what_is_no_probability, test_every_small_value_is_told_exactly,
+	   test_count_below_brackets_the_exact_count, test_merge_equals_recording_everything_in_one,
+	   test_sum_saturates_and_count_stays, test_packed_form_comes_back_whole,
+	   test_delta_packs_to_the_same_bytes, test_packed_golden_bytes,
+	   test_count_beyond_packed_range_is_refused,
 	   test_merge_that_would_overflow_the_count_is_refused,
 	   test_garbage_bytes_are_refused_and_change_nothing,
 	   test_cut_or_changed_bytes_never_break_the_sum,
