@@ -170,8 +170,8 @@ install: all $(INSTALL_TARGETS) ## into $(DESTDIR)$(PREFIX)
 	  install -D -m 644 $(B)/$$p.$$section \
 	    $(DESTDIR)$(PREFIX)/share/man/man$$section/$$p.$$section || exit 1; \
 	done
-	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow LICENSE README.md \
-	  deploy/vow.yaml.example
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow LICENSE README.md
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/deploy deploy/vow.yaml.example
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/LICENSES $(wildcard LICENSES/*)
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/docs $(wildcard docs/*.md docs/*.png)
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vow/docs/adr $(wildcard docs/adr/*.md)

@@ -43,10 +43,14 @@ static void show_journal(const struct show *show, const struct board *board)
 	struct str s;
 
 	str_init(&s, line, sizeof(line));
-	str_printf(&s, "journal: record %llu written, %llu at the hub, %s on disk",
-		   (unsigned long long)board->journal_seq,
-		   (unsigned long long)board->journal_acked_seq,
-		   str_format_bytes(figure, sizeof(figure), board->journal_bytes));
+	str_format_bytes(figure, sizeof(figure), board->journal_bytes);
+	if (strcmp(board->scope, "fleet") == 0)
+		str_printf(&s, "store: %llu records merged, %s on disk",
+			   (unsigned long long)board->journal_seq, figure);
+	else
+		str_printf(&s, "journal: record %llu written, %llu at the hub, %s on disk",
+			   (unsigned long long)board->journal_seq,
+			   (unsigned long long)board->journal_acked_seq, figure);
 	if (board->journal_dropped_records_total)
 		str_printf(&s, ", %llu records given up for its budget",
 			   (unsigned long long)board->journal_dropped_records_total);

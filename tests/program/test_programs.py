@@ -50,7 +50,17 @@ def install(s):
 def documents():
     patterns = ("LICENSES/*", "docs/*.md", "docs/*.png", "docs/adr/*.md")
     files = [os.path.relpath(f, ROOT) for p in patterns for f in glob.glob(f"{ROOT}/{p}")]
-    return ["LICENSE", "README.md", "vow.yaml.example", *files]
+    return ["LICENSE", "README.md", "deploy/vow.yaml.example", *files]
+
+
+@test
+def links_of_installed_documents_lead_to_installed_files(s):
+    there = documents()
+    for name in (name for name in there if name.endswith(".md")):
+        with open(f"{ROOT}/{name}", encoding="utf-8") as text:
+            for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text.read()):
+                target = os.path.normpath(os.path.join(os.path.dirname(name), link))
+                check(target in there, f"{name} leads to {target}, which is not installed")
 
 
 @test
@@ -90,7 +100,7 @@ def what_was_installed_works_from_there(s):
         check(page.startswith(f'.TH "{name}" '), f"head of the manual: {page[:60]!r}")
         equal([o for o in options if o not in page], [], f"options that the manual of {name} lacks")
     vow = f"{root}/vow/bin/vow"
-    s.run(vow, "config", "check", f"{root}/vow/share/doc/vow/vow.yaml.example")
+    s.run(vow, "config", "check", f"{root}/vow/share/doc/vow/deploy/vow.yaml.example")
     # The helper that speaks to hubs is found beside it, not where it was built.
     done = s.run(vow, "--hub", f"127.0.0.1:{s.port()}", "status", status=3)
     check("vow-hub" in done.stderr, f"a hub that is not there: {done.stderr!r}")

@@ -250,6 +250,8 @@ def a_hub_answers_at_both_of_its_ports(s):
         status = s.until(lambda: s.vow("status", hub=address), 10, f"answer at {address}")
         equal(status["program"], "vow-hub", "who answered")
         equal(s.vow("routes", "--all-hosts", hub=address), [], "routes of no agent")
+    said = s.run(VOW, "--hub", grpc, "status").stdout
+    check("store: 0 records merged" in said and "journal" not in said, f"said {said!r}")
 
 
 class Terminal:
