@@ -144,7 +144,9 @@ static int parts_make(struct agent *agent, struct diag *d)
 static void parts_free(struct agent *agent)
 {
 	sources_close(agent);
-	journal_close(agent->journal);
+	if (journal_close(agent->journal) < 0)
+		log_error("journal: the disk refused to store its end; a crash of the machine may "
+			  "cost the newest records");
 	compact_free(agent->compact);
 	board_post_free(agent->post);
 	board_history_free(agent->history);

@@ -52,6 +52,7 @@ struct agent {
 	struct local local; /* of the record being made */
 	uint64_t tick_events; /* of this tick, written and not yet in the journal */
 	uint64_t lost_told; /* backlog_lost_total() when it was logged last */
+	int sync_told; /* journal_counters().sync_err when it was logged last */
 
 	struct board_history *history;
 	struct board_post *post;

@@ -43,6 +43,16 @@ static int publish_collectors(struct board *board, const struct agent *agent)
 	return 0;
 }
 
+/* Records that are refused come before records that the disk does not store. */
+static void publish_trouble(struct board *board, const struct agent *agent)
+{
+	struct diag d;
+
+	board_text(board->trouble, sizeof(board->trouble), agent->trouble);
+	if (!agent->trouble[0] && journal_sync_diag(agent->journal, &d) < 0)
+		diag_format(&d, board->trouble, sizeof(board->trouble));
+}
+
 static void publish_process(struct board *board, const struct agent *agent, wall_ns wall)
 {
 	struct journal_counters journal = journal_counters(agent->journal);
@@ -65,8 +75,8 @@ static void publish_process(struct board *board, const struct agent *agent, wall
 	board->journal_seq = journal_last_seq(agent->journal);
 	board->journal_bytes = journal.bytes;
 	board->journal_dropped_records_total = journal.dropped_records_total;
-	board->journal_failures_total = agent->journal_failures_total;
-	board_text(board->trouble, sizeof(board->trouble), agent->trouble);
+	board->journal_failures_total = agent->journal_failures_total + journal.sync_failures_total;
+	publish_trouble(board, agent);
 
 	char dir[DIRS_PATH_MAX];
 	if (!dirs_path(dir, agent->dirs.state, "journal"))

@@ -83,20 +83,21 @@ static void replay_collectors(struct agent *agent, const struct journal_record *
 /*
  * The same inputs in the same order as when the record was made. What the judge decides again is
  * dropped: it recalls what the record says it decided then, which has been delivered from there.
+ * -ENOMEM; what else is wrong with a record costs that record alone.
  */
-static void replay_record(struct replay *replay, const struct journal_record *record)
+static int replay_record(struct replay *replay, const struct journal_record *record)
 {
 	const struct tick_visitor visitor = {
 		.series = replay_series, .delta = replay_delta, .action = replay_action};
 	struct agent *agent = replay->agent;
-	struct diag d = {0};
+	int rc = tick_read(record->wire, record->wire_size, &visitor, replay, NULL);
 
 	replay->records++;
-	if (tick_read(record->wire, record->wire_size, &visitor, replay, &d))
-		replay->skipped++;
+	replay->skipped += rc != 0;
 	series_tick(agent->series, record->wall, replay_judge, replay);
 	judge_step(agent->judge, record->wall, record->wall, NULL, NULL, NULL);
 	replay_collectors(agent, record);
+	return rc == -ENOMEM ? rc : 0;
 }
 
 /* A keyframe stands for all before it; its own tick is in it already, but for names and actions. */
@@ -130,35 +131,47 @@ static uint64_t keyframe_of(struct journal_reader *reader, uint64_t first_seq)
  * Sequence number of the newest record that carries a keyframe; 0 when there is none. They stand
  * where segments begin, so that a journal full of what was sent long ago need not be read.
  */
-static uint64_t find_keyframe(const char *dir, struct journal_reader *reader)
+static int find_keyframe(const char *dir, struct journal_reader *reader, uint64_t *found)
 {
-	uint64_t *seqs, found = 0;
+	uint64_t *seqs;
 	size_t count;
+	int rc = journal_list(dir, &seqs, &count);
 
-	if (journal_list(dir, &seqs, &count))
-		return 0;
-	while (!found && count-- > 0)
-		found = keyframe_of(reader, seqs[count]);
+	*found = 0;
+	if (rc)
+		return rc;
+	while (!*found && count-- > 0)
+		*found = keyframe_of(reader, seqs[count]);
 	free(seqs);
-	return found;
+	return 0;
 }
 
-static void replay_from(struct replay *replay, struct journal_reader *reader, uint64_t keyframe)
+/*
+ * From the keyframe (0: from the first record) to the end. What is broken is passed over; an error of
+ * the disk ends it, since going on with half of the state would count anew what is counted already.
+ */
+static int replay_from(struct replay *replay, struct journal_reader *reader, uint64_t keyframe,
+		       struct diag *d)
 {
 	struct journal_record record;
-	struct diag d = {0};
-	int rc;
+	int rc = journal_reader_seek(reader, keyframe ? keyframe : 1);
 
-	while ((rc = journal_reader_next(reader, &record, &d)) != 0) {
+	if (rc)
+		return diag_errno(d, rc, "journal", NULL, "cannot take up where it ends");
+	while ((rc = journal_reader_next(reader, &record, d)) != 0) {
 		if (rc < 0 && rc != -EPROTO)
-			break;
+			return rc;
 		if (rc < 0)
 			continue;
+		rc = 0;
 		if (record.seq == keyframe)
 			replay_keyframe(replay, &record);
 		else
-			replay_record(replay, &record);
+			rc = replay_record(replay, &record);
+		if (rc)
+			return diag_errno(d, rc, "journal", NULL, "cannot take it up");
 	}
+	return 0;
 }
 
 int recovery_run(struct agent *agent, struct diag *d)
@@ -177,19 +190,23 @@ int recovery_run(struct agent *agent, struct diag *d)
 	if (rc)
 		return rc;
 	struct replay replay = {.agent = agent};
-	uint64_t keyframe = find_keyframe(dir, reader);
+	uint64_t keyframe;
+	rc = find_keyframe(dir, reader, &keyframe);
+	if (rc)
+		diag_errno(d, rc, dir, NULL, "cannot list the journal");
 	TESTPOINT(keyframe_found);
-	rc = journal_reader_seek(reader, keyframe ? keyframe : 1);
 	if (!rc)
-		replay_from(&replay, reader, keyframe);
+		rc = replay_from(&replay, reader, keyframe, d);
 	TESTPOINT(journal_replayed);
 	free(replay.by_id);
 	journal_reader_close(reader);
+	if (rc)
+		return rc;
 	log_info("took up %llu records of the journal from %llu on",
 		 (unsigned long long)replay.records, (unsigned long long)keyframe);
 	if (replay.skipped || replay.deltas_skipped)
 		log_warn("journal: %llu records and %llu counts of a series were not understood",
 			 (unsigned long long)replay.skipped,
 			 (unsigned long long)replay.deltas_skipped);
-	return rc;
+	return 0;
 }

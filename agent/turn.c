@@ -230,6 +230,23 @@ static void turn_tell_lost(struct agent *agent)
 		(unsigned long long)lost);
 }
 
+/* Once when the disk begins to refuse, once when it does no more. */
+static void turn_tell_sync(struct agent *agent)
+{
+	int err = journal_counters(agent->journal).sync_err;
+	struct diag d;
+
+	if (err == agent->sync_told)
+		return;
+	agent->sync_told = err;
+	if (!err) {
+		log_info("journal: the disk stores what is appended again");
+		return;
+	}
+	journal_sync_diag(agent->journal, &d);
+	log_diag(LOG_LEVEL_ERROR, &d, "going on; a crash of the machine may cost records");
+}
+
 static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 {
 	TESTPOINT(record_appended);
@@ -310,6 +327,7 @@ static void turn_make(struct agent *agent, struct turn *turn)
 	else
 		turn_recorded(agent, turn->keyframe, turn->seq);
 	turn_tell_lost(agent);
+	turn_tell_sync(agent);
 
 	agent->tick_mono = turn->mono;
 	agent->tick_wall = turn->wall;

@@ -92,7 +92,7 @@ struct collector_ops {
 /* All collectors, in the order in which they are opened; ends with NULL. */
 extern const struct collector_ops *const collector_table[];
 
-/* Bytes of prepare() for all collectors together in one tick; each gets an equal share at most. */
+/* Bytes that one collector may write in prepare(), and again in checkpoint(). */
 #define COLLECTOR_LOCAL_MAX (4u << 20)
 
 #endif

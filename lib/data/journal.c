@@ -88,6 +88,9 @@ static int journal_epoch_find(const char *dir, const uint64_t *seqs, size_t coun
 			fd = journal_segment_open(path, O_RDONLY, &header);
 		if (fd == -EPROTONOSUPPORT)
 			return journal_version_refuse(path, d);
+		/* One that cannot be looked at now is not broken: it must not be set aside. */
+		if (fd < 0 && fd != -EPROTO)
+			return diag_errno(d, fd, path, NULL, "cannot open");
 		if (fd < 0)
 			continue;
 		close(fd);
@@ -280,13 +283,16 @@ int journal_open(const char *dir, const struct journal_options *options, struct 
 	return 0;
 }
 
-void journal_close(struct journal *journal)
+int journal_close(struct journal *journal)
 {
+	int rc = 0;
+
 	if (!journal)
-		return;
+		return 0;
 	journal_compact_abandon(journal->compact);
 	if (journal->fd >= 0) {
-		(void)fdatasync(journal->fd);
+		if (fdatasync(journal->fd) < 0)
+			rc = -errno;
 		close(journal->fd);
 	}
 	if (journal->lock_fd >= 0)
@@ -294,16 +300,23 @@ void journal_close(struct journal *journal)
 	free(journal->segments);
 	free(journal->dir);
 	free(journal);
+	return rc;
 }
 
 /* ---- appending ------------------------------------------------------------------------------- */
 
-static void journal_dir_sync(const char *dir)
+/* What a sync came to. A refusal does not stop the journal: who reads it has what was appended. */
+static void journal_synced(struct journal *journal, int rc)
 {
-	_cleanup_(fd_closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	journal->counters.sync_err = rc < 0 ? -errno : 0;
+	journal->counters.sync_failures_total += rc < 0;
+}
 
-	if (fd >= 0)
-		(void)fsync(fd);
+static void journal_dir_sync(struct journal *journal)
+{
+	_cleanup_(fd_closep) int fd = open(journal->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	journal_synced(journal, fd < 0 ? fd : fsync(fd));
 }
 
 /* Begins the segment of the next record. On failure nothing of it is left. */
@@ -337,7 +350,7 @@ static int journal_segment_begin(struct journal *journal, char path[PATH_MAX])
 	}
 	journal->fd = fd;
 	if (journal->options.fsync_every)
-		journal_dir_sync(journal->dir);
+		journal_dir_sync(journal);
 	return 0;
 }
 
@@ -383,7 +396,7 @@ static int journal_tail_clean(struct journal *journal)
 static void journal_segment_end(struct journal *journal)
 {
 	if (journal->options.fsync_every)
-		(void)fdatasync(journal->fd);
+		journal_synced(journal, fdatasync(journal->fd));
 	close(journal->fd);
 	journal->fd = -1;
 }
@@ -397,7 +410,7 @@ static void journal_sync_when_due(struct journal *journal)
 	now = clock_mono();
 	if (now - journal->synced_at < journal->options.fsync_every)
 		return;
-	(void)fdatasync(journal->fd);
+	journal_synced(journal, fdatasync(journal->fd));
 	journal->synced_at = now;
 }
 
@@ -502,4 +515,14 @@ bool journal_at_segment_start(const struct journal *journal)
 struct journal_counters journal_counters(const struct journal *journal)
 {
 	return journal->counters;
+}
+
+int journal_sync_diag(const struct journal *journal, struct diag *d)
+{
+	int err = journal->counters.sync_err;
+
+	return err < 0 ? diag_errno(d, err, journal->dir,
+				    "look for errors of the disk in the kernel's log (dmesg)",
+				    "the disk does not store what was appended to the journal")
+		       : 0;
 }

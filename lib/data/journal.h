@@ -73,7 +73,8 @@ struct journal;
  */
 int journal_open(const char *dir, const struct journal_options *options, struct journal **journal,
 		 struct diag *d);
-void journal_close(struct journal *journal); /* syncs; NULL is allowed */
+/* Syncs: 0, or the errno with which the disk refused, and all is closed. NULL is allowed. */
+int journal_close(struct journal *journal);
 
 uint64_t journal_epoch(const struct journal *journal);
 uint64_t journal_last_seq(const struct journal *journal); /* 0 when nothing was ever appended */
@@ -107,8 +108,17 @@ struct journal_counters {
 	uint64_t lost_records_total; /* empty ones in the place of broken ones */
 	uint64_t dropped_records_total; /* unread records that a budget cost */
 	uint64_t merged_records_total; /* numbers whose content went into a later one's */
+	/*
+	 * Syncs (fsync_every) that the disk refused. What was appended before one may be lost when
+	 * the machine crashes, even if a later one goes well: the kernel reports pages that it could
+	 * not write once, and then takes them for clean.
+	 */
+	uint64_t sync_failures_total;
+	int sync_err; /* the negative errno of the newest sync; 0: it went well */
 };
 struct journal_counters journal_counters(const struct journal *journal);
+/* Why the newest sync failed: its errno with d filled; 0: it went well. */
+int journal_sync_diag(const struct journal *journal, struct diag *d);
 
 /* ---- readers: any process that may read the directory ---------------------------------------- */
 

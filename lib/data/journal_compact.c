@@ -52,6 +52,7 @@ int journal_compact_prepare(const char *dir)
 	_cleanup_(fd_closep) int lock = -1;
 	DIR *listing = opendir(dir);
 	struct dirent *entry;
+	int rc;
 
 	if (!listing)
 		return -errno;
@@ -60,8 +61,9 @@ int journal_compact_prepare(const char *dir)
 			(void)unlinkat(dirfd(listing), entry->d_name, 0);
 	lock = openat(dirfd(listing), JOURNAL_CLAIM_LOCK, O_RDONLY | O_CREAT | O_CLOEXEC,
 		      JOURNAL_MODE);
+	rc = lock < 0 ? -errno : 0;
 	closedir(listing);
-	return lock < 0 ? -errno : 0;
+	return rc;
 }
 
 static int journal_write_out(struct journal_compact *compact, const void *bytes, size_t size)
@@ -317,6 +319,7 @@ int journal_compact_commit(struct journal_compact *compact, const char *dir, uin
 	if (rename(compact->fresh, compact->path) < 0)
 		return -errno;
 	compact->committed = true;
+	/* Should the name be lost in a crash, the old segment has it again: as good. */
 	(void)fsync(folder);
 	return 0;
 }

@@ -109,10 +109,13 @@ int journal_place_path(char path[PATH_MAX], const char *dir, const char *name);
 /* Atomic and durable by rename. Errno as open(2). */
 int journal_place_write(const char *dir, const char *name, const struct journal_place *place);
 
-/* What the named readers of an epoch say together; one that says nothing of it stands at 0. */
+/*
+ * What the named readers of an epoch say together; one that says nothing of it stands at 0. While one
+ * cannot be read (broken, or no descriptor is left) it may have claimed anything: nothing is merged.
+ */
 struct journal_places {
 	uint64_t least, most; /* positions; least is UINT64_MAX without readers */
-	uint64_t claim; /* nothing up to here is to be merged */
+	uint64_t claim; /* nothing up to here is to be merged; UINT64_MAX: nothing at all */
 };
 struct journal_places journal_places_read(const char *dir, uint64_t epoch);
 

@@ -85,13 +85,26 @@ static void journal_places_add(struct journal_places *places, const struct journ
 	places->claim = place->claim > places->claim ? place->claim : places->claim;
 }
 
+/* What a reader's file says; as far as it is unknown, what keeps the most. */
+static struct journal_place journal_place_of(const char *dir, const char *name, uint64_t epoch)
+{
+	struct journal_place place;
+	int rc = journal_place_read(dir, name, &place);
+
+	if (rc < 0)
+		return (struct journal_place){.claim = UINT64_MAX};
+	return place.epoch == epoch ? place : (struct journal_place){0};
+}
+
 struct journal_places journal_places_read(const char *dir, uint64_t epoch)
 {
 	struct journal_places places = {.least = UINT64_MAX};
 	DIR *listing = opendir(dir);
 	struct dirent *entry;
 
-	while (listing && (entry = readdir(listing))) {
+	if (!listing)
+		return (struct journal_places){.claim = UINT64_MAX};
+	while ((entry = readdir(listing))) {
 		size_t length = strlen(entry->d_name);
 		struct journal_place place;
 
@@ -99,11 +112,9 @@ struct journal_places journal_places_read(const char *dir, uint64_t epoch)
 		    strcmp(entry->d_name + length - (sizeof(suffix) - 1), suffix) != 0)
 			continue;
 		entry->d_name[length - (sizeof(suffix) - 1)] = '\0';
-		if (journal_place_read(dir, entry->d_name, &place) < 0 || place.epoch != epoch)
-			place = (struct journal_place){0};
+		place = journal_place_of(dir, entry->d_name, epoch);
 		journal_places_add(&places, &place);
 	}
-	if (listing)
-		closedir(listing);
+	closedir(listing);
 	return places;
 }

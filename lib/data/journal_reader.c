@@ -45,13 +45,16 @@ int journal_reader_commit(struct journal_reader *reader, uint64_t seq)
 static int journal_reader_announce(struct journal_reader *reader)
 {
 	struct journal_place place;
+	int rc = journal_place_read(reader->dir, reader->name, &place);
 
-	if (journal_place_read(reader->dir, reader->name, &place) == 0 &&
-	    place.epoch == reader->epoch) {
+	if (!rc && place.epoch == reader->epoch) {
 		reader->committed = place.seq;
 		reader->claim = place.claim;
 		return 0;
 	}
+	/* One that only cannot be read now says where the reader stands: it is not to be replaced. */
+	if (rc < 0 && rc != -ENOENT && rc != -EPROTO)
+		return rc;
 	return journal_place_set(reader, 0, 0);
 }
 

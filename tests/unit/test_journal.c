@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
+#include "lib/data/journal_writer.h"
 #include "tests/unit/journal_written.h"
 
 CHECK_TEST(test_what_was_appended_is_read_over_many_segments)
@@ -355,6 +358,84 @@ CHECK_TEST(test_record_too_large_is_refused)
 	journal_close(journal);
 }
 
+/* A pipe takes records as a file does, and has no disk to store them on. */
+CHECK_TEST(test_sync_that_is_refused_is_counted_and_told)
+{
+	struct journal_options options = {.fsync_every = NS_PER_S};
+	struct journal *journal = NULL;
+	int file, pipe_fds[2];
+
+	fresh_dir();
+	CHECK_OK(pipe(pipe_fds));
+	clock_fake(NS_PER_H, NS_PER_H);
+	CHECK_OK(journal_open(dir, &options, &journal, &d));
+	append_some(journal, 1);
+	CHECK_EQ_U64(journal_counters(journal).sync_failures_total, 0);
+	CHECK_OK(journal_sync_diag(journal, &d));
+	file = dup(journal->fd);
+	CHECK(dup2(pipe_fds[1], journal->fd) == journal->fd);
+	append_some(journal, 1); /* within the second: no sync is due */
+	CHECK_EQ_U64(journal_counters(journal).sync_failures_total, 0);
+	clock_fake(NS_PER_H + 2 * NS_PER_S, NS_PER_H);
+	append_some(journal, 1);
+	CHECK_EQ_U64(journal_counters(journal).sync_failures_total, 1);
+	CHECK_RC(journal_sync_diag(journal, &d), -EINVAL);
+	CHECK_STR_HAS(d.what, "does not store");
+	CHECK_STR_HAS(d.fix, "dmesg");
+	/* It goes well again: what failed stays counted. */
+	CHECK(dup2(file, journal->fd) == journal->fd);
+	clock_fake(NS_PER_H + 4 * NS_PER_S, NS_PER_H);
+	append_some(journal, 1);
+	CHECK_EQ_U64(journal_counters(journal).sync_failures_total, 1);
+	CHECK_OK(journal_sync_diag(journal, &d));
+	CHECK(dup2(pipe_fds[1], journal->fd) == journal->fd);
+	CHECK_RC(journal_close(journal), -EINVAL);
+	clock_fake_end();
+	close(file);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
+CHECK_TEST(test_segment_that_cannot_be_read_now_is_not_set_aside)
+{
+	struct journal *journal = NULL;
+	char path[PATH_MAX];
+	struct stat st;
+
+	fresh_dir();
+	journal_close(open_sized(0, 0));
+	path_of(path, 1, "");
+	CHECK_OK(mkdir(path,
+		       0700)); /* as unreadable as a file of a failing disk, for root as well */
+	CHECK_RC(journal_open(dir, NULL, &journal, &d), -EISDIR);
+	CHECK_STR(d.where, path);
+	CHECK_OK(stat(path, &st));
+}
+
+CHECK_TEST(test_position_that_cannot_be_read_now_is_kept)
+{
+	struct journal_reader *reader;
+	struct journal *journal;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, 9);
+	reader = reader_of("hub", 1);
+	CHECK_OK(journal_reader_commit(reader, 7));
+	journal_reader_close(reader);
+	CHECK_ALLOC_LOOP(n)
+	{
+		int rc;
+
+		reader = NULL;
+		rc = journal_reader_open(dir, "hub", 1, &reader, &d);
+		CHECK(rc == 0 || (rc == -ENOMEM && check_alloc_failed()));
+		journal_reader_close(reader);
+	}
+	CHECK_EQ_U64(journal_position(dir, "hub", journal_epoch(journal)), 7);
+	journal_close(journal);
+}
+
 CHECK_TEST(test_reader_notices_another_journal)
 {
 	struct journal_reader *reader;
@@ -422,4 +503,7 @@ CHECK_MAIN("journal", test_what_was_appended_is_read_over_many_segments,
 	   test_budget_drops_the_oldest_and_counts_what_was_unread,
 	   test_full_disk_leaves_the_journal_whole, test_written_bytes_are_the_golden_ones,
 	   test_golden_journal_is_read, test_record_too_large_is_refused,
-	   test_reader_notices_another_journal, test_failed_allocations_leave_the_journal_whole)
+	   test_sync_that_is_refused_is_counted_and_told,
+	   test_segment_that_cannot_be_read_now_is_not_set_aside,
+	   test_position_that_cannot_be_read_now_is_kept, test_reader_notices_another_journal,
+	   test_failed_allocations_leave_the_journal_whole)

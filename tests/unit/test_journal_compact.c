@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
@@ -257,6 +258,31 @@ CHECK_TEST(test_what_was_claimed_is_the_same_after_a_death_of_its_reader)
 	journal_close(journal);
 }
 
+/* What it claimed nobody knows: merging what was passed on already would count it twice. */
+CHECK_TEST(test_nothing_is_merged_while_a_position_cannot_be_read)
+{
+	struct journal *journal;
+	char path[PATH_MAX + 16];
+
+	fresh_dir();
+	journal = open_with(200000, false, 0);
+	append_and_trim(journal, 1, 0);
+	announce("hub");
+	snprintf(path, sizeof(path), "%s/other.position", dir);
+	CHECK_OK(mkdir(path, 0700)); /* cannot be read, not even by root */
+	append_and_trim(journal, 780, 0);
+	CHECK_GE_U64(journal_counters(journal).bytes, 150000);
+	CHECK_EQ_U64(journal_counters(journal).merged_records_total, 0);
+	CHECK_OK(rmdir(path));
+	append_and_trim(journal, 100, 0);
+	CHECK(journal_counters(journal).merged_records_total > 0);
+	CHECK_EQ_U64(journal_counters(journal).dropped_records_total, 0);
+	/* Nor when the folder itself cannot be listed. */
+	CHECK_EQ_U64(journal_places_read(path, 1).claim, UINT64_MAX);
+	CHECK_EQ_U64(journal_places_read(path, 1).least, 0);
+	journal_close(journal);
+}
+
 CHECK_TEST(test_a_claim_in_the_last_moment_keeps_the_segment)
 {
 	struct journal_reader *reader = NULL;
@@ -417,6 +443,7 @@ CHECK_MAIN("journal_compact", test_a_tiny_budget_merges_and_loses_nothing,
 	   test_what_cannot_be_merged_stays_and_what_is_beyond_goes_counted,
 	   test_a_reader_in_the_middle_is_never_disturbed,
 	   test_what_was_claimed_is_the_same_after_a_death_of_its_reader,
+	   test_nothing_is_merged_while_a_position_cannot_be_read,
 	   test_a_claim_in_the_last_moment_keeps_the_segment,
 	   test_lack_of_memory_leaves_the_segment_as_it_was,
 	   test_a_death_at_any_byte_of_the_rewriting_changes_nothing,

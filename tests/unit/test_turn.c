@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Turns of an agent without collectors, against what its journal then holds. */
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "agent/recovery.h"
 #include "agent/turn.h"
 #include "lib/base/clock.h"
+#include "lib/data/journal_writer.h"
 #include "tests/unit/check.h"
 
 #define ROUTE "/a/name/that/takes/its/room/in/a/record/"
@@ -107,6 +112,62 @@ static struct written journal_written(void)
 		CHECK_OK(tick_read(record.wire, record.wire_size, &visitor, &written, &diag));
 	journal_reader_close(reader);
 	return written;
+}
+
+/* Going on with a part of what was counted would show less than there was, and lanes twice. */
+CHECK_TEST(test_journal_that_cannot_be_read_to_its_end_is_no_start)
+{
+	char dir[DIRS_PATH_MAX], path[PATH_MAX], aside[PATH_MAX];
+	uint64_t first;
+
+	agent_start("unread");
+	record(4, 10);
+	turn(1);
+	agent_end();
+	agent_start("unread");
+	first = journal_last_seq(agent.journal) + 1;
+	turn(2);
+	CHECK_OK(dirs_path(dir, agent.dirs.state, "journal"));
+	CHECK_OK(journal_path(path, dir, first, ""));
+	CHECK_OK(journal_path(aside, dir, first, ".aside"));
+	CHECK_OK(rename(path, aside));
+	CHECK_OK(mkdir(path, 0700)); /* a file that cannot be read, not even by root */
+	diag = (struct diag){0};
+	CHECK_RC(recovery_run(&agent, &diag), -EISDIR);
+	CHECK_RC(diag.err, -EISDIR);
+	CHECK_OK(rmdir(path));
+	CHECK_OK(rename(aside, path));
+	agent_end();
+}
+
+/* A pipe takes records as a file does, and has no disk to store them on. */
+CHECK_TEST(test_disk_that_does_not_store_is_told_while_records_go_on)
+{
+	struct board *board;
+	int file, pipe_fds[2];
+
+	agent_start("unstored");
+	agent.journal->options.fsync_every = 1;
+	turn(1);
+	CHECK_OK(pipe(pipe_fds));
+	file = dup(agent.journal->fd);
+	CHECK(dup2(pipe_fds[1], agent.journal->fd) == agent.journal->fd);
+	turn(2);
+	board = board_take(agent.post);
+	CHECK_EQ_U64(board->journal_failures_total, 1);
+	CHECK_STR_HAS(board->trouble, "does not store");
+	board_unref(board);
+	CHECK_STR(agent.trouble, "");
+	CHECK(dup2(file, agent.journal->fd) == agent.journal->fd);
+	turn(3);
+	board = board_take(agent.post);
+	CHECK_EQ_U64(board->journal_failures_total, 1);
+	CHECK_STR(board->trouble, "");
+	board_unref(board);
+	close(file);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	agent_end();
 }
 
 CHECK_TEST(test_ticks_that_the_journal_refused_are_written_once_it_works_again)
@@ -210,7 +271,9 @@ CHECK_TEST(test_totals_come_back_as_they_were)
 	agent_end();
 }
 
-CHECK_MAIN("turn", test_ticks_that_the_journal_refused_are_written_once_it_works_again,
+CHECK_MAIN("turn", test_journal_that_cannot_be_read_to_its_end_is_no_start,
+	   test_disk_that_does_not_store_is_told_while_records_go_on,
+	   test_ticks_that_the_journal_refused_are_written_once_it_works_again,
 	   test_what_is_lost_without_disk_and_memory_is_counted_and_nothing_comes_twice,
 	   test_a_gauge_that_is_no_number_keeps_no_other_out,
 	   test_windows_go_on_after_a_restart_with_the_clock_set_back,
