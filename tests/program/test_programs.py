@@ -55,8 +55,9 @@ def documents():
 
 @test
 def links_of_installed_documents_lead_to_installed_files(s):
-    there = documents()
-    for name in (name for name in there if name.endswith(".md")):
+    files = documents()
+    there = {*files, *map(os.path.dirname, files)}
+    for name in (name for name in files if name.endswith(".md")):
         with open(f"{ROOT}/{name}", encoding="utf-8") as text:
             for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text.read()):
                 target = os.path.normpath(os.path.join(os.path.dirname(name), link))
