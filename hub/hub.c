@@ -489,6 +489,29 @@ static int hub_open_parts(struct hub *hub, const struct hub_options *options, st
 	return rc ? rc : hub_open_http(hub, options->http, d);
 }
 
+/* The address as it was given, with the port that the kernel chose where that was 0. */
+static const char *hub_address(const char *listen, unsigned port, char *buf, size_t size)
+{
+	const char *colon = strrchr(listen, ':');
+
+	if (port && colon)
+		snprintf(buf, size, "%.*s:%u", (int)(colon - listen), listen, port);
+	else
+		snprintf(buf, size, "%s", listen);
+	return buf;
+}
+
+static void hub_log_addresses(const struct hub *hub, const struct hub_options *options)
+{
+	bool local = strncmp(options->listen, "unix:", 5) == 0;
+	char rpc[320], http[320];
+
+	log_info("listening for agents on %s, dashboard on http://%s/",
+		 hub_address(options->listen, local ? 0 : rpc_server_port(hub->rpc), rpc,
+			     sizeof(rpc)),
+		 hub_address(options->http, http_server_port(hub->http), http, sizeof(http)));
+}
+
 int hub_open(const struct hub_options *options, struct vow_config *config, struct hub **out,
 	     struct diag *d)
 {
@@ -511,8 +534,7 @@ int hub_open(const struct hub_options *options, struct vow_config *config, struc
 		hub_close(hub);
 		return rc;
 	}
-	log_info("listening for agents on %s, dashboard on http://%s/", options->listen,
-		 options->http);
+	hub_log_addresses(hub, options);
 	*out = hub;
 	return 0;
 }
