@@ -276,7 +276,7 @@ function showTiles(point) {
   setText($('tile-rate'), rate(point.rate));
   setText($('tile-errors'), point.p50_ns === null ? '–' : share(point.error_ratio));
   setClass($('tile-errors'), `figure ${point.error_ratio >= 0.01 ? 'bad' : ''}`);
-  for (const name of ['p50', 'p95', 'p99']) setText($(`tile-${name}`), span(point[`${name}_ns`]));
+  for (const name of ['p50', 'p90', 'p95', 'p99']) setText($(`tile-${name}`), span(point[`${name}_ns`]));
 }
 
 // --- charts -----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import { span, rate } from './format.js';
 
 const POINTS = 300;
 const HEIGHT = 190; // of a chart without its legend, in pixels
-const FIELDS = ['rate', 'error_ratio', 'p50_ns', 'p95_ns', 'p99_ns'];
+const FIELDS = ['rate', 'error_ratio', 'p50_ns', 'p90_ns', 'p95_ns', 'p99_ns'];
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -67,9 +67,10 @@ export class Charts {
       ], rate), [[], [], []], rateNode),
       new window.uPlot(options(latencyNode, [
         { label: 'p50', stroke: '--green' },
+        { label: 'p90', stroke: '--amber' },
         { label: 'p95', stroke: '--blue' },
         { label: 'p99', stroke: '--violet' },
-      ], span), [[], [], [], []], latencyNode),
+      ], span), [[], [], [], [], []], latencyNode),
     ];
     this.draw();
   }
@@ -102,11 +103,12 @@ export class Charts {
   }
 
   draw() {
-    const { rate: all, error_ratio: ratio, p50_ns: p50, p95_ns: p95, p99_ns: p99 } = this.data;
+    const { rate: all, error_ratio: ratio, p50_ns: p50, p90_ns: p90, p95_ns: p95,
+      p99_ns: p99 } = this.data;
     const now = this.at[this.at.length - 1];
     const errors = all.map((value, i) => value * ratio[i]);
     this.plots[0].setData([this.at, all, errors]);
-    this.plots[1].setData([this.at, p50, p95, p99]);
+    this.plots[1].setData([this.at, p50, p90, p95, p99]);
     // Soon after the start the charts show what there is, a minute at least.
     const from = Math.max(now - POINTS, Math.min(this.at[0], now - 60));
     if (now) this.plots.forEach((plot) => plot.setScale('x', { min: from, max: now }));
@@ -116,6 +118,6 @@ export class Charts {
     this.nodes[0].setAttribute('aria-label', last < 0 ? 'no figures yet'
       : `now ${rate(all[last])}, of which ${rate(errors[last])} errors`);
     this.nodes[1].setAttribute('aria-label', last < 0 ? 'no figures yet'
-      : `now p50 ${span(p50[last])}, p95 ${span(p95[last])}, p99 ${span(p99[last])}`);
+      : `now p50 ${span(p50[last])}, p90 ${span(p90[last])}, p95 ${span(p95[last])}, p99 ${span(p99[last])}`);
   }
 }

@@ -31,7 +31,8 @@ const tests = {
     await page.waitForFunction((before) => [...document.querySelectorAll('#routes-table tbody tr')]
       .map((row) => row.children[5].textContent).join() !== before, first, { timeout: LIMIT });
     await appears(page, () => /1 of 1 host connected/.test(document.getElementById('pill-hosts').textContent));
-    await appears(page, () => /^[\d.]+.(µs|ms)$/.test(document.getElementById('tile-p95').textContent));
+    for (const name of ['p50', 'p90', 'p95', 'p99'])
+      await appears(page, (tile) => /^[\d.]+.(µs|ms)$/.test(document.getElementById(tile).textContent), `tile-${name}`);
     assert.match(await text(page, 'footer'), /±0\.27/);
   },
 
@@ -77,7 +78,10 @@ const tests = {
     await appears(page, () => document.querySelectorAll('#routes-table tbody tr').length >= 10);
     await page.getByRole('button', { name: '/r5', exact: true }).click();
     assert.match(await text(page, '#chart-title'), /\/r5 · feed/);
-    await appears(page, () => /now p50 [\d.]+/.test(document.getElementById('plot-latency').getAttribute('aria-label')));
+    await appears(page, () => /now p50 [\d.]+.*, p90 [\d.]+.*, p95 [\d.]+.*, p99 [\d.]+/
+      .test(document.getElementById('plot-latency').getAttribute('aria-label')));
+    const lines = await page.locator('#plot-latency .u-legend .u-label').allTextContents();
+    assert.deepEqual(lines.filter((label) => /^p\d/.test(label)), ['p50', 'p90', 'p95', 'p99']);
     assert.ok(await page.locator('#plot-rate canvas').count() === 1, 'a chart is drawn');
     await appears(page, () => {
       const canvas = document.querySelector('#plot-latency canvas');
