@@ -68,7 +68,7 @@ struct vow_shm_counters {
 	uint32_t directory; /* directory entries claimed so far, added after the entry */
 	uint32_t lanes; /* lanes ever claimed: the first so many; raised before the first push */
 	uint32_t reserved;
-	uint64_t laneless; /* observations of threads that found no free lane */
+	uint64_t laneless; /* threads that found no free lane, once each, about */
 	uint64_t lost; /* observations for which the kernel had no page: the only loss */
 	uint64_t deliveries_begun, deliveries_settled;
 	uint64_t attempts_begun, attempts_ended;
@@ -191,7 +191,7 @@ struct vow_shm_lane {
 #define VOW_SHM_KEY_CLASS(key) ((unsigned)((key) >> 36) & 7)
 #define VOW_SHM_KEY_NAME(key)  ((unsigned)((key) >> 16) & 0xffff)
 #define VOW_SHM_KEY_PEER(key)  ((unsigned)(key)&0xffff)
-#define VOW_SHM_SHARDS	       4u /* threads share a block only with every fourth lane */
+#define VOW_SHM_SHARDS	       4u /* a block is shared with every fourth lane or processor */
 
 /* Classes of status: 0 fine, 1..5 HTTP by hundreds, 6 error. */
 #define VOW_SHM_CLASS_ERROR 6u
