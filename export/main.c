@@ -50,7 +50,7 @@ struct export
 {
 	struct export_options options;
 	struct dirs dirs;
-	char journal[DIRS_PATH_MAX], dead_letters[DIRS_PATH_MAX];
+	char journal[DIRS_PATH_MAX], refused[DIRS_PATH_MAX], dead_letters[DIRS_PATH_MAX];
 	struct vow_config *config; /* as it was at start: others refer to its texts */
 	int lock;
 	struct loop *loop;
@@ -129,6 +129,7 @@ static int paths_make(struct export *export, struct diag *d)
 	const char *state = export->dirs.state;
 
 	if (dirs_path(export->journal, state, "journal") ||
+	    dirs_path(export->refused, state, "refused") ||
 	    dirs_path(export->dead_letters, state, "dead-letters.jsonl"))
 		return diag_errno(d, -ENAMETOOLONG, state, "choose a shorter path", "no room");
 	return 0;
@@ -156,6 +157,7 @@ static int uplink_start(struct export *export, struct diag *d)
 {
 	struct uplink_options options = {
 		.journal = export->journal,
+		.refused = export->refused,
 		.hub = {.target = export->options.hub,
 			.tls_ca = export->config->tls_ca,
 			.tls_certificate = export->config->tls_certificate,

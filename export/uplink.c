@@ -10,6 +10,8 @@
 
 #include "export/backoff.h"
 #include "export/outbox.h"
+#include "export/refused.h"
+#include "export/suspect.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/version.h"
@@ -52,6 +54,10 @@ struct uplink {
 	uint64_t claimed; /* records up to here are not merged any more */
 	int unwritten, unclaimed; /* why the position and a claim could not be written last; or 0 */
 	uint32_t credits;
+	struct suspect suspect; /* of the journal's life `epoch` */
+	uint64_t epoch; /* 0: of none yet */
+	uint64_t sent; /* last record of this stream; 0: none yet */
+	bool alone; /* it went alone, and waits for its answer */
 	unsigned failures; /* in a row, without an answer in between */
 	mono_ns heard; /* last sign of progress */
 	char last_text[256]; /* why it closed last; "" after it worked */
@@ -84,6 +90,9 @@ static int reader_open(struct uplink *uplink, struct diag *d)
 	} while (rc == -EPROTO); /* it went past a broken part */
 	if (rc == 1) {
 		uplink->first = record.seq;
+		if (journal_reader_epoch(uplink->reader) != uplink->epoch)
+			uplink->suspect = (struct suspect){0};
+		uplink->epoch = journal_reader_epoch(uplink->reader);
 		return 0;
 	}
 	reader_close(uplink);
@@ -188,6 +197,13 @@ static uint64_t in_flight(const struct uplink *uplink)
 	return sent > uplink->committed ? sent - uplink->committed : 0;
 }
 
+/* A record that is suspected goes alone. */
+static bool outbox_takes_more(const struct uplink *uplink)
+{
+	return !outbox_full(uplink->outbox) &&
+	       !(outbox_count(uplink->outbox) && suspect_alone(&uplink->suspect, uplink->next - 1));
+}
+
 /*
  * Fills the outbox with what may go now, in one row of numbers. *gone: the records before the
  * first are lost, which ends a row that has begun.
@@ -199,7 +215,7 @@ static int outbox_fill(struct uplink *uplink, uint64_t *gone)
 
 	outbox_clear(uplink->outbox);
 	*gone = 0;
-	while (!outbox_full(uplink->outbox) && in_flight(uplink) < uplink->credits) {
+	while (outbox_takes_more(uplink) && in_flight(uplink) < uplink->credits) {
 		int rc = uplink->next > uplink->claimed
 				 ? claim_write(uplink, uplink->next + CLAIM_AHEAD)
 				 : 0;
@@ -230,6 +246,8 @@ static int outbox_fill(struct uplink *uplink, uint64_t *gone)
 			return journal_reader_seek(uplink->reader, record.seq);
 		if (record.seq != uplink->next)
 			*gone = record.seq;
+		if (suspect_is_aside(&uplink->suspect, record.seq))
+			record = (struct journal_record){.seq = record.seq, .wall = record.wall};
 		rc = outbox_add(uplink->outbox, &record);
 		if (rc)
 			return rc;
@@ -265,13 +283,15 @@ static bool uplink_send_batch(struct uplink *uplink)
 		  outbox_count(uplink->outbox), uplink->next - 1);
 	if (idle)
 		uplink->heard = clock_mono();
+	uplink->sent = uplink->next - 1;
+	uplink->alone = suspect_alone(&uplink->suspect, uplink->sent);
 	uplink->busy = true;
 	return true;
 }
 
 static void uplink_pump(struct uplink *uplink)
 {
-	while (uplink->state == UPLINK_STREAMING && !uplink->busy)
+	while (uplink->state == UPLINK_STREAMING && !uplink->busy && !uplink->alone)
 		if (!uplink_send_batch(uplink))
 			return;
 }
@@ -340,6 +360,8 @@ static void uplink_begin(struct uplink *uplink, const struct stream_from_hub *an
 	log_info("hub %s: connected, going on with record %" PRIu64, uplink->options.hub.target,
 		 uplink->next);
 	uplink->state = UPLINK_STREAMING;
+	uplink->sent = 0;
+	uplink->alone = false;
 	uplink->failures = 0;
 	uplink->last_text[0] = '\0';
 }
@@ -361,7 +383,13 @@ static void on_message(void *arg, const uint8_t *bytes, size_t size)
 		uplink->committed = answer.committed_seq;
 		uplink->written = 0;
 		uplink_begin(uplink, &answer);
-	} else if (answer.committed_seq > uplink->committed) {
+		uplink_pump(uplink);
+		return;
+	}
+	/* What it answers of one that went alone is that one: nothing else was on its way. */
+	suspect_answered(&uplink->suspect, uplink->alone ? uplink->sent : answer.committed_seq);
+	uplink->alone = false;
+	if (answer.committed_seq > uplink->committed) {
 		uplink->committed = answer.committed_seq;
 		log_debug("hub %s: acknowledged up to %" PRIu64, uplink->options.hub.target,
 			  uplink->committed);
@@ -386,12 +414,40 @@ static void uplink_tell_closed(struct uplink *uplink, const char *text)
 	snprintf(uplink->last_text, sizeof(uplink->last_text), "%s", text);
 }
 
+/* The record that is set aside from now on; its bytes are kept for whoever looks for the reason. */
+static void uplink_set_aside(struct uplink *uplink, uint64_t seq)
+{
+	struct journal_record record;
+	struct diag d;
+	int rc = journal_reader_seek(uplink->reader, seq);
+
+	rc = rc ? rc : journal_reader_next(uplink->reader, &record, &d);
+	log_error("hub %s cannot read record %" PRIu64 ", not even alone: it goes on without what "
+		  "is in it, which counts as lost",
+		  uplink->options.hub.target, seq);
+	if (rc != 1 || record.seq != seq)
+		return; /* gone meanwhile */
+	if (refused_keep(uplink->options.refused, uplink->epoch, &record, &d))
+		log_diag(LOG_LEVEL_WARN, &d, "the record is not kept");
+	else
+		log_info("record %" PRIu64 " is kept in %s", seq, uplink->options.refused);
+}
+
+/* The hub could make nothing of a message of ours. */
+static void uplink_refused(struct uplink *uplink)
+{
+	if (suspect_refused(&uplink->suspect, uplink->sent) == SUSPECT_SET_ASIDE)
+		uplink_set_aside(uplink, uplink->sent);
+}
+
 static void on_closed(void *arg, enum rpc_status status, const char *text)
 {
 	struct uplink *uplink = arg;
 	dur_ns wait;
 
 	position_write(uplink);
+	if (uplink->state == UPLINK_STREAMING && status == RPC_INVALID_ARGUMENT && uplink->sent)
+		uplink_refused(uplink);
 	if (uplink->state == UPLINK_STREAMING && uplink->next <= uplink->claimed)
 		(void)claim_write(uplink, uplink->next - 1); /* else more than needed is kept */
 	reader_close(uplink);
@@ -418,7 +474,8 @@ static void heartbeat(void *arg)
 
 	position_write(uplink);
 	if ((uplink->state == UPLINK_ASKED && silent > ANSWER_LIMIT) ||
-	    (uplink->state == UPLINK_STREAMING && in_flight(uplink) && silent > SILENCE_LIMIT)) {
+	    (uplink->state == UPLINK_STREAMING && (in_flight(uplink) || uplink->alone) &&
+	     silent > SILENCE_LIMIT)) {
 		log_warn("hub %s: no answer for %" PRIu64 " s", uplink->options.hub.target,
 			 silent / NS_PER_S);
 		rpc_client_disconnect(uplink->client);

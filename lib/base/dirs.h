@@ -15,7 +15,7 @@
 
 struct dirs {
 	char run[DIRS_PATH_MAX]; /* control.sock, intake.sock, locks, pid files */
-	char state[DIRS_PATH_MAX]; /* journal/, agent.id, dead letters */
+	char state[DIRS_PATH_MAX]; /* journal/, agent.id, dead letters, refused/ */
 };
 
 /*

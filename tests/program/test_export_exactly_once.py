@@ -38,6 +38,12 @@ def totals(s, listen):
     return {row["route"]: row["count"] for row in rows if row["service"] == "feed"}
 
 
+def position(s):
+    """Of the hub in the journal."""
+    with open(s.path("run", "journal", "hub.position"), encoding="ascii") as text:
+        return int(text.read().split()[2])
+
+
 def arrives(s, listen, events, seconds=30):
     """Waits until the hub counts `events`, and then a little for what would be too much."""
     s.until(lambda: sum(totals(s, listen).values()) >= events, seconds, f"{events} events")
@@ -97,10 +103,7 @@ def a_backlog_is_caught_up_and_then_freed(s):
     hub(s, listen, http)
     arrives(s, listen, events)
 
-    def position():
-        with open(s.path("run", "journal", "hub.position"), encoding="ascii") as text:
-            return int(text.read().split()[2])
-    s.until(lambda: position() == 20000, 10, "position at the last record")
+    s.until(lambda: position(s) == 20000, 10, "position at the last record")
     equal(exporter.stop(), 0, "status of vow-export")
     _, more = fed(feed(s, 100, 0))
     left = len([f for f in os.listdir(s.path("run", "journal")) if f.endswith(".vowj")])
@@ -251,6 +254,33 @@ def a_hub_that_lost_the_names_is_told_them_again(s):
     _, events = fed(feeder)
     arrives(s, listen, events)
     equal(gap(s, listen), 0, "records known to be lost")
+
+
+@test
+@needs("vow-export", "vow-hub", "vow")
+def a_record_that_the_hub_cannot_take_in_is_set_aside_alone_and_stops_nothing(s):
+    listen, http = s.port(), s.port()
+    _, events = fed(feed(s, 300, 0))
+    picky = s.start(s.program("tests/picky_hub"), f"127.0.0.1:{listen}", 100)
+    s.listening(listen, picky)
+    exporter = export(s, listen)
+    s.until(lambda: "cannot read record 100, not even alone" in exporter.log(), 60, "verdict")
+    s.until(lambda: position(s) == 300, 30, "position at the last record")
+    kept = os.listdir(s.path("run", "refused"))
+    equal([name.split("-")[1] for name in kept], [f"{100:016x}.tick"], "records kept aside")
+    at_least(os.stat(s.path("run", "refused", kept[0])).st_size, 100, "bytes of it")
+    equal(picky.stop(), 0, "status of the hub")
+    # In company, twice alone, and then without content; all others once.
+    equal(picky.log().split(), ["took", "300", "1", "0", "3"], "what the hub took")
+    # A hub that knows nothing asks for the whole journal again: there it is lost as well.
+    hub(s, listen, http)
+    arrives(s, listen, events * 299 // 300)
+    equal(gap(s, listen), 1, "records known to be lost")
+    # Another exporter knows of no verdict, and this hub can read the record: it is a repeat now.
+    equal(exporter.stop(), 0, "status of vow-export")
+    export(s, listen)
+    _, more = fed(feed(s, 10, 0))
+    arrives(s, listen, events * 299 // 300 + more)
 
 
 @test
