@@ -409,7 +409,7 @@ CHECK_TEST(test_idle_series_gives_its_memory_back)
 	series_table_free(table);
 }
 
-CHECK_MAIN("series windows", test_tick_hands_out_each_observation_once,
+CHECK_MAIN("series_windows", test_tick_hands_out_each_observation_once,
 	   test_windows_hold_exactly_the_seconds_they_promise,
 	   test_windows_stay_exact_over_gaps_and_late_ticks,
 	   test_windows_of_days_are_exact_over_forty_days,
