@@ -38,7 +38,7 @@ struct http_server {
 	struct http_handlers handlers;
 	struct MHD_Daemon *daemon;
 	pthread_t thread;
-	char *token;
+	char *token, *listen, *names; /* as in the options */
 	struct http_reader *readers;
 	uint64_t newest;
 	int fd;
@@ -98,6 +98,18 @@ static bool http_may_ask(const struct http_server *server, struct MHD_Connection
 		return http_token_matches(server->token, header + sizeof(bearer) - 1);
 	param = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "token");
 	return param && param[0] && http_token_matches(server->token, param);
+}
+
+/* Where no token is asked for, the name is what tells a page of ours from a stranger's. */
+static bool http_is_asked(const struct http_server *server, struct MHD_Connection *connection)
+{
+	const char *host;
+
+	if (server->token)
+		return true;
+	host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+	/* No browser leaves it out. */
+	return !host || listen_is_asked(host, server->listen, server->names);
 }
 
 /* ---- events ------------------------------------------------------------------------------------ */
@@ -304,6 +316,11 @@ static enum MHD_Result http_answer_request(struct http_server *server,
 		return http_refuse(server, connection, MHD_HTTP_CONTENT_TOO_LARGE,
 				   "{\"error\":\"the body is larger than 64 KiB\","
 				   "\"fix\":\"ask one question at a time\"}\n");
+	if (!http_is_asked(server, connection))
+		return http_refuse(
+			server, connection, MHD_HTTP_MISDIRECTED_REQUEST,
+			"{\"error\":\"this hub is not known by that name\",\"fix\":\"ask for"
+			" localhost or 127.0.0.1, or start vow-hub with --http-names\"}\n");
 	if (server->handlers.asks_token(server->handlers.arg, path) &&
 	    !http_may_ask(server, connection))
 		return http_refuse(
@@ -399,7 +416,11 @@ int http_server_open(const struct http_options *options, const struct http_handl
 		return diag_set(d, rc, options->listen, NULL, "no memory for the HTTP server");
 	server->handlers = *handlers;
 	server->fd = -1;
-	if (options->token && !(server->token = strdup(options->token)))
+	server->listen = strdup(options->listen);
+	server->token = options->token ? strdup(options->token) : NULL;
+	server->names = options->names ? strdup(options->names) : NULL;
+	if (!server->listen || (options->token && !server->token) ||
+	    (options->names && !server->names))
 		rc = diag_set(d, -ENOMEM, options->listen, NULL, "no memory for the HTTP server");
 	if (!rc)
 		rc = listen_open(options->listen, &server->fd, d);
@@ -446,5 +467,7 @@ void http_server_close(struct http_server *server)
 	else if (server->fd >= 0)
 		close(server->fd);
 	free(server->token);
+	free(server->listen);
+	free(server->names);
 	free(server);
 }

@@ -67,7 +67,13 @@ struct http_handlers {
 
 struct http_options {
 	const char *listen; /* "127.0.0.1:7413", "[::1]:0" */
-	const char *token; /* asked of everyone; NULL: nobody is asked */
+	/*
+	 * Asked of everyone. NULL: nobody is asked, and only requests that name this host are
+	 * answered (listen_is_asked()).
+	 */
+	const char *token;
+	const char
+		*names; /* by which this host is asked as well, separated by commas; NULL: none */
 };
 
 struct http_server;

@@ -416,15 +416,15 @@ static int hub_load_since(struct hub *hub, struct diag *d)
 	return rc ? rc : store_commit(hub->store, d);
 }
 
-static int hub_open_http(struct hub *hub, const char *listen, struct diag *d)
+static int hub_open_http(struct hub *hub, const struct hub_options *given, struct diag *d)
 {
 	char token[TOKEN_SIZE];
 	bool made;
-	struct http_options options = {.listen = listen};
+	struct http_options options = {.listen = given->http, .names = given->http_names};
 	const struct http_handlers handlers = api_handlers(hub->api);
 	int rc = 0;
 
-	if (!listen_is_loopback(listen)) {
+	if (!listen_is_loopback(given->http)) {
 		rc = token_load(hub->dir, token, &made, d);
 		if (!rc && made)
 			log_info("made the token that the dashboard asks for, kept in %s/token: %s",
@@ -486,7 +486,7 @@ static int hub_open_parts(struct hub *hub, const struct hub_options *options, st
 	/* A first board, so that the first question has an answer. */
 	hub_second(hub, fleet_now(hub->fleet));
 	rc = hub_open_rpc(hub, options->listen, d);
-	return rc ? rc : hub_open_http(hub, options->http, d);
+	return rc ? rc : hub_open_http(hub, options, d);
 }
 
 /* The address as it was given, with the port that the kernel chose where that was 0. */

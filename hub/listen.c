@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hub/listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -69,6 +71,48 @@ bool listen_is_loopback(const char *listen)
 		loopback = listen_at_loopback(one->ai_addr);
 	freeaddrinfo(found);
 	return loopback;
+}
+
+static bool listen_is_local_name(const char *name)
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (inet_pton(AF_INET, name, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	if (inet_pton(AF_INET6, name, &v6) == 1)
+		return IN6_IS_ADDR_LOOPBACK(&v6);
+	return strcasecmp(name, "localhost") == 0;
+}
+
+static bool listen_is_among(const char *name, const char *names)
+{
+	size_t length = strlen(name);
+
+	while (names && *names) {
+		size_t next = strcspn(names, ",");
+
+		if (next == length && strncasecmp(names, name, length) == 0)
+			return true;
+		names += next + (names[next] == ',');
+	}
+	return false;
+}
+
+bool listen_is_asked(const char *host, const char *listen_on, const char *names)
+{
+	char name[256], own[256], whole[300];
+	const char *port;
+
+	/* Without a port it is given one, since what follows wants one: "[::1]" has colons too. */
+	if ((size_t)snprintf(whole, sizeof(whole), "%s%s", host,
+			     strrchr(host, ':') > strrchr(host, ']') ? "" : ":0") >=
+		    sizeof(whole) ||
+	    listen_split(whole, name, sizeof(name), &port))
+		return false;
+	if (listen_is_local_name(name) || listen_is_among(name, names))
+		return true;
+	return listen_split(listen_on, own, sizeof(own), &port) == 0 && strcasecmp(name, own) == 0;
 }
 
 int listen_open(const char *listen_on, int *out, struct diag *d)

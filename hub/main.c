@@ -15,6 +15,8 @@ static const struct opt main_table[] = {
 	    "where agents stream to and the command line asks (127.0.0.1:7412)"),
 	OPT(struct hub_options, http, "http", 0, OPT_STRING, "HOST:PORT",
 	    "dashboard, HTTP API and /metrics (127.0.0.1:7413)"),
+	OPT(struct hub_options, http_names, "http-names", 0, OPT_STRING, "NAME,...",
+	    "on loopback, answer requests for these names of a proxy in front as well"),
 	OPT(struct hub_options, config, "config", 'c', OPT_STRING, "FILE",
 	    "read this configuration (DIR/vow.yaml, else /etc/vow/vow.yaml)"),
 	OPT(struct hub_options, verbose, "verbose", 'v', OPT_FLAG, NULL,

@@ -267,6 +267,26 @@ def address_that_others_reach_asks_for_the_token(s):
 
 @test
 @needs("vow-hub")
+def a_page_whose_name_was_made_to_lead_here_reads_nothing(s):
+    hub = Hub(s)
+    for path in ("/", "/api/v1/status", "/api/v1/events", "/metrics", "/healthz"):
+        for name in ("evil.example", f"evil.example:{hub.http}", "127.0.0.1.evil.example"):
+            status, body = hub.get(path, headers={"Host": name})
+            equal(status, 421, f"status of {path} for {name}")
+            check("--http-names" in body, f"what to do: {body!r}")
+    equal(hub.get("/api/v1/query", data=b"", headers={"Host": "evil.example"})[0], 421, "a post")
+    for name in ("localhost", f"LOCALHOST:{hub.http}", "127.0.0.1", "127.8.9.1:80", "[::1]:80"):
+        equal(hub.get("/api/v1/status", headers={"Host": name})[0], 200, f"status for {name}")
+    hub.program.stop()
+    hub.more = ["--http-names", "dash.example,vow.example"]
+    hub.start()
+    for name in ("dash.example", "vow.example:443", f"127.0.0.1:{hub.http}"):
+        equal(hub.get("/api/v1/status", headers={"Host": name})[0], 200, f"status for {name}")
+    equal(hub.get("/api/v1/status", headers={"Host": "evil.example"})[0], 421, "another name")
+
+
+@test
+@needs("vow-hub")
 def agents_from_other_hosts_need_tls(s):
     done = s.run(s.program("vow-hub"), "--dir", s.dir("hub"), "--listen", f"0.0.0.0:{s.port()}",
                  "--http", f"127.0.0.1:{s.port()}", status=1)
@@ -314,7 +334,7 @@ def events_come_once_a_second_with_what_the_page_needs(s):
     s.until(lambda: hub.events("10s") > 0, 10, "events of the last 10 s")
     ticks = []
     with socket.create_connection(("127.0.0.1", hub.http), timeout=200) as peer:
-        peer.sendall(b"GET /api/v1/events?window=10s HTTP/1.1\r\nHost: x\r\n\r\n")
+        peer.sendall(b"GET /api/v1/events?window=10s HTTP/1.1\r\nHost: localhost\r\n\r\n")
         text = peer.makefile("rb")
         while len(ticks) < 4:
             line = text.readline()
