@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/fd.h"
+#include "lib/base/sign_key.h"
 
 static int convert_capture(const struct value_reader *r, const struct raw_config *raw,
 			   struct vow_config *config)
@@ -204,6 +205,28 @@ static int convert_secret_file(const struct value_reader *r, const char *group, 
 	return rc;
 }
 
+static int convert_secret(const struct value_reader *r, const char *group,
+			  const struct raw_receiver *raw, struct receiver *receiver)
+{
+	struct sign_key key;
+	struct diag cause = {0};
+	int rc;
+
+	if (raw->secret && raw->secret_file)
+		return value_refuse(r, group, "secret_file", "keep one of the two",
+				    "both secret and secret_file are given");
+	VALUE_TRY(value_text(r, group, "secret", raw->secret, receiver->secret,
+			     sizeof(receiver->secret)));
+	if (raw->secret_file)
+		VALUE_TRY(convert_secret_file(r, group, raw->secret_file, receiver->secret,
+					      sizeof(receiver->secret)));
+	rc = sign_key_parse(receiver->secret, &key, &cause);
+	explicit_bzero(&key, sizeof(key));
+	return rc ? value_refuse(r, group, raw->secret_file ? "secret_file" : "secret", cause.fix,
+				 "%s", cause.what)
+		  : 0;
+}
+
 static int convert_url(const struct value_reader *r, const char *group, const char *url,
 		       struct receiver *receiver)
 {
@@ -245,14 +268,7 @@ static int convert_receiver(const struct value_reader *r, const char *group,
 		return value_refuse(r, group, "", "add 'name: on-call'", "a receiver needs a name");
 	VALUE_TRY(value_name(r, group, "name", raw->name, receiver->name, sizeof(receiver->name)));
 	VALUE_TRY(convert_url(r, group, raw->url, receiver));
-	if (raw->secret && raw->secret_file)
-		return value_refuse(r, group, "secret_file", "keep one of the two",
-				    "both secret and secret_file are given");
-	VALUE_TRY(value_text(r, group, "secret", raw->secret, receiver->secret,
-			     sizeof(receiver->secret)));
-	if (raw->secret_file)
-		VALUE_TRY(convert_secret_file(r, group, raw->secret_file, receiver->secret,
-					      sizeof(receiver->secret)));
+	VALUE_TRY(convert_secret(r, group, raw, receiver));
 	VALUE_TRY(convert_events(r, group, &raw->events, receiver));
 	receiver->timeout = 5 * NS_PER_S;
 	return value_duration(r, group, "timeout", raw->timeout, 100 * NS_PER_MS, NS_PER_MIN,

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <yaml.h>
 
+/* Keys of a configuration lie six levels deep at most. */
+#define DOCUMENT_DEPTH_MAX 16
+
 struct document {
 	yaml_document_t yaml;
 	const char *file;
@@ -78,8 +81,47 @@ static int document_check_texts(const yaml_document_t *yaml, const char *file, s
 	return 0;
 }
 
-int document_parse(const char *text, size_t size, const char *file, struct document **document,
-		   struct diag *d)
+/* 1 opens a level, -1 closes one. */
+static int document_level(yaml_event_type_t type)
+{
+	bool opens = type == YAML_SEQUENCE_START_EVENT || type == YAML_MAPPING_START_EVENT;
+	bool closes = type == YAML_SEQUENCE_END_EVENT || type == YAML_MAPPING_END_EVENT;
+
+	return opens ? 1 : closes ? -1 : 0;
+}
+
+/*
+ * Refuses what is nested deeper than any key is, before the whole is read: libyaml takes the square
+ * of the depth, minutes for a file of 100 KB. Errors of the text are left to document_parse().
+ */
+static int document_check_depth(const char *text, size_t size, const char *file, struct diag *d)
+{
+	yaml_parser_t parser;
+	yaml_event_t event;
+	int depth = 0, rc = 0;
+	bool more = true;
+
+	if (!yaml_parser_initialize(&parser))
+		return diag_set(d, -ENOMEM, file, NULL, "no memory for its text");
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
+	while (more && rc == 0 && yaml_parser_parse(&parser, &event)) {
+		more = event.type != YAML_STREAM_END_EVENT;
+		depth += document_level(event.type);
+		if (depth > DOCUMENT_DEPTH_MAX) {
+			char where[160];
+
+			document_line(file, event.start_mark.line, where, sizeof(where));
+			rc = diag_set(d, -EINVAL, where, "take brackets or indentation out",
+				      "nested deeper than %d levels", DOCUMENT_DEPTH_MAX);
+		}
+		yaml_event_delete(&event);
+	}
+	yaml_parser_delete(&parser);
+	return rc;
+}
+
+static int document_read(const char *text, size_t size, const char *file,
+			 struct document **document, struct diag *d)
 {
 	struct document *parsed = calloc(1, sizeof(*parsed));
 	yaml_parser_t parser;
@@ -105,6 +147,14 @@ int document_parse(const char *text, size_t size, const char *file, struct docum
 	}
 	*document = parsed;
 	return 0;
+}
+
+int document_parse(const char *text, size_t size, const char *file, struct document **document,
+		   struct diag *d)
+{
+	int rc = document_check_depth(text, size, file, d);
+
+	return rc ? rc : document_read(text, size, file, document, d);
 }
 
 void document_free(struct document *document)

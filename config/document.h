@@ -17,8 +17,8 @@ enum document_kind { DOCUMENT_NONE, DOCUMENT_SCALAR, DOCUMENT_LIST, DOCUMENT_MAP
 
 /*
  * Parses; `file` is the name for error texts, kept by reference. -EINVAL with d saying
- * "file:line", what, and the fix, also for a second document and for texts with a NUL in them;
- * -ENOMEM. A text of comments alone has no root.
+ * "file:line", what, and the fix, also for a second document, for texts with a NUL in them and for
+ * what is nested absurdly deep; -ENOMEM. A text of comments alone has no root.
  */
 int document_parse(const char *text, size_t size, const char *file, struct document **document,
 		   struct diag *d);

@@ -7,49 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SECRET_PREFIX  "whsec_"
-#define DIGEST_BYTES   32
-#define BASE64_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-static int base64_decode(const char *text, struct sign_key *key)
-{
-	size_t length = strlen(text), padding = 0;
-	uint8_t decoded[sizeof(key->bytes) + 4];
-	int size;
-
-	while (padding < length && padding < 2 && text[length - 1 - padding] == '=')
-		padding++;
-	/* The decoder itself lets spaces and '=' anywhere pass. */
-	if (length == 0 || length % 4 || length / 4 * 3 > sizeof(key->bytes) ||
-	    strspn(text, BASE64_LETTERS) != length - padding)
-		return -EINVAL;
-	size = EVP_DecodeBlock(decoded, (const unsigned char *)text, (int)length);
-	if (size < 0 || (size_t)size <= padding)
-		return -EINVAL;
-	key->size = (size_t)size - padding;
-	memcpy(key->bytes, decoded, key->size);
-	explicit_bzero(decoded, sizeof(decoded));
-	return 0;
-}
-
-int sign_key_parse(const char *secret, struct sign_key *key, struct diag *d)
-{
-	size_t prefix = strlen(SECRET_PREFIX), length = strlen(secret);
-
-	memset(key, 0, sizeof(*key));
-	if (strncmp(secret, SECRET_PREFIX, prefix) == 0) {
-		if (base64_decode(secret + prefix, key) == 0)
-			return 0;
-		return diag_set(d, -EINVAL, NULL, "copy it whole, with its '=' at the end",
-				"the secret behind whsec_ is no base64");
-	}
-	if (length > sizeof(key->bytes))
-		return diag_set(d, -EINVAL, NULL, NULL, "the secret is longer than %zu bytes",
-				sizeof(key->bytes));
-	memcpy(key->bytes, secret, length);
-	key->size = length;
-	return 0;
-}
+#define DIGEST_BYTES 32
 
 static int hmac_of(EVP_MAC_CTX *context, const struct sign_key *key, const char *head,
 		   const char *body, size_t size, uint8_t digest[DIGEST_BYTES])

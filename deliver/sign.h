@@ -6,21 +6,9 @@
 #ifndef VOW_DELIVER_SIGN_H
 #define VOW_DELIVER_SIGN_H
 
-#include "lib/base/diag.h"
-#include "lib/base/types.h"
+#include "lib/base/sign_key.h"
 
 #define SIGN_TEXT_MAX 48 /* "v1," + 44 + NUL */
-
-struct sign_key {
-	uint8_t bytes[128];
-	size_t size; /* 0: unsigned */
-};
-
-/*
- * A secret as configured: "whsec_" and base64, or any other text as it is; "" is an empty key.
- * -EINVAL with d filled when the base64 is broken; the text is never in d.
- */
-int sign_key_parse(const char *secret, struct sign_key *key, struct diag *d);
 
 /* timestamp: seconds since 1970. 0, or -ENOMEM when the library fails. */
 int sign_text(const struct sign_key *key, const char *id, uint64_t timestamp, const char *body,

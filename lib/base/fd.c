@@ -66,12 +66,16 @@ int fd_write_full(int fd, const void *data, size_t size)
 
 int fd_read_file(const char *path, size_t max, char **data, size_t *size, struct diag *d)
 {
-	_cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* To open a pipe waits until somebody writes to it, which may be never. */
+	_cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	_cleanup_(fd_freep) char *text = NULL;
 	size_t length = 0, room = 0;
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st))
 		return diag_errno(d, -errno, path, NULL, "cannot open");
+	if (S_ISFIFO(st.st_mode))
+		return diag_set(d, -EINVAL, path, "name a file", "is a pipe");
 	/* Grows by doubling: st_size says 0 for /proc and may be outdated for the rest. */
 	for (;;) {
 		ssize_t n;

@@ -24,7 +24,8 @@ int fd_write_full(int fd, const void *data, size_t size);
 
 /*
  * Reads a file of at most max bytes (-EFBIG beyond) and ends it with a NUL, which *size does not
- * count. The caller frees *data. Works for /proc, whose files have no size.
+ * count. The caller frees *data. Works for /proc, whose files have no size. Never waits for another
+ * program: a pipe is refused with -EINVAL.
  */
 int fd_read_file(const char *path, size_t max, char **data, size_t *size, struct diag *d);
 

@@ -249,6 +249,23 @@ CHECK_TEST(test_broken_yaml_names_the_line)
 	refused("host: a\xff\xfe\n", 1, "not YAML", "UTF-8");
 }
 
+CHECK_TEST(test_absurd_nesting_is_refused_before_it_is_read)
+{
+	static const char *const openings[] = {"[", "{a: ", "- ", "? "};
+
+	for (size_t i = 0; i < ARRAY_LEN(openings); i++) {
+		size_t one = strlen(openings[i]), size = one * 100000;
+		char *text = malloc(size + 1);
+
+		CHECK(text != NULL);
+		for (size_t at = 0; at < size; at += one)
+			memcpy(text + at, openings[i], one);
+		text[size] = '\0';
+		refused(text, 1, "nested deeper", "brackets");
+		free(text);
+	}
+}
+
 CHECK_TEST(test_what_would_be_left_out_without_a_word_is_refused)
 {
 	refused("host: a\n---\nhost: b\n", 2, "a second document", "'---'");
@@ -360,6 +377,7 @@ CHECK_TEST(test_receivers_are_checked)
 		"alerts, scaling");
 	refused(R "    url: http://x\n    timeout: 1ms\n", 4, "range", "from 100 ms to 1 min");
 	refused(R "    url: http://x\n    secret: s\n    secret_file: /f\n", 5, "both", "one");
+	refused(R "    url: http://x\n    secret: whsec_%%%\n", 4, "no base64", "copy it whole");
 	refused(R "    url: http://x\n    secret_file: /nowhere/at/all\n", 4, "/nowhere/at/all",
 		"may read");
 }
@@ -381,11 +399,13 @@ CHECK_TEST(test_secret_is_read_from_its_file)
 	struct vow_config *c;
 	char text[700], path[512];
 
-	snprintf(path, sizeof(path), "%s", written_bytes("secret", "whsec_abc\n", 10));
+	snprintf(path, sizeof(path), "%s", written_bytes("secret", "whsec_YWJj\n", 11));
 	snprintf(text, sizeof(text), R "    url: http://x\n    secret_file: %s\n", path);
 	c = loaded(text);
-	CHECK_STR(c->receivers[0].secret, "whsec_abc");
+	CHECK_STR(c->receivers[0].secret, "whsec_YWJj");
 	config_free(c);
+	written_bytes("secret", "whsec_abc\n", 10);
+	refused(text, 4, "no base64", "copy it whole");
 	written_bytes("secret", "\nx", 2);
 	refused(text, 4, "holds no secret", "first line");
 }
@@ -573,6 +593,7 @@ CHECK_MAIN("config", test_without_a_file_the_defaults_are_sound,
 	   test_empty_and_comment_files_are_the_defaults, test_example_loads_as_it_says,
 	   test_example_shows_the_true_defaults, test_every_key_is_in_the_example_and_in_the_manual,
 	   test_unknown_keys_name_line_and_the_nearest_key, test_broken_yaml_names_the_line,
+	   test_absurd_nesting_is_refused_before_it_is_read,
 	   test_what_would_be_left_out_without_a_word_is_refused, test_wrong_shapes_name_the_line,
 	   test_too_many_objectives_are_refused_at_the_first_too_many,
 	   test_values_out_of_range_name_line_and_range, test_objectives_are_checked,

@@ -107,6 +107,20 @@ CHECK_TEST(test_read_file_has_a_limit_and_reads_proc)
 	free(data);
 }
 
+CHECK_TEST(test_read_file_never_waits_for_a_writer)
+{
+	char *data = NULL;
+	size_t size = 0;
+	struct diag d;
+
+	CHECK_OK(mkfifo(scratch("pipe"), 0600));
+	CHECK_RC(fd_read_file(scratch("pipe"), 3, &data, &size, &d), -EINVAL);
+	CHECK_STR_HAS(d.what, "is a pipe");
+	CHECK_OK(fd_read_file("/dev/null", 3, &data, &size, NULL));
+	CHECK_EQ_U64(size, 0);
+	free(data);
+}
+
 CHECK_TEST(test_read_file_grows_past_one_page)
 {
 	size_t size = 0, length = 3 * 4096 + 5;
@@ -224,8 +238,8 @@ CHECK_TEST(test_too_long_socket_path_says_so)
 CHECK_MAIN("fd", test_closep_closes_once_and_keeps_errno,
 	   test_read_full_joins_pieces_and_tells_the_end,
 	   test_replaced_file_has_new_content_and_mode, test_failed_replace_leaves_the_old_file,
-	   test_read_file_has_a_limit_and_reads_proc, test_read_file_grows_past_one_page,
-	   test_make_dirs_makes_all_and_refuses_a_file,
+	   test_read_file_has_a_limit_and_reads_proc, test_read_file_never_waits_for_a_writer,
+	   test_read_file_grows_past_one_page, test_make_dirs_makes_all_and_refuses_a_file,
 	   test_lock_is_held_by_one_and_names_the_holder,
 	   test_listener_replaces_a_dead_socket_but_not_a_living_one,
 	   test_connected_peers_talk_and_silence_has_a_limit, test_too_long_socket_path_says_so)
