@@ -12,6 +12,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
+/* Of 34 series with tags that is an hour, 0.6 MB; of more it is less. */
+#define EXEMPLAR_GROUPS_MAX 2048
+
 mono_ns agent_steady(const struct agent *agent, mono_ns mono)
 {
 	return agent->steady_offset + mono;
@@ -47,6 +50,7 @@ static void sources_open(struct agent *agent)
 		.loop = agent->loop,
 		.series = agent->series,
 		.gauges = agent->gauges,
+		.exemplars = agent->exemplars,
 		.host = agent->host,
 		.dir = agent->dirs.run,
 		.config = agent->config,
@@ -127,6 +131,7 @@ static int parts_make(struct agent *agent, struct diag *d)
 	snprintf(scope, sizeof(scope), "host:%s", agent->host);
 	agent->series = series_table_new(&series);
 	agent->gauges = gauge_table_new(0);
+	agent->exemplars = exemplars_new(EXEMPLAR_GROUPS_MAX);
 	agent->judge = judge_new(&agent->policy, scope);
 	agent->writer = tick_writer_new();
 	agent->keyframe_writer = tick_writer_new();
@@ -134,9 +139,9 @@ static int parts_make(struct agent *agent, struct diag *d)
 	agent->compact = compact_new();
 	agent->history = board_history_new();
 	agent->post = board_post_new();
-	if (!agent->series || !agent->gauges || !agent->judge || !agent->writer ||
-	    !agent->keyframe_writer || !agent->backlog || !agent->compact || !agent->history ||
-	    !agent->post)
+	if (!agent->series || !agent->gauges || !agent->exemplars || !agent->judge ||
+	    !agent->writer || !agent->keyframe_writer || !agent->backlog || !agent->compact ||
+	    !agent->history || !agent->post)
 		return diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
 	return 0;
 }
@@ -154,6 +159,7 @@ static void parts_free(struct agent *agent)
 	tick_writer_free(agent->keyframe_writer);
 	tick_writer_free(agent->writer);
 	judge_free(agent->judge);
+	exemplars_free(agent->exemplars);
 	gauge_table_free(agent->gauges);
 	series_table_free(agent->series);
 	series_reader_unregister();

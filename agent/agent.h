@@ -37,6 +37,7 @@ struct agent {
 
 	struct series_table *series;
 	struct gauge_table *gauges;
+	struct exemplars *exemplars;
 	struct judge *judge;
 	struct source sources[AGENT_SOURCES];
 	size_t source_count;

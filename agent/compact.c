@@ -105,6 +105,11 @@ static int put_delta(void *arg, const struct series_delta *delta)
 	return tick_add_delta(((struct compact *)arg)->writer, delta);
 }
 
+static int put_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	return tick_add_exemplar(((struct compact *)arg)->writer, id, exemplar);
+}
+
 static int put_gauge(void *arg, const struct gauge *gauge)
 {
 	return tick_add_gauge(((struct compact *)arg)->writer, gauge);
@@ -118,14 +123,14 @@ static int put_total(void *arg, const char *collector, const char *reason, uint6
 static int compact_write(struct compact *compact, const struct journal_record *records,
 			 size_t count, const uint8_t **wire, size_t *wire_size)
 {
-	const struct tick_visitor names = {.series = put_series};
+	const struct tick_visitor kept = {.series = put_series, .exemplar = put_exemplar};
 	const struct tick_visitor latest = {.gauge = put_gauge, .total = put_total};
 	const struct journal_record *last = &records[count - 1];
 	int rc = 0;
 
 	tick_begin(compact->writer, compact->start, compact->end - compact->start);
 	for (size_t i = 0; i < count && !rc; i++)
-		rc = tick_read(records[i].wire, records[i].wire_size, &names, compact, NULL);
+		rc = tick_read(records[i].wire, records[i].wire_size, &kept, compact, NULL);
 	if (!rc)
 		rc = backlog_deltas(compact->sums, put_delta, compact);
 	if (!rc)

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/testpoint.h"
 
 #define TOTALS "@totals"
 #define JUDGE  "@judge"
 #define CLOCK  "@clock"
+#define TAGGED "@exemplars"
 #define SLOTS  "@slots" /* and the tier, one digit */
 
 #define CLOCK_BYTES 12 /* u64 time of the first tick, u32 newest second */
@@ -84,6 +86,37 @@ static int clock_write(struct agent *agent)
 	memcpy(to, &first_tick, sizeof(first_tick));
 	memcpy(to + sizeof(first_tick), &second, sizeof(second));
 	local_close(&agent->local, CLOCK_BYTES);
+	return 0;
+}
+
+/* ---- exemplars ----------------------------------------------------------------------------------- */
+
+static int exemplar_add(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct agent *agent = arg;
+
+	return tick_add_exemplar(agent->keyframe_writer, id, exemplar);
+}
+
+/* A tick of them, of series that the totals name. */
+static int exemplars_write(struct agent *agent)
+{
+	struct exemplar_book *book = exemplars_publish(agent->exemplars, agent->tick_wall);
+	const uint8_t *bytes;
+	size_t size = 0;
+	int rc = book ? 0 : -ENOMEM;
+
+	tick_begin(agent->keyframe_writer, agent->tick_wall, 0);
+	if (!rc)
+		rc = exemplar_book_each(book, 0, UINT64_MAX, exemplar_add, agent);
+	exemplar_book_unref(book);
+	if (!rc)
+		rc = tick_end(agent->keyframe_writer, &bytes, &size);
+	uint8_t *to = rc ? NULL : local_open(&agent->local, TAGGED, size);
+	if (!to)
+		return -ENOMEM;
+	memcpy(to, bytes, size);
+	local_close(&agent->local, size);
 	return 0;
 }
 
@@ -216,6 +249,8 @@ int keyframe_write(struct agent *agent, size_t record_max)
 		rc = judge_write(agent);
 	if (!rc)
 		rc = checkpoints_write(agent);
+	if (!rc)
+		rc = exemplars_write(agent);
 	if (rc)
 		return rc;
 	if (agent->local.size > record_max)
@@ -258,6 +293,7 @@ struct totals_reading {
 	size_t size;
 	unsigned tier; /* of the slots being read, and where the one begins */
 	uint32_t start;
+	wall_ns now;
 };
 
 static int totals_on_series(void *arg, series_id id, const struct series_key *key)
@@ -356,6 +392,23 @@ static int slots_read(struct totals_reading *reading, const struct local_section
 	return at == end ? rc : -EPROTO;
 }
 
+static int exemplar_on_read(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct totals_reading *reading = arg;
+
+	if (id < reading->size && reading->by_id[id])
+		exemplars_add(reading->agent->exemplars, series_id_of(reading->by_id[id]), exemplar,
+			      reading->now);
+	return 0;
+}
+
+static int exemplars_read(struct totals_reading *reading, const struct local_section *section)
+{
+	const struct tick_visitor visitor = {.exemplar = exemplar_on_read};
+
+	return tick_read(section->bytes, section->size, &visitor, reading, NULL);
+}
+
 static int checkpoint_read(struct agent *agent, const struct local_section *section)
 {
 	for (size_t i = 0; i < agent->source_count; i++) {
@@ -377,6 +430,8 @@ static int section_read(struct totals_reading *reading, const struct local_secti
 		return totals_read(reading, section);
 	if (!strncmp(section->name, SLOTS, sizeof(SLOTS) - 1))
 		return slots_read(reading, section);
+	if (!strcmp(section->name, TAGGED))
+		return exemplars_read(reading, section);
 	if (!strcmp(section->name, JUDGE))
 		return judge_restore(reading->agent->judge, section->bytes, section->size);
 	return section->name[0] == '@' ? checkpoint_read(reading->agent, section) : 0;
@@ -384,7 +439,7 @@ static int section_read(struct totals_reading *reading, const struct local_secti
 
 unsigned keyframe_read(struct agent *agent, const uint8_t *local, size_t size)
 {
-	struct totals_reading reading = {.agent = agent};
+	struct totals_reading reading = {.agent = agent, .now = clock_wall()};
 	struct local_section section;
 	unsigned skipped = 0;
 	size_t at = 0;

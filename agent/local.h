@@ -3,8 +3,8 @@
  * The local part of a journal record, which never leaves the host: a list of sections, each a
  * 16-byte name padded with NUL, a u32 size (little endian) and that many bytes. "lanes" and other
  * names of collectors hold what a collector prepared; "@clock", "@totals", "@slots7" to "@slots0",
- * "@judge" and "@" + a collector's name make up a keyframe: the whole state of the agent behind
- * this record.
+ * "@judge", "@exemplars" and "@" + a collector's name make up a keyframe: the whole state of the agent
+ * behind this record.
  */
 #ifndef VOW_AGENT_LOCAL_H
 #define VOW_AGENT_LOCAL_H

@@ -106,9 +106,10 @@ void publish_board(struct agent *agent, wall_ns wall)
 	if (!board)
 		return;
 	publish_process(board, agent, wall);
-	if (publish_collectors(board, agent) || publish_host(board, agent, wall) ||
-	    board_from_judge(board, agent->judge) || board_from_gauges(board, agent->gauges) ||
-	    board_from_history(board, agent->history))
+	board->exemplars = exemplars_publish(agent->exemplars, wall);
+	if (!board->exemplars || publish_collectors(board, agent) ||
+	    publish_host(board, agent, wall) || board_from_judge(board, agent->judge) ||
+	    board_from_gauges(board, agent->gauges) || board_from_history(board, agent->history))
 		board_unref(board);
 	else
 		board_publish(agent->post, board);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/keyframe.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/testpoint.h"
 #include "lib/data/journal_format.h"
@@ -14,7 +15,7 @@ struct replay {
 	struct agent *agent;
 	struct series **by_id; /* series of the record's numbers */
 	size_t size;
-	wall_ns end; /* of the record's tick */
+	wall_ns now; /* exemplars older than they are kept are left out */
 	uint64_t records, skipped, deltas_skipped;
 };
 
@@ -61,6 +62,16 @@ static int replay_action(void *arg, const struct action *action)
 	return 0;
 }
 
+static int replay_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct replay *replay = arg;
+
+	if (id < replay->size && replay->by_id[id])
+		exemplars_add(replay->agent->exemplars, series_id_of(replay->by_id[id]), exemplar,
+			      replay->now);
+	return 0;
+}
+
 static void replay_judge(void *arg, const struct series_delta *delta)
 {
 	judge_delta(((struct replay *)arg)->agent->judge, delta);
@@ -87,8 +98,10 @@ static void replay_collectors(struct agent *agent, const struct journal_record *
  */
 static int replay_record(struct replay *replay, const struct journal_record *record)
 {
-	const struct tick_visitor visitor = {
-		.series = replay_series, .delta = replay_delta, .action = replay_action};
+	const struct tick_visitor visitor = {.series = replay_series,
+					     .delta = replay_delta,
+					     .action = replay_action,
+					     .exemplar = replay_exemplar};
 	struct agent *agent = replay->agent;
 	int rc = tick_read(record->wire, record->wire_size, &visitor, replay, NULL);
 
@@ -189,7 +202,7 @@ int recovery_run(struct agent *agent, struct diag *d)
 		return 0;
 	if (rc)
 		return rc;
-	struct replay replay = {.agent = agent};
+	struct replay replay = {.agent = agent, .now = clock_wall()};
 	uint64_t keyframe;
 	rc = find_keyframe(dir, reader, &keyframe);
 	if (rc)
@@ -197,6 +210,7 @@ int recovery_run(struct agent *agent, struct diag *d)
 	TESTPOINT(keyframe_found);
 	if (!rc)
 		rc = replay_from(&replay, reader, keyframe, d);
+	exemplars_settle(agent->exemplars); /* the journal has them */
 	TESTPOINT(journal_replayed);
 	free(replay.by_id);
 	journal_reader_close(reader);

@@ -126,6 +126,14 @@ static void write_totals(struct agent *agent)
 	}
 }
 
+static int write_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct agent *agent = arg;
+	int rc = name_series(agent, id, series_key_of(series_at(agent->series, id)));
+
+	return rc ? rc : tick_add_exemplar(agent->writer, id, exemplar);
+}
+
 /* ---- the local part --------------------------------------------------------------------------- */
 
 static int local_write(struct agent *agent)
@@ -250,6 +258,7 @@ static void turn_tell_sync(struct agent *agent)
 static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 {
 	TESTPOINT(record_appended);
+	exemplars_settle(agent->exemplars); /* before a source adds its last ones */
 	sources_commit(agent);
 	TESTPOINT(sources_committed);
 	if (agent->trouble[0]) {
@@ -285,6 +294,8 @@ static int turn_append(struct agent *agent, struct turn *turn, struct diag *d)
 	if (!rc)
 		rc = backlog_actions(agent->backlog, write_action, agent);
 	if (!rc) {
+		/* Beside the counts: a record that lacks some is whole. */
+		(void)exemplars_fresh(agent->exemplars, write_exemplar, agent);
 		/* Last values, which the next regular turn brings. */
 		if (!turn->early) {
 			write_gauges(agent);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lanes: one observation into a lane, into overflow when the lane is full, as a span with both its
- * clocks; and the agent's drain, from the lane into the series table, with 64 and 1000 routes.
+ * Lanes: one observation into a lane, with a tag, into overflow when the lane is full, as a span
+ * with both its clocks; and the agent's drain, from the lane into the series table, with 64 and 1000 routes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +43,30 @@ static void round_observe(void *arg)
 
 	for (unsigned i = 0; i < PUSHES; i++)
 		vow_observe(b->routes[5], b->values[i], 200);
+	lane_release();
+}
+
+/* Each tag finds a place: the agent has read all that came before. */
+static void round_tagged(void *arg)
+{
+	struct vow_shm_lane *lane = writer_mine->lane;
+	struct bench *b = arg;
+
+	for (unsigned i = 0; i < PUSHES; i++) {
+		vow_observe_tagged(b->routes[5], b->values[i], 200,
+				   "4bf92f3577b34da6a3ce929d0e0e4736");
+		__atomic_store_n(&lane->exemplars_taken, lane->exemplars, __ATOMIC_RELEASE);
+	}
+	lane_release();
+}
+
+/* All places of the set are slower ones that the agent has not read yet. */
+static void round_tagged_fast(void *arg)
+{
+	struct bench *b = arg;
+
+	for (unsigned i = 0; i < PUSHES; i++)
+		vow_observe_tagged(b->routes[5], 1, 200, "4bf92f3577b34da6a3ce929d0e0e4736");
 	lane_release();
 }
 
@@ -144,6 +168,10 @@ int main(void)
 		return 1;
 	vow_observe(b->routes[5], 1, 200);
 	measure("lane.observe", 0.2, PUSHES, round_observe, b);
+	measure("lane.observe, tagged", 2.0, PUSHES, round_tagged, b);
+	for (unsigned i = 0; i < 4; i++)
+		vow_observe_tagged(b->routes[5], UINT64_MAX, 200, "slow");
+	measure("lane.observe, tagged, all others slower", 1.0, PUSHES, round_tagged_fast, b);
 	measure("lane.span", 1.3, PUSHES, round_span, b);
 	/* The lane fills; the agent looks once, so that its threshold is known. */
 	round_spill(b);

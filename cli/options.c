@@ -40,6 +40,9 @@ struct view_query cli_query(const struct cli_options *options, enum view_what wh
 	if (options->service)
 		series_text_set(query.service, sizeof(query.service), options->service,
 				strlen(options->service));
+	if (options->route)
+		series_text_set(query.route, sizeof(query.route), options->route,
+				strlen(options->route));
 	return query;
 }
 

@@ -13,7 +13,7 @@ enum cli_colour { CLI_AUTO, CLI_ALWAYS, CLI_NEVER };
 #define CLI_WINDOW_UNSET (-1)
 
 struct cli_options {
-	const char *dir, *hub, *service, *at; /* NULL: not given */
+	const char *dir, *hub, *service, *route, *at; /* NULL: not given */
 	int output; /* enum cli_output */
 	int colour; /* enum cli_colour */
 	int window; /* enum series_window or CLI_WINDOW_UNSET */

@@ -22,6 +22,7 @@ struct past {
 	struct journal_reader *reader;
 	struct series_table *table;
 	struct gauge_table *gauges;
+	struct exemplars *exemplars;
 	struct board *board;
 	struct series **names; /* by number of the segment being read */
 	size_t name_count;
@@ -176,12 +177,22 @@ static int past_gauge(void *arg, const struct gauge *gauge)
 	return 0;
 }
 
+static int past_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct past *past = arg;
+
+	if (past->inside && id < past->name_count && past->names[id])
+		exemplars_add(past->exemplars, series_id_of(past->names[id]), exemplar, past->at);
+	return 0;
+}
+
 static void past_take(struct past *past, const struct journal_record *record)
 {
 	const struct tick_visitor visitor = {.begin = past_begin,
 					     .series = past_series,
 					     .delta = past_delta,
-					     .gauge = past_gauge};
+					     .gauge = past_gauge,
+					     .exemplar = past_exemplar};
 
 	past->newest = record->wall;
 	past->inside = record->wall > past->from && record->wall <= past->at;
@@ -261,6 +272,9 @@ static int past_board(struct past *past)
 	board->at = past->at;
 	board->started = board->counted_since = past->begun;
 	board->series = series_count(past->table);
+	board->exemplars = exemplars_publish(past->exemplars, past->at);
+	if (!board->exemplars)
+		return -ENOMEM;
 	return board_from_gauges(board, past->gauges);
 }
 
@@ -274,8 +288,9 @@ static int past_parts(struct past *past, const char *dir, struct diag *d)
 	rc = dirs_path(past->dir, dirs.state, "journal");
 	past->table = series_table_new(&(struct series_table_options){0});
 	past->gauges = gauge_table_new(0);
+	past->exemplars = exemplars_new(SIZE_MAX);
 	past->board = board_new();
-	if (!rc && (!past->table || !past->gauges || !past->board))
+	if (!rc && (!past->table || !past->gauges || !past->exemplars || !past->board))
 		rc = -ENOMEM;
 	if (rc)
 		return diag_errno(d, rc, dirs.state, NULL, "cannot read the past");
@@ -319,6 +334,7 @@ void past_close(struct past *past)
 		return;
 	journal_reader_close(past->reader);
 	board_unref(past->board);
+	exemplars_free(past->exemplars);
 	gauge_table_free(past->gauges);
 	series_table_free(past->table);
 	series_reader_unregister();

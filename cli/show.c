@@ -67,6 +67,7 @@ static void show_of_board(const struct show *show, const struct view *view)
 		break;
 	case VIEW_ROUTES:
 	case VIEW_DELIVERIES:
+	case VIEW_EXEMPLARS:
 	case VIEW_COUNT:
 		break;
 	}
@@ -82,6 +83,10 @@ void show_view(const struct show *show, const struct view *view)
 		show_deliveries(show, view, 0);
 		if (!view->delivery_count)
 			show_nothing(show, "no delivery in this window");
+	} else if (view->query.what == VIEW_EXEMPLARS) {
+		show_exemplars(show, view);
+		if (!view->exemplar_count)
+			show_nothing(show, "nothing in this window came with a tag");
 	} else if (!view->board) {
 		show_nothing(show, "no figures yet: the first second is not over");
 	} else {

@@ -20,6 +20,8 @@ void show_nothing(const struct show *show, const char *text);
 /* Prints at most so many rows (0: all) and frees the table; nothing when it has none. */
 void show_table(const struct show *show, struct table *table, size_t rows);
 
+void show_exemplars(const struct show *show, const struct view *view);
+
 /* Each needs the view's board. */
 void show_alerts(const struct show *show, const struct view *view);
 void show_scale(const struct show *show, const struct view *view);

@@ -28,13 +28,16 @@ static const struct opt vow_table[] = {
 	    "look back 10s, 1m, 5m, 30m, 1h, 6h, 1d, 3d or 30d (1m; top: 10s)",
 	    .choices = vow_windows),
 	OPT(struct cli_options, at, "at", 0, OPT_STRING, "TIME",
-	    "top, routes, deliveries: the window that ended then, read from the journal, vowd "
+	    "top, routes, deliveries, exemplars: the window that ended then, read from the "
+	    "journal, vowd "
 	    "running "
 	    "or not: 2026-11-22T03:00, 03:00, -15m"),
 	OPT(struct cli_options, total, "total", 't', OPT_FLAG, NULL,
 	    "count since the agent first started, across restarts"),
 	OPT(struct cli_options, service, "service", 's', OPT_STRING, "NAME",
-	    "only routes and deliveries of this service"),
+	    "only routes, deliveries and exemplars of this service"),
+	OPT(struct cli_options, route, "route", 'r', OPT_STRING, "NAME",
+	    "exemplars: only those of this route or event type"),
 	OPT(struct cli_options, all_hosts, "all-hosts", 'a', OPT_FLAG, NULL,
 	    "hub: one row for all hosts together"),
 	OPT(struct cli_options, limit, "limit", 'n', OPT_U64, "N",
@@ -50,6 +53,7 @@ static const struct opts_word vow_words[] = {
 	{"top", "live: objectives, routes, deliveries; q quits"},
 	{"routes", "latency percentiles, rate and errors by route, method, peer and status"},
 	{"deliveries", "webhooks and messages sent: outcomes, attempts, time to delivery"},
+	{"exemplars", "the slowest observations that came with a tag: when, how long, which"},
 	{"slo", "objectives: share kept, error budget left, how fast it burns"},
 	{"alerts", "what fired and resolved, with the evidence"},
 	{"scale", "scaling policies, their decisions and reasons"},
@@ -151,8 +155,9 @@ static const char *vow_at_refusal(const struct cli_options *options, const char 
 		return "a hub has no journal: ask on the host itself";
 	if (options->total)
 		return "--total has no window: give --window with --at";
-	if (strcmp(word, "top") && strcmp(word, "routes") && strcmp(word, "deliveries"))
-		return "only top, routes and deliveries know the past";
+	if (strcmp(word, "top") && strcmp(word, "routes") && strcmp(word, "deliveries") &&
+	    strcmp(word, "exemplars"))
+		return "only top, routes, deliveries and exemplars know the past";
 	return NULL;
 }
 
@@ -178,6 +183,8 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 		return vow_usage("--dir", "--hub asks a hub, --dir an agent: give one of the two");
 	if (options->at && vow_at_refusal(options, word))
 		return vow_usage("--at", vow_at_refusal(options, word));
+	if (options->route && (strcmp(word, "top") == 0 || what != VIEW_EXEMPLARS))
+		return vow_usage("--route", "only exemplars are chosen by route");
 	if (strcmp(word, "top") == 0)
 		return cli_top(options);
 	if (what == VIEW_DOCTOR)

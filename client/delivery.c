@@ -7,6 +7,7 @@
 #include <time.h>
 #include <vow/vow.h>
 
+#include "client/exemplar.h"
 #include "client/process.h"
 #include "client/ticks.h"
 #include "client/writer.h"
@@ -80,13 +81,25 @@ static uint64_t delivery_what(const struct vow_delivery *delivery, enum vow_shm_
 			    attempts | (unsigned)delivery->priority << 5);
 }
 
+/* Its id, as text, is the tag by which one finds it again. */
+static void delivery_exemplar(const struct vow_delivery *delivery, dur_ns latency, uint64_t what)
+{
+	char digits[20]; /* of 2^64 - 1 */
+	size_t at = sizeof(digits);
+
+	for (uint64_t rest = delivery->id; rest; rest /= 10)
+		digits[--at] = (char)('0' + rest % 10);
+	exemplar_offer(latency, what, digits + at, sizeof(digits) - at);
+}
+
 void vow_attempt_end(struct vow_delivery *delivery, unsigned status)
 {
-	mono_ns now = ticks_monotonic();
+	dur_ns latency = ticks_monotonic() - delivery->attempt_ns;
+	uint64_t what = delivery_what(delivery, VOW_SHM_ATTEMPT, status);
 
 	DELIVERY_COUNT(attempts_ended);
-	writer_push(ticks_now(), now - delivery->attempt_ns,
-		    delivery_what(delivery, VOW_SHM_ATTEMPT, status), delivery->id);
+	writer_push(ticks_now(), latency, what, delivery->id);
+	delivery_exemplar(delivery, latency, what);
 }
 
 static void delivery_settle(const struct vow_delivery *delivery, enum vow_shm_kind kind,
@@ -94,10 +107,12 @@ static void delivery_settle(const struct vow_delivery *delivery, enum vow_shm_ki
 {
 	dur_ns latency = ticks_monotonic() - delivery->enqueued_ns;
 
+	uint64_t what = delivery_what(delivery, kind, status);
+
 	DELIVERY_COUNT(deliveries_settled);
 	/* Given up before any attempt: it waited all the time. */
-	writer_push(delivery->attempts ? delivery->wait_ns : latency, latency,
-		    delivery_what(delivery, kind, status), delivery->id);
+	writer_push(delivery->attempts ? delivery->wait_ns : latency, latency, what, delivery->id);
+	delivery_exemplar(delivery, latency, what);
 }
 
 void vow_delivery_delivered(struct vow_delivery *delivery)

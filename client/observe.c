@@ -3,6 +3,7 @@
 #include <string.h>
 #include <vow/vow.h>
 
+#include "client/exemplar.h"
 #include "client/process.h"
 #include "client/ticks.h"
 #include "client/writer.h"
@@ -69,6 +70,16 @@ void vow_observe(vow_id route, uint64_t latency_ns, unsigned status)
 		    0);
 }
 
+void vow_observe_tagged(vow_id route, uint64_t latency_ns, unsigned status, const char *tag)
+{
+	uint64_t what =
+		VOW_SHM_WHAT(VOW_SHM_OBSERVED, writer_name(route), 0, writer_status(status), 0);
+
+	writer_push(0, latency_ns, what, 0);
+	if (tag)
+		exemplar_offer(latency_ns, what, tag, strnlen(tag, VOW_SHM_TAG));
+}
+
 struct vow_span vow_span_begin(vow_id route)
 {
 	return (struct vow_span){.start = ticks_now(), .route = route};
@@ -85,6 +96,20 @@ void vow_span_end(struct vow_span span, unsigned status)
 		    VOW_SHM_WHAT(VOW_SHM_OBSERVED, writer_name(span.route), 0,
 				 writer_status(status), 0),
 		    0);
+}
+
+void vow_span_end_tagged(struct vow_span span, unsigned status, const char *tag)
+{
+	uint64_t end = ticks_now();
+	uint64_t latency_ns = ticks_between(span.start, end);
+	uint64_t what = VOW_SHM_WHAT(VOW_SHM_OBSERVED, writer_name(span.route), 0,
+				     writer_status(status), 0);
+
+	if (unlikely(!span.start))
+		return;
+	writer_push(end, latency_ns, what, 0);
+	if (tag)
+		exemplar_offer(latency_ns, what, tag, strnlen(tag, VOW_SHM_TAG));
 }
 
 /* Where the last values of a name are; NULL when it has none. */

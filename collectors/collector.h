@@ -15,6 +15,7 @@
 
 #include "lib/base/diag.h"
 #include "lib/base/loop.h"
+#include "lib/data/exemplar.h"
 #include "lib/data/gauge.h"
 #include "lib/data/series.h"
 
@@ -25,6 +26,7 @@ struct collector_context {
 	struct loop *loop;
 	struct series_table *series;
 	struct gauge_table *gauges;
+	struct exemplars *exemplars; /* at a commit() what poll() added is in the record */
 	const char *host; /* name of this host in series keys: leave "" in keys, see below */
 	const char *dir; /* runtime folder (--dir) */
 	/* Good until reload() hands over another: copy what is needed later, or take the new one. */

@@ -168,6 +168,53 @@ uint64_t lane_segment_drain(struct lane_segment *ls, struct lane_tally *tally)
 	return taken;
 }
 
+/* ---- exemplars --------------------------------------------------------------------------------- */
+
+struct lane_segment_look {
+	struct lane *lane;
+	struct vow_shm_lane *shared;
+	struct vow_shm_exemplar *exemplars;
+};
+
+static int lane_segment_look(void *arg)
+{
+	struct lane_segment_look *look = arg;
+
+	if (!look->lane->begun)
+		lane_begin(look->lane, look->shared, 0);
+	return (int)lane_exemplars(look->lane, look->shared, look->exemplars);
+}
+
+static void lane_segment_exemplar(struct lane_segment *ls, const struct vow_shm_exemplar *claim,
+				  struct exemplars *to, wall_ns now)
+{
+	struct series *series = lane_series_of_record(&ls->series, claim->what);
+	struct exemplar exemplar = {
+		.at = claim->ended_unix_ns < now ? claim->ended_unix_ns : now,
+		.latency_ns = claim->latency_ns,
+		.status = (uint16_t)VOW_SHM_WHAT_STATUS(claim->what),
+	};
+
+	if (series && exemplar_tag_set(&exemplar, (const char *)claim->tag, sizeof(claim->tag)))
+		exemplars_add(to, series_id_of(series), &exemplar, now);
+}
+
+unsigned lane_segment_exemplars(struct lane_segment *ls, struct exemplars *to, wall_ns now)
+{
+	struct vow_shm_exemplar claims[VOW_SHM_EXEMPLARS];
+	unsigned lanes = lane_segment_lanes(ls), total = 0;
+
+	for (unsigned i = 0; i < lanes; i++) {
+		struct lane_segment_look look = {&ls->lanes[i], lane_segment_shared(ls, i), claims};
+		int count = segment_guard(lane_segment_look, &look);
+
+		for (int k = 0; k < count; k++)
+			lane_segment_exemplar(ls, &claims[k], to, now);
+		total += count > 0 ? (unsigned)count : 0;
+	}
+	return total;
+}
+
 unsigned lane_segment_quarantined(const struct lane_segment *ls)
 {
 	unsigned quarantined = 0;

@@ -23,6 +23,7 @@
 #include "collectors/discovery.h"
 #include "collectors/lane_gauges.h"
 #include "collectors/lane_segment.h"
+#include "lib/base/clock.h"
 #include "lib/base/fd.h"
 
 #define LANES_VERSION  1
@@ -42,6 +43,9 @@
 #define LANES_ROUND_EVERY  (100 * NS_PER_MS)
 #define LANES_ROUND_BLOCKS 64 /* overflow blocks looked at in one poll; about 5 us each */
 #define LANES_EVENTS	   (128u << 10) /* records taken in one poll; about 6 ns each */
+/* A round over exemplars begins at most so often; what one poll takes of it is some 0.3 ms. */
+#define LANES_EXEMPLARS_EVERY (100 * NS_PER_MS)
+#define LANES_EXEMPLARS	      (VOW_SHM_LANES * VOW_SHM_EXEMPLARS)
 
 /* What all sections of a record may take; rounds over overflow blocks stop before it. */
 #define LANES_LOCAL_MAX (COLLECTOR_LOCAL_MAX / 4)
@@ -76,10 +80,12 @@ struct lanes {
 	unsigned app_count;
 	unsigned turn; /* who comes first in the next drain */
 	unsigned overflow_turn; /* and in the next look at overflow blocks */
+	unsigned
+		exemplar_left; /* applications that this round over exemplars has still to look at */
 	struct lanes_redo *redo;
 	unsigned redo_count;
 	unsigned scans; /* scans of /proc that were taken note of */
-	mono_ns round_at, gauges_at, drained_at;
+	mono_ns round_at, gauges_at, drained_at, exemplars_at;
 	dur_ns drain_every;
 	struct lane_tally tally;
 	uint64_t refused_total;
@@ -418,6 +424,25 @@ static void lanes_overflow(struct lanes *lanes, mono_ns now)
 	}
 }
 
+static void lanes_exemplars(struct lanes *lanes, mono_ns now)
+{
+	dur_ns every = lanes->drain_every > LANES_EXEMPLARS_EVERY ? lanes->drain_every
+								  : LANES_EXEMPLARS_EVERY;
+	wall_ns wall = clock_wall();
+	unsigned taken = 0;
+
+	if (!lanes->exemplar_left && now - lanes->exemplars_at >= every) {
+		lanes->exemplar_left = lanes->app_count;
+		lanes->exemplars_at = now;
+	}
+	/* Applications that are gone gave theirs at their end. */
+	if (lanes->exemplar_left > lanes->app_count)
+		lanes->exemplar_left = lanes->app_count;
+	while (lanes->exemplar_left && taken < LANES_EXEMPLARS)
+		taken += lane_segment_exemplars(&lanes->apps[--lanes->exemplar_left]->segment,
+						lanes->context.exemplars, wall);
+}
+
 static void lanes_values(struct lanes *lanes, mono_ns now)
 {
 	if (now - lanes->gauges_at < NS_PER_S && lanes->gauges_at)
@@ -439,6 +464,7 @@ static uint64_t lanes_poll(void *state, mono_ns now)
 		lanes_scanned(lanes);
 	lanes_overflow(lanes, now);
 	lanes_drain(lanes, now);
+	lanes_exemplars(lanes, now);
 	lanes_values(lanes, now);
 	return lanes->tally.events - before;
 }
@@ -516,6 +542,8 @@ static void lanes_commit(void *state)
 		lane_segment_commit(&app->segment);
 		if (app->segment.drained) {
 			lanes->apps[i] = lanes->apps[--lanes->app_count];
+			lane_segment_exemplars(&app->segment, lanes->context.exemplars,
+					       clock_wall());
 			lanes_app_end(app);
 		} else {
 			i++;

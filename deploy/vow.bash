@@ -18,7 +18,7 @@ _vow() {
 		compopt -o default
 		return
 		;;
-	--hub | -s | --service | -n | --limit | --at) return ;;
+	--hub | -s | --service | -r | --route | -n | --limit | --at) return ;;
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(grep -oE -- '--[a-z-]+' <<<"$help" | sort -u)" -- "$word")

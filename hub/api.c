@@ -183,19 +183,30 @@ static int api_flag(const struct http_request *request, const char *name, bool *
 	return 1;
 }
 
+static void api_text_param(const struct http_request *request, const char *name, char *field,
+			   size_t room)
+{
+	const char *value = http_param(request, name);
+
+	if (value)
+		series_text_set(field, room, value, strlen(value));
+}
+
 /* ---- views ------------------------------------------------------------------------------------- */
 
 static int api_view_query(const struct http_request *request, struct view_query *query,
 			  struct http_answer *answer)
 {
-	static const char *const names[] = {"limit", "window", "service", "all_hosts"};
+	static const char *const traffic[] = {"limit", "window", "service", "all_hosts"};
+	static const char *const exemplars[] = {"limit", "window", "service", "route"};
 	/* Windows, services and hosts are what routes and deliveries are chosen by. */
-	bool traffic = query->what == VIEW_ROUTES || query->what == VIEW_DELIVERIES;
-	const char *service = http_param(request, "service");
+	bool is_traffic = query->what == VIEW_ROUTES || query->what == VIEW_DELIVERIES;
+	bool is_exemplars = query->what == VIEW_EXEMPLARS;
 	const char *limit = http_param(request, "limit");
 	uint64_t rows = 0;
 
-	if (api_params_refuse(request, names, traffic ? ARRAY_LEN(names) : 1, answer) ||
+	if (api_params_refuse(request, is_exemplars ? exemplars : traffic,
+			      is_traffic || is_exemplars ? 4 : 1, answer) ||
 	    api_window(request, &query->window, answer) ||
 	    api_flag(request, "all_hosts", &query->all_hosts, answer))
 		return 1;
@@ -204,8 +215,8 @@ static int api_view_query(const struct http_request *request, struct view_query 
 		return 1;
 	}
 	query->limit = (uint32_t)rows;
-	if (service)
-		series_text_set(query->service, sizeof(query->service), service, strlen(service));
+	api_text_param(request, "service", query->service, sizeof(query->service));
+	api_text_param(request, "route", query->route, sizeof(query->route));
 	return 0;
 }
 
@@ -234,15 +245,6 @@ static void api_view(struct api *api, const struct http_request *request, enum v
 }
 
 /* ---- charts ------------------------------------------------------------------------------------ */
-
-static void api_text_param(const struct http_request *request, const char *name, char *field,
-			   size_t room)
-{
-	const char *value = http_param(request, name);
-
-	if (value)
-		series_text_set(field, room, value, strlen(value));
-}
 
 static int api_trend_key(const struct http_request *request, struct series_key *key,
 			 struct http_answer *answer)
@@ -448,8 +450,8 @@ static void api_no_such_path(const char *path, struct http_answer *answer)
 	series_text_set(clean, sizeof(clean), path, strlen(path));
 	snprintf(what, sizeof(what), "there is nothing at %s", clean);
 	api_error(answer, 404, what,
-		  "see /, /healthz, /metrics and /api/v1/status, routes, deliveries, slo, alerts, "
-		  "scale, hosts, doctor, trend, events");
+		  "see /, /healthz, /metrics and /api/v1/status, routes, deliveries, exemplars, "
+		  "slo, alerts, scale, hosts, doctor, trend, events");
 }
 
 static void api_get(struct api *api, const struct http_request *request, const char *name,

@@ -13,6 +13,9 @@
 /* 1100 hosts that tell of nothing but themselves; 5 MB. */
 #define FLEET_GAUGES_MAX (FLEET_SERIES_FACTOR * GAUGE_NAMES_MAX)
 
+/* Of 270 series with tags that is an hour, 5 MB; of more it is less. */
+#define FLEET_EXEMPLAR_GROUPS_MAX 16384
+
 struct fleet_mark { /* of a series */
 	mono_ns heard; /* the fleet's clock when its last events came; 0: not known yet */
 	bool dirty;
@@ -21,6 +24,7 @@ struct fleet_mark { /* of a series */
 struct fleet {
 	struct series_table *table;
 	struct gauge_table *gauges;
+	struct exemplars *exemplars;
 	struct judge *judge;
 	struct board_history *history;
 	mono_ns steady_offset; /* added to CLOCK_MONOTONIC */
@@ -43,9 +47,11 @@ struct fleet *fleet_new(const struct vow_config *config)
 	fleet->steady_offset = clock_wall() - clock_mono();
 	fleet->table = series_table_new(&options);
 	fleet->gauges = gauge_table_new(FLEET_GAUGES_MAX);
+	fleet->exemplars = exemplars_new(FLEET_EXEMPLAR_GROUPS_MAX);
 	fleet->judge = judge_new(&config->policy, "fleet");
 	fleet->history = board_history_new();
-	if (!fleet->table || !fleet->gauges || !fleet->judge || !fleet->history) {
+	if (!fleet->table || !fleet->gauges || !fleet->exemplars || !fleet->judge ||
+	    !fleet->history) {
 		fleet_free(fleet);
 		return NULL;
 	}
@@ -60,6 +66,7 @@ void fleet_free(struct fleet *fleet)
 		board_history_free(fleet->history);
 	if (fleet->judge)
 		judge_free(fleet->judge);
+	exemplars_free(fleet->exemplars);
 	if (fleet->gauges)
 		gauge_table_free(fleet->gauges);
 	if (fleet->table)
@@ -179,6 +186,7 @@ static int fleet_merge_delta(struct fleet *fleet, const struct intake_delta *in,
 void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_share share,
 		 mono_ns at)
 {
+	const wall_ns wall = clock_wall();
 	int rc = 0;
 
 	for (size_t i = 0; i < intake->delta_count; i++)
@@ -186,6 +194,10 @@ void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_sh
 			rc = -ENOMEM;
 	if (rc)
 		fleet->unmerged_total++;
+	/* By their own time: what came late is of use as long as it is not too old. */
+	for (size_t i = 0; i < intake->exemplar_count; i++)
+		exemplars_add(fleet->exemplars, intake->exemplars[i].series,
+			      &intake->exemplars[i].exemplar, wall);
 	if (share == FLEET_TOTALS)
 		return;
 	for (size_t i = 0; i < intake->gauge_count; i++) {
@@ -318,6 +330,8 @@ int fleet_board(const struct fleet *fleet, struct board *board)
 {
 	int rc = board_from_judge(board, fleet->judge);
 
+	/* Without memory for them the board has none. */
+	board->exemplars = exemplars_publish(fleet->exemplars, clock_wall());
 	board->series = series_count(fleet->table);
 	board->series_other_total = series_other_total(fleet->table);
 	board->series_bytes = series_table_bytes(fleet->table);

@@ -84,7 +84,7 @@ uint64_t fleet_unmerged_total(const struct fleet *fleet);
 /* Values of gauges beyond as many as a fleet may have. */
 uint64_t fleet_gauges_refused_total(const struct fleet *fleet);
 
-/* Fills series, gauges, objectives, scalers, alerts and decisions. -ENOMEM. */
+/* Fills series, gauges, exemplars, objectives, scalers, alerts and decisions. -ENOMEM. */
 int fleet_board(const struct fleet *fleet, struct board *board);
 
 #endif

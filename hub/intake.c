@@ -75,12 +75,14 @@ struct series *intake_names_find(const struct intake_names *names, uint32_t id)
 #define INTAKE_GAUGES_MAX  GAUGE_NAMES_MAX
 #define INTAKE_TOTALS_MAX  1024
 #define INTAKE_ACTIONS_MAX 4096
+/* Of these, which are beside the counts, more are left out: an hour of an agent has 8192 at most. */
+#define INTAKE_EXEMPLARS_MAX 16384
 
 struct intake_reader {
 	const struct intake_context *context;
 	struct intake *intake;
 	size_t bytes_used, bytes_room;
-	size_t delta_room, gauge_room, total_room, action_room;
+	size_t delta_room, gauge_room, total_room, action_room, exemplar_room;
 	struct tick_writer *names_to; /* of intake_read_names() only */
 	int name_count;
 	struct diag *d;
@@ -264,6 +266,23 @@ static int intake_action(void *arg, const struct action *action)
 	return 0;
 }
 
+/* What cannot be kept of them is left out: no count is refused for their sake. */
+static int intake_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct intake_reader *reader = arg;
+	struct intake *intake = reader->intake;
+	struct series *series = intake_names_find(reader->context->names, id);
+	struct intake_exemplar *kept;
+
+	if (!series || intake->exemplar_count == INTAKE_EXEMPLARS_MAX)
+		return 0;
+	kept = intake_append(&intake->exemplars, &intake->exemplar_count, &reader->exemplar_room,
+			     sizeof(*kept));
+	if (kept)
+		*kept = (struct intake_exemplar){series_id_of(series), *exemplar};
+	return 0;
+}
+
 /* The array of deltas moves while it grows, so what points into its elements is set at the end. */
 static void intake_settle(struct intake *intake)
 {
@@ -281,6 +300,7 @@ int intake_read(const struct intake_context *context, const uint8_t *tick, size_
 		.gauge = intake_gauge,
 		.total = intake_total,
 		.action = intake_action,
+		.exemplar = intake_exemplar,
 	};
 	struct intake_reader reader = {
 		.context = context, .intake = intake, .bytes_room = tick_size, .d = d};
@@ -325,6 +345,7 @@ void intake_deinit(struct intake *intake)
 	free(intake->gauges);
 	free(intake->totals);
 	free(intake->actions);
+	free(intake->exemplars);
 	free(intake->bytes);
 	*intake = (struct intake){0};
 }

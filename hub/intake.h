@@ -8,6 +8,7 @@
 #define VOW_HUB_INTAKE_H
 
 #include "lib/base/diag.h"
+#include "lib/data/exemplar.h"
 #include "lib/data/gauge.h"
 #include "lib/data/series.h"
 #include "lib/model/action.h"
@@ -42,6 +43,11 @@ struct intake_total {
 	uint64_t total;
 };
 
+struct intake_exemplar {
+	series_id series; /* the fleet's */
+	struct exemplar exemplar;
+};
+
 struct intake {
 	wall_ns wall; /* the tick covers [wall, wall + duration) of the agent's clock */
 	dur_ns duration;
@@ -53,6 +59,8 @@ struct intake {
 	size_t total_count;
 	struct action *actions;
 	size_t action_count;
+	struct intake_exemplar *exemplars; /* as many as there was memory for */
+	size_t exemplar_count;
 	uint8_t *bytes; /* the histograms of the deltas */
 };
 

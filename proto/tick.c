@@ -134,6 +134,21 @@ int tick_add_action(struct tick_writer *writer, const struct action *action)
 	return message_append(&writer->buffer, &tick.base);
 }
 
+int tick_add_exemplar(struct tick_writer *writer, series_id id, const struct exemplar *exemplar)
+{
+	Vow__V1__Exemplar message = VOW__V1__EXEMPLAR__INIT, *one = &message;
+	Vow__V1__Tick tick = VOW__V1__TICK__INIT;
+
+	message.id = id;
+	message.at_unix_ns = exemplar->at;
+	message.latency_ns = exemplar->latency_ns;
+	message.status = exemplar->status;
+	message.tag = TEXT(exemplar->tag);
+	tick.n_exemplars = 1;
+	tick.exemplars = &one;
+	return message_append(&writer->buffer, &tick.base);
+}
+
 int tick_end(struct tick_writer *writer, const uint8_t **bytes, size_t *size)
 {
 	*bytes = writer->buffer.bytes;
@@ -228,6 +243,21 @@ static int read_action(const Vow__V1__Action *message, const struct tick_visitor
 	return visitor->action ? visitor->action(arg, &action) : 0;
 }
 
+/* Beside the counts: one that says nothing of use is no reason to refuse them. */
+static int read_exemplar(const Vow__V1__Exemplar *message, const struct tick_visitor *visitor,
+			 void *arg)
+{
+	struct exemplar exemplar = {
+		.at = message->at_unix_ns,
+		.latency_ns = message->latency_ns,
+		.status = message->status < UINT16_MAX ? (uint16_t)message->status : UINT16_MAX,
+	};
+
+	if (!visitor->exemplar || !exemplar_tag_set(&exemplar, message->tag, strlen(message->tag)))
+		return 0;
+	return visitor->exemplar(arg, message->id, &exemplar);
+}
+
 static int read_tick(const Vow__V1__Tick *tick, const struct tick_visitor *visitor, void *arg,
 		     struct diag *d)
 {
@@ -245,6 +275,8 @@ static int read_tick(const Vow__V1__Tick *tick, const struct tick_visitor *visit
 		rc = read_total(tick->totals[i], visitor, arg);
 	for (size_t i = 0; !rc && i < tick->n_actions; i++)
 		rc = read_action(tick->actions[i], visitor, arg, d);
+	for (size_t i = 0; !rc && i < tick->n_exemplars; i++)
+		rc = read_exemplar(tick->exemplars[i], visitor, arg);
 	return rc;
 }
 

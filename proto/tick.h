@@ -8,6 +8,7 @@
 #define VOW_PROTO_TICK_H
 
 #include "lib/base/diag.h"
+#include "lib/data/exemplar.h"
 #include "lib/data/gauge.h"
 #include "lib/data/series.h"
 #include "lib/model/action.h"
@@ -34,6 +35,7 @@ int tick_add_gauge(struct tick_writer *writer, const struct gauge *gauge);
 int tick_add_total(struct tick_writer *writer, const char *collector, const char *reason,
 		   uint64_t total);
 int tick_add_action(struct tick_writer *writer, const struct action *action);
+int tick_add_exemplar(struct tick_writer *writer, series_id id, const struct exemplar *exemplar);
 /* The bytes belong to the writer and are good until its next tick_begin(). -ENOMEM. */
 int tick_end(struct tick_writer *writer, const uint8_t **bytes, size_t *size);
 
@@ -49,6 +51,8 @@ struct tick_visitor {
 	int (*gauge)(void *arg, const struct gauge *gauge);
 	int (*total)(void *arg, const char *collector, const char *reason, uint64_t total);
 	int (*action)(void *arg, const struct action *action);
+	/* One without a tag is left out. */
+	int (*exemplar)(void *arg, series_id id, const struct exemplar *exemplar);
 };
 
 /*

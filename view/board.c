@@ -32,6 +32,7 @@ void board_unref(struct board *board)
 	free(board->decisions);
 	free(board->gauges);
 	free(board->hosts);
+	exemplar_book_unref(board->exemplars);
 	free(board);
 }
 

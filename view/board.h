@@ -7,6 +7,7 @@
 #ifndef VOW_VIEW_BOARD_H
 #define VOW_VIEW_BOARD_H
 
+#include "lib/data/exemplar.h"
 #include "lib/model/judge.h"
 
 struct board_collector {
@@ -90,6 +91,7 @@ struct board {
 	size_t gauge_count;
 	struct board_host *hosts;
 	size_t host_count;
+	struct exemplar_book *exemplars; /* a reference; NULL: none are known */
 
 	unsigned references; /* atomic; board_ref(), board_unref() */
 };

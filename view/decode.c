@@ -49,6 +49,7 @@ static int decode_question(const Vow__V1__Question *message, struct view_query *
 		.all_hosts = message->all_hosts,
 	};
 	DECODE_TEXT(query->service, message->service);
+	DECODE_TEXT(query->route, message->route);
 	return 0;
 }
 
@@ -124,6 +125,36 @@ static int decode_deliveries(const Vow__V1__Answer *answer, struct view *view, s
 	}
 	view->delivery_count = answer->n_deliveries;
 	return 0;
+}
+
+static int decode_exemplar(const Vow__V1__ExemplarRow *row, struct view_exemplar *exemplar,
+			   struct diag *d)
+{
+	struct exemplar tagged;
+
+	if (!row->series)
+		return decode_refuse(d, "an exemplar without a series");
+	if (series_key_from_message(row->series, &exemplar->key, d))
+		return -EPROTO;
+	if (!exemplar_tag_set(&tagged, row->tag, strlen(row->tag)))
+		return decode_refuse(d, "an exemplar without a tag");
+	DECODE_TEXT(exemplar->key.host, row->host);
+	memcpy(exemplar->tag, tagged.tag, sizeof(exemplar->tag));
+	exemplar->at = row->at_unix_ns;
+	exemplar->latency_ns = row->latency_ns;
+	exemplar->status = row->status < UINT16_MAX ? (uint16_t)row->status : UINT16_MAX;
+	return 0;
+}
+
+static int decode_exemplars(const Vow__V1__Answer *answer, struct view *view, struct diag *d)
+{
+	int rc = decode_rows((void **)&view->exemplars, answer->n_exemplars,
+			     sizeof(*view->exemplars), d);
+
+	for (size_t i = 0; !rc && i < answer->n_exemplars; i++)
+		rc = decode_exemplar(answer->exemplars[i], &view->exemplars[i], d);
+	view->exemplar_count = answer->n_exemplars;
+	return rc;
 }
 
 static void decode_process(const Vow__V1__Process *process, struct board *board)
@@ -391,6 +422,7 @@ static int decode_answer(const Vow__V1__Answer *answer, struct view *view, struc
 	view->at = answer->at_unix_ns;
 	rc = rc ? rc : decode_routes(answer, view, d);
 	rc = rc ? rc : decode_deliveries(answer, view, d);
+	rc = rc ? rc : decode_exemplars(answer, view, d);
 	if (!rc && answer->process)
 		rc = decode_board(answer, view, d);
 	return rc;

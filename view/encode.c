@@ -29,6 +29,7 @@ static Vow__V1__Question encode_question(const struct view_query *query)
 	question.service = TEXT(query->service);
 	question.limit = query->limit;
 	question.all_hosts = query->all_hosts;
+	question.route = TEXT(query->route);
 	return question;
 }
 
@@ -107,6 +108,24 @@ static int encode_delivery(struct message_buffer *to, const struct view_delivery
 	row.window_s = delivery->window_s;
 	answer.n_deliveries = 1;
 	answer.deliveries = &rows;
+	return encode_answer(to, &answer);
+}
+
+static int encode_exemplar(struct message_buffer *to, const struct view_exemplar *exemplar)
+{
+	Vow__V1__Answer answer = VOW__V1__ANSWER__INIT;
+	Vow__V1__ExemplarRow row = VOW__V1__EXEMPLAR_ROW__INIT, *rows = &row;
+	Vow__V1__Series series;
+
+	series_key_to_message(&exemplar->key, &series);
+	row.host = TEXT(exemplar->key.host);
+	row.series = &series;
+	row.at_unix_ns = exemplar->at;
+	row.latency_ns = exemplar->latency_ns;
+	row.status = exemplar->status;
+	row.tag = TEXT(exemplar->tag);
+	answer.n_exemplars = 1;
+	answer.exemplars = &rows;
 	return encode_answer(to, &answer);
 }
 
@@ -352,6 +371,8 @@ int view_encode(const struct view *view, uint8_t **bytes, size_t *size)
 		rc = encode_route(&buffer, &view->routes[i]);
 	for (size_t i = 0; !rc && i < view->delivery_count; i++)
 		rc = encode_delivery(&buffer, &view->deliveries[i]);
+	for (size_t i = 0; !rc && i < view->exemplar_count; i++)
+		rc = encode_exemplar(&buffer, &view->exemplars[i]);
 	if (!rc && view->board)
 		rc = encode_board(&buffer, view);
 	return encode_end(&buffer, rc, bytes, size);

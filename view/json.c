@@ -70,6 +70,23 @@ static json_t *json_deliveries(struct json *json, const struct view *view)
 	return rows;
 }
 
+static json_t *json_exemplars(struct json *json, const struct view *view)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < view->exemplar_count; i++) {
+		const struct view_exemplar *exemplar = &view->exemplars[i];
+		json_t *row = json_row(json, rows);
+
+		json_key(json, row, &exemplar->key);
+		json_count(json, row, "at_unix_ns", exemplar->at);
+		json_count(json, row, "latency_ns", exemplar->latency_ns);
+		json_count(json, row, "status", exemplar->status);
+		json_text(json, row, "tag", exemplar->tag);
+	}
+	return rows;
+}
+
 static void json_process(struct json *json, json_t *object, const struct board *board)
 {
 	json_text(json, object, "program", board->program);
@@ -358,6 +375,7 @@ static json_t *json_of_board(struct json *json, const struct view *view)
 		return json_hosts(json, view->board);
 	case VIEW_ROUTES:
 	case VIEW_DELIVERIES:
+	case VIEW_EXEMPLARS:
 	case VIEW_COUNT:
 		break;
 	}
@@ -370,6 +388,8 @@ static json_t *json_of_view(struct json *json, const struct view *view)
 		return json_routes(json, view);
 	if (view->query.what == VIEW_DELIVERIES)
 		return json_deliveries(json, view);
+	if (view->query.what == VIEW_EXEMPLARS)
+		return json_exemplars(json, view);
 	/* Before the first tick there is no board: nothing is known yet. */
 	return view->board ? json_of_board(json, view) : json_null();
 }

@@ -19,6 +19,7 @@ struct query {
 	const struct series_table *table;
 	const struct view_query *ask;
 	const char *host; /* for keys without one */
+	wall_ns now;
 	double window_s;
 	struct query_choice *choices;
 	size_t count;
@@ -305,10 +306,85 @@ static int query_series(struct query *q, struct view *view)
 	return view->query.what == VIEW_ROUTES ? query_routes(q, view) : query_deliveries(q, view);
 }
 
+/* ---- exemplars ----------------------------------------------------------------------------------- */
+
+struct query_exemplar { /* one that was chosen; its text is in the book */
+	series_id series;
+	const struct exemplar *exemplar;
+};
+
+struct query_exemplars {
+	const struct query *q;
+	struct query_exemplar *chosen; /* NULL: they are only counted */
+	size_t count;
+};
+
+static int query_exemplar_choose(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct query_exemplars *choosing = arg;
+	const struct view_query *ask = choosing->q->ask;
+	const struct series *s = series_at(choosing->q->table, id);
+	const struct series_key *key = s ? series_key_of(s) : NULL;
+
+	if (!key || !query_wants(ask, key) || (ask->route[0] && strcmp(ask->route, key->route)))
+		return 0;
+	if (choosing->chosen)
+		choosing->chosen[choosing->count] = (struct query_exemplar){id, exemplar};
+	choosing->count++;
+	return 0;
+}
+
+static int query_by_latency(const void *left, const void *right)
+{
+	const struct exemplar *a = ((const struct query_exemplar *)left)->exemplar;
+	const struct exemplar *b = ((const struct query_exemplar *)right)->exemplar;
+
+	if (a->latency_ns != b->latency_ns)
+		return a->latency_ns < b->latency_ns ? 1 : -1;
+	if (a->at != b->at)
+		return a->at < b->at ? 1 : -1;
+	return strcmp(a->tag, b->tag);
+}
+
+static void query_exemplar_row(const struct query *q, const struct query_exemplar *from,
+			       struct view_exemplar *row)
+{
+	row->key = *series_key_of(series_at(q->table, from->series));
+	query_host_set(q, row->key.host);
+	row->at = from->exemplar->at;
+	row->latency_ns = from->exemplar->latency_ns;
+	row->status = from->exemplar->status;
+	memcpy(row->tag, from->exemplar->tag, sizeof(row->tag));
+}
+
+/* The slowest of the window, as many as are wanted. */
+static int query_exemplars(struct query *q, const struct exemplar_book *book, struct view *view)
+{
+	dur_ns length = series_window_length(q->ask->window);
+	wall_ns from = length && length < q->now ? q->now - length : 0;
+	struct query_exemplars choosing = {.q = q};
+
+	exemplar_book_each(book, from, UINT64_MAX, query_exemplar_choose, &choosing);
+	choosing.chosen = calloc(choosing.count + 1, sizeof(*choosing.chosen));
+	view->exemplars = calloc(view_limit(view, choosing.count) + 1, sizeof(*view->exemplars));
+	if (!choosing.chosen || !view->exemplars) {
+		free(choosing.chosen);
+		return -ENOMEM;
+	}
+	choosing.count = 0;
+	exemplar_book_each(book, from, UINT64_MAX, query_exemplar_choose, &choosing);
+	qsort(choosing.chosen, choosing.count, sizeof(*choosing.chosen), query_by_latency);
+	view->exemplar_count = view_limit(view, choosing.count);
+	for (size_t i = 0; i < view->exemplar_count; i++)
+		query_exemplar_row(q, &choosing.chosen[i], &view->exemplars[i]);
+	free(choosing.chosen);
+	return 0;
+}
+
 int view_query(const struct series_table *table, struct board *board, const char *host, wall_ns now,
 	       const struct view_query *query, struct view **view)
 {
-	struct query q = {.table = table, .ask = query, .host = host};
+	struct query q = {.table = table, .ask = query, .host = host, .now = now};
 	struct view *made = calloc(1, sizeof(*made));
 	int rc = 0;
 
@@ -317,7 +393,9 @@ int view_query(const struct series_table *table, struct board *board, const char
 	made->query = *query;
 	made->at = now;
 	made->board = board ? board_ref(board) : NULL;
-	if (query->what == VIEW_ROUTES || query->what == VIEW_DELIVERIES) {
+	if (query->what == VIEW_EXEMPLARS && board && board->exemplars) {
+		rc = query_exemplars(&q, board->exemplars, made);
+	} else if (query->what == VIEW_ROUTES || query->what == VIEW_DELIVERIES) {
 		q.window_s = query_window_s(table, board, query->window);
 		rc = query_series(&q, made);
 	}

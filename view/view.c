@@ -8,7 +8,7 @@
 static const char *const view_names[VIEW_COUNT] = {
 	[VIEW_STATUS] = "status", [VIEW_ROUTES] = "routes", [VIEW_DELIVERIES] = "deliveries",
 	[VIEW_SLO] = "slo",	  [VIEW_ALERTS] = "alerts", [VIEW_SCALE] = "scale",
-	[VIEW_DOCTOR] = "doctor", [VIEW_HOSTS] = "hosts",
+	[VIEW_DOCTOR] = "doctor", [VIEW_HOSTS] = "hosts",   [VIEW_EXEMPLARS] = "exemplars",
 };
 
 const char *view_what_name(enum view_what what)
@@ -46,6 +46,7 @@ void view_free(struct view *view)
 		return;
 	free(view->routes);
 	free(view->deliveries);
+	free(view->exemplars);
 	board_unref(view->board);
 	free(view);
 }

@@ -19,6 +19,7 @@ enum view_what {
 	VIEW_SCALE,
 	VIEW_DOCTOR,
 	VIEW_HOSTS,
+	VIEW_EXEMPLARS,
 	VIEW_COUNT
 };
 const char *view_what_name(enum view_what what); /* "routes" */
@@ -26,8 +27,10 @@ int view_what_parse(const char *name, enum view_what *what); /* -EINVAL */
 
 struct view_query {
 	enum view_what what;
-	enum series_window window; /* of routes and deliveries; SERIES_TOTAL for --total */
+	/* Of routes, deliveries and exemplars; SERIES_TOTAL for --total, all that is kept. */
+	enum series_window window;
 	char service[SERIES_NAME_MAX + 1]; /* "" all */
+	char route[SERIES_ROUTE_MAX + 1]; /* of exemplars; "" all */
 	uint32_t limit; /* rows at most, busiest first; 0: all */
 	bool all_hosts; /* routes and deliveries of all hosts merged: rows of host "" */
 };
@@ -59,6 +62,14 @@ struct view_delivery { /* deliveries: one host, service, event type and endpoint
 	double window_s;
 };
 
+struct view_exemplar { /* exemplars: one observation, the slowest first */
+	struct series_key key;
+	wall_ns at;
+	dur_ns latency_ns;
+	uint16_t status;
+	char tag[EXEMPLAR_TAG_MAX + 1];
+};
+
 struct view { /* an answer: the rows that query.what names are filled */
 	struct view_query query;
 	wall_ns at;
@@ -66,6 +77,8 @@ struct view { /* an answer: the rows that query.what names are filled */
 	size_t route_count;
 	struct view_delivery *deliveries;
 	size_t delivery_count;
+	struct view_exemplar *exemplars;
+	size_t exemplar_count;
 	struct board *board; /* of all other views; a reference of its own; may be NULL */
 };
 

@@ -37,6 +37,8 @@
 #define VOW_SHM_GROUPS	   43u
 #define VOW_SHM_THRESHOLDS 4u
 #define VOW_SHM_POLICIES   3u
+#define VOW_SHM_EXEMPLARS  40u /* places of a lane */
+#define VOW_SHM_TAG	   48u /* bytes of a tag, no NUL needed */
 
 /* ---- page 0: read once by the agent, checked, never trusted again ---------------------------- */
 
@@ -150,6 +152,22 @@ struct vow_shm_record {
 #define VOW_SHM_WHAT_ATTEMPT(what) ((unsigned)((what) >> 56) & 0xff)
 
 /*
+ * A tagged observation, beside its record, for people who look for the slow ones. Optional: an
+ * agent that does not know it sees nothing, an owner that does not leaves zeros. The owner stores 0
+ * into `number`, then the other words, each with release, then into `number` with release what it
+ * stores into lane.exemplars behind that. A reader takes the words only between two loads of the
+ * same number. The owner writes over places whose number is at most lane.exemplars_taken, and else,
+ * if it likes, over what was faster.
+ */
+struct vow_shm_exemplar {
+	uint64_t number; /* 0: none, or being written */
+	uint64_t ended_unix_ns; /* CLOCK_REALTIME, to some milliseconds */
+	uint64_t latency_ns;
+	uint64_t what; /* as in the record */
+	uint64_t tag[VOW_SHM_TAG / 8]; /* visible characters of ASCII, zeros behind */
+};
+
+/*
  * One writer thread at a time. The owner stores a record into slot tail & (slots - 1) and then
  * tail + 1 with release; there is room while tail - head < slots. 128-byte lines keep the two sides
  * (and the prefetcher of neighbouring lines) apart.
@@ -160,16 +178,19 @@ struct vow_shm_record {
  */
 struct vow_shm_lane {
 	uint64_t tail; /* records ever written */
-	uint64_t pad0[15];
+	uint64_t exemplars; /* exemplars ever written */
+	uint64_t pad0[14];
 	uint64_t head; /* agent: records that its journal holds */
-	uint64_t pad1[15];
+	uint64_t exemplars_taken; /* agent: of these it has read */
+	uint64_t pad1[14];
 	uint32_t owner; /* thread id, 0 while free */
 	uint32_t generation; /* grows with each new owner */
 	uint64_t overflowed; /* observations of this lane's owners that went to overflow blocks */
 	uint32_t grown; /* 0 or VOW_SHM_LANE_ROOM; never back */
 	uint32_t reserved;
 	uint64_t pad2[13];
-	uint8_t room[VOW_SHM_PAGE - 3 * 128];
+	struct vow_shm_exemplar exemplar[VOW_SHM_EXEMPLARS];
+	uint8_t room[VOW_SHM_PAGE - 3 * 128 - VOW_SHM_EXEMPLARS * sizeof(struct vow_shm_exemplar)];
 	struct vow_shm_record slots[VOW_SHM_LANE_ROOM];
 };
 

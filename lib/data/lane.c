@@ -23,7 +23,12 @@ void lane_begin(struct lane *lane, const struct vow_shm_lane *shared, uint64_t r
 	uint64_t head = __atomic_load_n(&shared->head, __ATOMIC_RELAXED);
 
 	*lane = (struct lane){
-		.position = head, .committed = head, .slots = lane_slots(shared), .begun = true};
+		.position = head,
+		.committed = head,
+		.exemplars = __atomic_load_n(&shared->exemplars_taken, __ATOMIC_RELAXED),
+		.slots = lane_slots(shared),
+		.begun = true,
+	};
 	/* restored lies in (head, tail]: the last agent died before it could give these back. */
 	if (restored - head <= tail - head)
 		lane->position = restored;
@@ -62,6 +67,41 @@ bool lane_is_filling(const struct lane *lane)
 	uint64_t held = lane->position - lane->committed;
 
 	return held > lane->slots / 2 && held < lane->slots && !lane->quarantined;
+}
+
+/* Copies one when it is whole and numbered in (from, to]. */
+static bool lane_exemplar(const struct vow_shm_exemplar *shared, uint64_t from, uint64_t to,
+			  struct vow_shm_exemplar *copy)
+{
+	/* Partner: the owner's release of the number, behind the words. */
+	copy->number = __atomic_load_n(&shared->number, __ATOMIC_ACQUIRE);
+	if (copy->number <= from || copy->number > to)
+		return false;
+	/* Acquire, partners: the owner's releases. The second number is loaded behind all words. */
+	copy->ended_unix_ns = __atomic_load_n(&shared->ended_unix_ns, __ATOMIC_ACQUIRE);
+	copy->latency_ns = __atomic_load_n(&shared->latency_ns, __ATOMIC_ACQUIRE);
+	copy->what = __atomic_load_n(&shared->what, __ATOMIC_ACQUIRE);
+	for (unsigned i = 0; i < VOW_SHM_TAG / 8; i++)
+		copy->tag[i] = __atomic_load_n(&shared->tag[i], __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&shared->number, __ATOMIC_RELAXED) == copy->number;
+}
+
+unsigned lane_exemplars(struct lane *lane, struct vow_shm_lane *shared,
+			struct vow_shm_exemplar exemplars[VOW_SHM_EXEMPLARS])
+{
+	/* Partner: the owner's release in exemplar_offer(). */
+	uint64_t written = __atomic_load_n(&shared->exemplars, __ATOMIC_ACQUIRE);
+	unsigned count = 0;
+
+	if (written == lane->exemplars || lane->quarantined)
+		return 0;
+	for (unsigned i = 0; i < VOW_SHM_EXEMPLARS; i++)
+		count += lane_exemplar(&shared->exemplar[i], lane->exemplars, written,
+				       &exemplars[count]);
+	lane->exemplars = written;
+	/* Partner: the acquire in the client's exemplar_place(). */
+	__atomic_store_n(&shared->exemplars_taken, written, __ATOMIC_RELEASE);
+	return count;
 }
 
 void lane_commit(struct lane *lane, struct vow_shm_lane *shared)

@@ -19,6 +19,7 @@
 struct lane {
 	uint64_t position; /* records taken */
 	uint64_t committed; /* records given back */
+	uint64_t exemplars; /* exemplars looked at */
 	uint32_t slots; /* in use, as of the last look */
 	bool begun; /* false: lane_begin() was not called yet */
 	bool quarantined; /* the owner's words made no sense: not read any more */
@@ -43,6 +44,14 @@ unsigned lane_take(struct lane *lane, const struct vow_shm_lane *shared,
  * one, since what it gets beyond its slots is counted in overflow blocks all the same.
  */
 bool lane_is_filling(const struct lane *lane);
+
+/*
+ * Copies the exemplars that came since the last look and lets the owner write over them. Returns
+ * how many; those that the owner is writing right now come with the next look. Their words are
+ * claims. Tells the owner at once: one that is copied and not in the journal yet dies with the agent.
+ */
+unsigned lane_exemplars(struct lane *lane, struct vow_shm_lane *shared,
+			struct vow_shm_exemplar exemplars[VOW_SHM_EXEMPLARS]);
 
 /* Gives back the slots of all records taken. */
 void lane_commit(struct lane *lane, struct vow_shm_lane *shared);

@@ -75,7 +75,7 @@ static struct forged_part forged_part(struct fuzz_input *input, bool header)
 	case 4:
 		return (struct forged_part){offsetof(struct vow_shm, directory), 64};
 	case 5:
-		return (struct forged_part){lane, 3 * 128};
+		return (struct forged_part){lane, offsetof(struct vow_shm_lane, exemplar[4])};
 	case 6:
 		return (struct forged_part){lane + offsetof(struct vow_shm_lane, slots), 4096};
 	case 7:

@@ -19,11 +19,13 @@ static void agent_make(struct agent *agent)
 	agent->series = series_table_new(&options);
 	agent->judge = judge_new(&policy, "host:fuzz");
 	agent->keyframe_writer = tick_writer_new();
-	FUZZ_CHECK(agent->series && agent->judge && agent->keyframe_writer);
+	agent->exemplars = exemplars_new(100);
+	FUZZ_CHECK(agent->series && agent->judge && agent->keyframe_writer && agent->exemplars);
 }
 
 static void agent_free(struct agent *agent)
 {
+	exemplars_free(agent->exemplars);
 	tick_writer_free(agent->keyframe_writer);
 	judge_free(agent->judge);
 	series_table_free(agent->series);

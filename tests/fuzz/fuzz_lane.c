@@ -16,6 +16,7 @@ static uint8_t journal[LOCAL_MAX];
 struct world {
 	struct series_table *table;
 	struct lane_tally tally;
+	struct exemplars *exemplars;
 	uint64_t reported; /* counts that the series handed out */
 	size_t journal_size; /* of the record written last; 0: none */
 	mono_ns now;
@@ -93,6 +94,8 @@ static void step(struct world *world, struct fuzz_input *input)
 	switch (fuzz_number(input, 1) % 12) {
 	case 0:
 		lane_segment_drain(&reader, &world->tally);
+		FUZZ_CHECK(lane_segment_exemplars(&reader, world->exemplars, world->now) <=
+			   VOW_SHM_LANES * VOW_SHM_EXEMPLARS);
 		break;
 	case 1:
 		agent_round(world, false);
@@ -120,9 +123,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct series_table_options options = {.series_max = 64, .thresholds = thresholds_of};
 	struct fuzz_input input = {bytes, bytes + size};
-	struct world world = {.fd = forged_fresh(), .table = series_table_new(&options)};
+	struct world world = {.fd = forged_fresh(),
+			      .table = series_table_new(&options),
+			      .exemplars = exemplars_new(8)};
 
-	FUZZ_CHECK(world.table);
+	FUZZ_CHECK(world.table && world.exemplars);
 	agent_begin(&world, NULL, 0);
 	for (unsigned steps = 0; steps < 64 && fuzz_left(&input); steps++)
 		step(&world, &input);
@@ -133,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	lane_segment_commit(&reader);
 	lane_segment_end(&reader);
 	FUZZ_CHECK(world.reported == world.tally.events);
+	exemplars_free(world.exemplars);
 	series_table_free(world.table);
 	return 0;
 }

@@ -66,11 +66,22 @@ static int on_action(void *arg, const struct action *action)
 	return tick_add_action(writer, action);
 }
 
+static int on_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	size_t length = strnlen(exemplar->tag, sizeof(exemplar->tag));
+
+	FUZZ_CHECK(length > 0 && length <= EXEMPLAR_TAG_MAX);
+	for (size_t i = 0; i < length; i++)
+		FUZZ_CHECK(exemplar->tag[i] > ' ' && exemplar->tag[i] <= '~');
+	return tick_add_exemplar(arg, id, exemplar);
+}
+
 static const struct tick_visitor visitor = {.series = on_series,
 					    .delta = on_delta,
 					    .gauge = on_gauge,
 					    .total = on_total,
-					    .action = on_action};
+					    .action = on_action,
+					    .exemplar = on_exemplar};
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {

@@ -109,6 +109,11 @@ static const struct action some_scale = {
 		  .reason = "twice the target"},
 };
 
+static const struct exemplar some_exemplar = {.at = SEED_WALL,
+					      .latency_ns = 1234567,
+					      .status = 503,
+					      .tag = "4bf92f3577b34da6a3ce929d0e0e4736"};
+
 /* One of everything; the bytes are the writer's. */
 static void some_tick(struct tick_writer *writer, const uint8_t **bytes, size_t *size)
 {
@@ -133,6 +138,7 @@ static void some_tick(struct tick_writer *writer, const uint8_t **bytes, size_t 
 		     !tick_add_gauge(writer, &gauge) && !tick_add_total(writer, "http", NULL, 9) &&
 		     !tick_add_total(writer, "http", "ring_full", 3) &&
 		     !tick_add_action(writer, &alert) && !tick_add_action(writer, &some_scale) &&
+		     !tick_add_exemplar(writer, 7, &some_exemplar) &&
 		     !tick_end(writer, bytes, size),
 	     "tick");
 }
@@ -173,7 +179,10 @@ static void seed_keyframes(void)
 		.thresholds = policy_thresholds, .thresholds_arg = &policy});
 	agent.judge = judge_new(&policy, "host:fuzz");
 	agent.keyframe_writer = tick_writer_new();
-	must(agent.series && agent.judge && agent.keyframe_writer, "agent");
+	agent.exemplars = exemplars_new(100);
+	agent.tick_wall = SEED_WALL;
+	must(agent.series && agent.judge && agent.keyframe_writer && agent.exemplars, "agent");
+	must(exemplars_add(agent.exemplars, 0, &some_exemplar, SEED_WALL), "exemplar");
 	fill_key(&key);
 	for (unsigned i = 0; i < 3; i++) {
 		key.status_class = (uint8_t)(CLASS_2XX + i);
@@ -185,6 +194,7 @@ static void seed_keyframes(void)
 	series_reader_unregister();
 	seed("keyframe", "young", agent.local.bytes, agent.local.size);
 	local_free(&agent.local);
+	exemplars_free(agent.exemplars);
 	tick_writer_free(agent.keyframe_writer);
 	judge_free(agent.judge);
 	series_table_free(agent.series);
@@ -234,6 +244,7 @@ static struct board *some_board(void)
 	static struct policy policy;
 	struct board *board = board_new();
 	struct board_history *history = board_history_new();
+	struct exemplars *exemplars = exemplars_new(1);
 	struct action alert = some_alert();
 
 	policy_defaults(&policy);
@@ -243,6 +254,10 @@ static struct board *some_board(void)
 	board_history_add(history, "web-1", &alert);
 	board_history_add(history, "web-1", &some_scale);
 	must(!board_from_history(board, history) && !board_from_judge(board, judge), "board");
+	must(exemplars && exemplars_add(exemplars, 0, &some_exemplar, SEED_WALL), "exemplar");
+	board->exemplars = exemplars_publish(exemplars, SEED_WALL);
+	must(board->exemplars, "exemplars");
+	exemplars_free(exemplars);
 	judge_free(judge);
 	board_history_free(history);
 	return board;
@@ -397,6 +412,28 @@ static void seed_lanes(void)
 	seed("lane", "death", bytes, size);
 }
 
+/* An exemplar in lane 1, read, and another in its place that is read after a death. */
+static void seed_exemplars(void)
+{
+	static const struct patch first[] = {
+		{6, 5, 1, 49, 1000000000},   {6, 5, 1, 50, 5000}, {6, 5, 1, 51, 0x000100c800000001},
+		{6, 5, 1, 52, 0x6563617274}, {6, 5, 1, 48, 1},	  {6, 5, 1, 1, 1},
+	};
+	static const struct patch second[] = {
+		{6, 5, 1, 50, 7000}, {6, 5, 1, 48, 2}, {6, 5, 1, 1, 2}};
+	uint8_t bytes[256];
+	size_t size = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(first); i++)
+		size += put_patch(bytes + size, &first[i], true);
+	bytes[size++] = 0; /* drain */
+	for (unsigned i = 0; i < ARRAY_LEN(second); i++)
+		size += put_patch(bytes + size, &second[i], true);
+	bytes[size++] = 4; /* record and die */
+	bytes[size++] = 0;
+	seed("lane", "exemplars", bytes, size);
+}
+
 static void seed_segments(void)
 {
 	static const struct patch patches[] = {
@@ -438,6 +475,7 @@ int main(int argc, char **argv)
 	seed_controls();
 	seed_journals(tick, size);
 	seed_lanes();
+	seed_exemplars();
 	seed_segments();
 	seed_https();
 	tick_writer_free(writer);

@@ -10,12 +10,13 @@ observe_LIBS      := $(B)/libvow.a
 doomed_LIBS       := $(B)/libvow.a
 deliver_LIBS      := $(B)/libvow.a
 successor_LIBS    := $(B)/libvow.a
+tagged_LIBS       := $(B)/libvow.a
 other_hub_LIBS    := -lgrpc -lgpr
 other_agent_LIBS  := -lgrpc -lgpr -lprotobuf-c -luv
 picky_hub_LIBS    := -lgrpc -lgpr -lprotobuf-c
 view_server_LIBS  := -lprotobuf-c -lurcu-memb -lurcu-cds -lm
 
-$(B)/tests/doomed $(B)/tests/deliver $(B)/tests/observe $(B)/tests/successor: $(B)/libvow.a
+$(B)/tests/doomed $(B)/tests/deliver $(B)/tests/observe $(B)/tests/successor $(B)/tests/tagged: $(B)/libvow.a
 $(B)/tests/other_hub: $(call part_archive,rpc)
 $(B)/tests/picky_hub: $(foreach p,rpc proto lib/model lib/data,$(call part_archive,$(p)))
 $(B)/tests/other_agent: $(foreach p,rpc proto lib/model lib/data,$(call part_archive,$(p)))

@@ -31,6 +31,7 @@ struct lanes_agent {
 	struct loop *loop;
 	struct series_table *series;
 	struct gauge_table *gauges;
+	struct exemplars *exemplars;
 	void *collector; /* NULL while the agent is stopped */
 	dur_ns threshold; /* of every series; 0: none */
 	mono_ns now;
@@ -68,9 +69,11 @@ static void lanes_agent_start(struct lanes_agent *agent)
 	agent->loop = loop_new();
 	agent->series = series_table_new(&options);
 	agent->gauges = gauge_table_new(0);
+	agent->exemplars = exemplars_new(1000);
 	struct collector_context context = {.loop = agent->loop,
 					    .series = agent->series,
 					    .gauges = agent->gauges,
+					    .exemplars = agent->exemplars,
 					    .host = "",
 					    .dir = agent->dir};
 	if (lanes_collector.open(&context, &agent->collector, &d) < 0)
@@ -96,6 +99,7 @@ static void lanes_agent_stop(struct lanes_agent *agent)
 {
 	lanes_collector.close(agent->collector);
 	agent->collector = NULL;
+	exemplars_free(agent->exemplars);
 	gauge_table_free(agent->gauges);
 	series_table_free(agent->series);
 	loop_free(agent->loop);

@@ -45,6 +45,8 @@ static void tick_make(wall_ns wall, uint64_t n, bool names, bool action, dur_ns 
 	CHECK_OK(tick_add_total(writer, "http", NULL, wall / NS_PER_S));
 	if (action)
 		CHECK_OK(tick_add_action(writer, &alert));
+	CHECK_OK(tick_add_exemplar(writer, 1,
+				   &(struct exemplar){.at = wall, .latency_ns = n, .tag = "one"}));
 	CHECK_OK(tick_end(writer, &bytes, &size));
 	kept[record_count] = malloc(size);
 	memcpy(kept[record_count], bytes, size);
@@ -68,7 +70,7 @@ static void ticks_end(void)
 
 struct seen {
 	wall_ns start, end;
-	uint64_t names, deltas, count, errors, bad, events_total, gauges;
+	uint64_t names, deltas, count, errors, bad, events_total, gauges, exemplars;
 	double gauge;
 	uint64_t slowest;
 };
@@ -121,7 +123,18 @@ static int see_total(void *arg, const char *collector, const char *reason, uint6
 	return 0;
 }
 
-static struct seen see(const uint8_t *wire, size_t size)
+static int see_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct seen *seen = arg;
+
+	CHECK_EQ_U64(id, 1);
+	CHECK_STR(exemplar->tag, "one");
+	CHECK_EQ_U64(exemplar->at, START + seen->exemplars * NS_PER_S);
+	CHECK_EQ_U64(exemplar->latency_ns, ++seen->exemplars);
+	return 0;
+}
+
+static struct seen see(const uint8_t *wire, size_t size, const struct tick_visitor *exemplars)
 {
 	const struct tick_visitor visitor = {.begin = see_begin,
 					     .series = see_series,
@@ -131,10 +144,11 @@ static struct seen see(const uint8_t *wire, size_t size)
 	struct seen seen = {0};
 
 	CHECK_OK(tick_read(wire, size, &visitor, &seen, NULL));
+	CHECK_OK(tick_read(wire, size, exemplars, &seen, NULL));
 	return seen;
 }
 
-static ssize_t merged(size_t from, struct seen *seen)
+static ssize_t merged_with(size_t from, struct seen *seen, const struct tick_visitor *exemplars)
 {
 	struct compact *compact = compact_new();
 	const uint8_t *wire = NULL;
@@ -143,9 +157,14 @@ static ssize_t merged(size_t from, struct seen *seen)
 
 	taken = compact_merge(compact, records + from, record_count - from, &wire, &size);
 	if (taken > 1)
-		*seen = see(wire, size);
+		*seen = see(wire, size, exemplars);
 	compact_free(compact);
 	return taken;
+}
+
+static ssize_t merged(size_t from, struct seen *seen)
+{
+	return merged_with(from, seen, &(struct tick_visitor){0});
 }
 
 CHECK_TEST(test_neighbours_become_one_with_their_sums)
@@ -155,7 +174,8 @@ CHECK_TEST(test_neighbours_become_one_with_their_sums)
 	ticks_begin();
 	for (uint64_t i = 0; i < 10; i++)
 		tick_make(START + i * NS_PER_S, 1 + i, i == 3, false, 100);
-	CHECK_RC(merged(0, &seen), 10);
+	CHECK_RC(merged_with(0, &seen, &(struct tick_visitor){.exemplar = see_exemplar}), 10);
+	CHECK_EQ_U64(seen.exemplars, 10);
 	CHECK_EQ_U64(seen.start, START);
 	CHECK_EQ_U64(seen.end, START + 10 * NS_PER_S);
 	CHECK_EQ_U64(seen.names, 2);

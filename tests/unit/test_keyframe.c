@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/keyframe.h"
+#include "lib/base/clock.h"
 #include "tests/unit/check.h"
 
 static struct hist latency, queue;
@@ -14,11 +15,13 @@ static void agent_make(struct agent *agent)
 	agent->series = series_table_new(&(struct series_table_options){0});
 	agent->judge = judge_new(&agent->policy, "host:web1");
 	agent->keyframe_writer = tick_writer_new();
-	CHECK(agent->series && agent->judge && agent->keyframe_writer);
+	agent->exemplars = exemplars_new(100);
+	CHECK(agent->series && agent->judge && agent->keyframe_writer && agent->exemplars);
 }
 
 static void agent_unmake(struct agent *agent)
 {
+	exemplars_free(agent->exemplars);
 	tick_writer_free(agent->keyframe_writer);
 	judge_free(agent->judge);
 	series_table_free(agent->series);
@@ -100,6 +103,39 @@ CHECK_TEST(test_a_keyframe_carries_every_window_over_a_restart)
 	agent_unmake(&after);
 }
 
+static int exemplar_same(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct agent *agent = arg;
+
+	CHECK_STR(series_key_of(series_at(agent->series, id))->route, "/old");
+	CHECK_EQ_U64(exemplar->latency_ns, 77);
+	CHECK_EQ_U64(exemplar->status, 200);
+	CHECK_STR(exemplar->tag, "a-trace");
+	return 1;
+}
+
+CHECK_TEST(test_a_keyframe_carries_exemplars_of_the_last_hour)
+{
+	static struct agent before, after;
+	struct exemplar exemplar = {.latency_ns = 77, .status = 200, .tag = "a-trace"};
+	struct exemplar_book *book;
+
+	agent_make(&before);
+	agent_make(&after);
+	exemplar.at = before.tick_wall = clock_wall();
+	series_named(&after, "/another-number");
+	live(&before, exemplar.at, 3, true);
+	CHECK(exemplars_add(before.exemplars, series_id_of(series_named(&before, "/old")),
+			    &exemplar, exemplar.at));
+	CHECK_OK(keyframe_write(&before, JOURNAL_RECORD_MAX));
+	CHECK_EQ_U64(keyframe_read(&after, before.local.bytes, before.local.size), 0);
+	book = exemplars_publish(after.exemplars, exemplar.at);
+	CHECK_RC(exemplar_book_each(book, 0, UINT64_MAX, exemplar_same, &after), 1);
+	exemplar_book_unref(book);
+	agent_unmake(&before);
+	agent_unmake(&after);
+}
+
 CHECK_TEST(test_a_keyframe_that_is_cut_or_changed_breaks_nothing)
 {
 	static struct agent before, after;
@@ -153,5 +189,6 @@ CHECK_TEST(test_a_keyframe_too_large_leaves_windows_out_before_it_gives_up)
 }
 
 CHECK_MAIN("keyframe", test_a_keyframe_carries_every_window_over_a_restart,
+	   test_a_keyframe_carries_exemplars_of_the_last_hour,
 	   test_a_keyframe_that_is_cut_or_changed_breaks_nothing,
 	   test_a_keyframe_too_large_leaves_windows_out_before_it_gives_up)

@@ -68,7 +68,9 @@ CHECK_TEST(test_calls_before_opening_do_nothing)
 
 	CHECK_EQ_U64(vow_route("GET /"), 0);
 	vow_observe(1, 5, 200);
+	vow_observe_tagged(1, 5, 200, "t");
 	vow_span_end(vow_span_begin(1), 200);
+	vow_span_end_tagged(vow_span_begin(1), 200, "t");
 	vow_delivery_enqueued(&delivery, 1, 2, 3, 4);
 	vow_attempt_begin(&delivery);
 	vow_attempt_end(&delivery, 500);

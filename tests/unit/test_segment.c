@@ -156,6 +156,25 @@ static void attach(struct lanes_agent *agent, const char *detail)
 	CHECK_STR_HAS(lanes_agent_status(agent).detail, detail);
 }
 
+static int exemplar_count(void *arg, series_id series, const struct exemplar *exemplar)
+{
+	(void)series;
+	CHECK_STR_HAS(exemplar->tag, "????????????????");
+	CHECK_LE_U64(exemplar->at, clock_wall());
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static void check_one_clean_exemplar(const struct lanes_agent *agent)
+{
+	struct exemplar_book *book = exemplars_publish(agent->exemplars, clock_wall());
+	unsigned count = 0;
+
+	CHECK_OK(exemplar_book_each(book, 0, UINT64_MAX, exemplar_count, &count));
+	CHECK_EQ_U64(count, 1);
+	exemplar_book_unref(book);
+}
+
 CHECK_TEST(test_hostile_application_harms_no_other)
 {
 	struct lanes_agent *agent = lanes_agent_new();
@@ -170,6 +189,19 @@ CHECK_TEST(test_hostile_application_harms_no_other)
 		forged_push(&bad, 0, VOW_SHM_WHAT(200, 1, 0, 200, 0));
 		forged_push(&bad, 0, VOW_SHM_WHAT(VOW_SHM_DELIVERED, 1, 50000, 200, 0));
 	}
+	/* Exemplars of no name, of no kind, from tomorrow, with a tag that is none or a terminal's. */
+	memset(bad.shm->lanes[0].exemplar, 0xff, sizeof(bad.shm->lanes[0].exemplar));
+	bad.shm->lanes[0].exemplar[0] = (struct vow_shm_exemplar){
+		.number = 1,
+		.ended_unix_ns = UINT64_MAX,
+		.latency_ns = UINT64_MAX,
+		.what = VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0),
+		.tag = {UINT64_MAX, UINT64_MAX, 7, 0x1b5b1b5b1b5b1b5b, 1, 2},
+	};
+	bad.shm->lanes[0].exemplar[1] = (struct vow_shm_exemplar){
+		.number = 2, .what = VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0)};
+	bad.shm->lanes[0].exemplars = UINT64_MAX - 1;
+	bad.shm->lanes[0].exemplars_taken = 0;
 	bad.shm->lanes[1].tail = UINT64_MAX / 2;
 	bad.shm->header.version = 99;
 	bad.shm->header.size = 1;
@@ -182,6 +214,7 @@ CHECK_TEST(test_hostile_application_harms_no_other)
 	bad.shm->blocks[0].used = UINT64_MAX;
 	for (unsigned i = 0; i < 70; i++)
 		lanes_agent_tick(agent);
+	check_one_clean_exemplar(agent);
 	/* Holes where records and words were. */
 	CHECK_OK(fallocate(bad.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			   sizeof(struct vow_shm)));

@@ -37,6 +37,13 @@ static const struct gauge gauge_of_queue = {
 	.value = -2.5,
 };
 
+static const struct exemplar exemplar_of_shop = {
+	.at = 1700000000 * NS_PER_S,
+	.latency_ns = 1234567,
+	.status = 503,
+	.tag = "4bf92f3577b34da6a3ce929d0e0e4736",
+};
+
 static struct action alert_of_shop(void)
 {
 	struct action action = {.kind = ACTION_ALERT, .at = 1700000000 * NS_PER_S};
@@ -83,11 +90,14 @@ static struct action scale_of_shop(void)
 static int write_all(struct tick_writer *writer, const uint8_t **bytes, size_t *size)
 {
 	const struct action alert = alert_of_shop(), scale = scale_of_shop();
+	const struct exemplar no_tag = {.latency_ns = 1};
 	int rc;
 
 	tick_begin(writer, 1700000001 * NS_PER_S, NS_PER_S);
 	/* Not in the order of reading, and series twice: order is the reader's. */
-	rc = tick_add_action(writer, &alert);
+	rc = tick_add_exemplar(writer, 7, &no_tag);
+	if (!rc)
+		rc = tick_add_action(writer, &alert);
 	if (!rc)
 		rc = tick_add_delta(writer, &delta_of_shop);
 	if (!rc)
@@ -100,6 +110,8 @@ static int write_all(struct tick_writer *writer, const uint8_t **bytes, size_t *
 		rc = tick_add_total(writer, "http", "ring_full", 6);
 	if (!rc)
 		rc = tick_add_action(writer, &scale);
+	if (!rc)
+		rc = tick_add_exemplar(writer, 7, &exemplar_of_shop);
 	return rc ? rc : tick_end(writer, bytes, size);
 }
 
@@ -116,6 +128,7 @@ struct seen {
 	struct gauge gauge;
 	uint64_t reported, dropped;
 	struct action alert, scale;
+	struct exemplar exemplar;
 	int refuse; /* what the delta callback returns */
 };
 
@@ -197,6 +210,16 @@ static int seen_action(void *arg, const struct action *action)
 	return 0;
 }
 
+static int seen_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct seen *seen = arg;
+
+	note(seen, 'e');
+	CHECK_EQ_U64(id, 7);
+	seen->exemplar = *exemplar;
+	return 0;
+}
+
 static const struct tick_visitor seeing = {
 	.begin = seen_begin,
 	.series = seen_series,
@@ -204,6 +227,7 @@ static const struct tick_visitor seeing = {
 	.gauge = seen_gauge,
 	.total = seen_total,
 	.action = seen_action,
+	.exemplar = seen_exemplar,
 };
 
 /* ---- tests ----------------------------------------------------------------------------------- */
@@ -219,7 +243,7 @@ CHECK_TEST(test_everything_comes_back_in_the_promised_order)
 	CHECK_OK(tick_read(bytes, size, &seeing, &seen, NULL));
 	tick_writer_free(writer);
 
-	CHECK_STR(seen.order, "bsdgttaa");
+	CHECK_STR(seen.order, "bsdgttaae");
 	CHECK_EQ_U64(seen.wall, 1700000001 * NS_PER_S);
 	CHECK_EQ_U64(seen.duration, NS_PER_S);
 	CHECK_STR(seen.key.host, "");
@@ -245,6 +269,10 @@ CHECK_TEST(test_everything_comes_back_in_the_promised_order)
 	CHECK_NEAR(seen.gauge.value, -2.5, 0);
 	CHECK_EQ_U64(seen.reported, 12345);
 	CHECK_EQ_U64(seen.dropped, 6);
+	CHECK_EQ_U64(seen.exemplar.at, 1700000000 * NS_PER_S);
+	CHECK_EQ_U64(seen.exemplar.latency_ns, 1234567);
+	CHECK_EQ_U64(seen.exemplar.status, 503);
+	CHECK_STR(seen.exemplar.tag, "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
 CHECK_TEST(test_actions_carry_their_evidence_and_only_numbers)
@@ -368,8 +396,8 @@ CHECK_TEST(test_every_cut_is_refused_or_a_shorter_tick)
 			CHECK_RC(rc, -EPROTO);
 		CHECK((rc == 0) == (d.err == 0));
 	}
-	/* Nothing, the time, the duration, and behind each of the six first additions. */
-	CHECK_EQ_U64(whole, 9);
+	/* Nothing, the time, the duration, and behind each of the eight first additions. */
+	CHECK_EQ_U64(whole, 11);
 	tick_writer_free(writer);
 }
 

@@ -206,6 +206,79 @@ CHECK_TEST(test_outcome_that_libvow_names_is_believed_before_the_class)
 	series_table_free(table);
 }
 
+/* Of two services' routes, in the last two minutes. */
+static struct exemplar_book *book_of(struct series_table *table)
+{
+	static const struct {
+		const char *service, *route;
+		struct exemplar exemplar;
+	} all[] = {
+		{"shop", "/pay", {WALL - 10 * NS_PER_S, 500, 200, "new"}},
+		{"shop", "/pay", {WALL - 90 * NS_PER_S, 900, 200, "old"}},
+		{"shop", "/book", {WALL - 9 * NS_PER_S, 700, 503, "other-route"}},
+		{"mail", "/pay", {WALL - 8 * NS_PER_S, 600, 0, "other-service"}},
+	};
+	struct exemplars *exemplars = exemplars_new(100);
+	struct exemplar_book *book;
+
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+		struct series *s =
+			series_of(table, SERIES_HTTP, all[i].service, all[i].route, "", CLASS_2XX);
+
+		CHECK(exemplars_add(exemplars, series_id_of(s), &all[i].exemplar, WALL));
+	}
+	book = exemplars_publish(exemplars, WALL);
+	exemplars_free(exemplars);
+	return book;
+}
+
+static void check_exemplars(struct series_table *table, struct board *board,
+			    const struct view_query *query, const char *tags)
+{
+	struct view *view = ask(table, board, query);
+	char got[200] = "";
+
+	for (size_t i = 0; i < view->exemplar_count; i++) {
+		const struct view_exemplar *row = &view->exemplars[i];
+
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", i ? " " : "",
+			 row->tag);
+		CHECK_STR(row->key.host, "web1");
+		if (!strcmp(row->tag, "other-route")) {
+			CHECK_STR(row->key.route, "/book");
+			CHECK_EQ_U64(row->latency_ns, 700);
+			CHECK_EQ_U64(row->status, 503);
+			CHECK_EQ_U64(row->at, WALL - 9 * NS_PER_S);
+		}
+	}
+	CHECK_STR(got, tags);
+	view_free(view);
+}
+
+CHECK_TEST(test_exemplars_are_those_of_the_window_the_slowest_first)
+{
+	struct series_table *table = table_new();
+	struct board *board = board_full();
+	struct view_query query = {.what = VIEW_EXEMPLARS, .window = WINDOW_1M};
+
+	check_exemplars(table, NULL, &query, "");
+	check_exemplars(table, board, &query, "");
+	board->exemplars = book_of(table);
+	check_exemplars(table, board, &query, "other-route other-service new");
+	query.limit = 2;
+	check_exemplars(table, board, &query, "other-route other-service");
+	query.window = SERIES_TOTAL;
+	check_exemplars(table, board, &query, "old other-route");
+	query = (struct view_query){.what = VIEW_EXEMPLARS, .window = WINDOW_5M, .service = "shop"};
+	check_exemplars(table, board, &query, "old other-route new");
+	strcpy(query.route, "/pay");
+	check_exemplars(table, board, &query, "old new");
+	strcpy(query.route, "/p");
+	check_exemplars(table, board, &query, "");
+	board_unref(board);
+	series_table_free(table);
+}
+
 static void check_query_without_memory(struct series_table *table, struct board *board,
 				       enum view_what what)
 {
@@ -231,12 +304,14 @@ CHECK_TEST(test_lack_of_memory_is_an_error_at_every_allocation)
 	series_reader_register();
 	check_query_without_memory(table, board, VIEW_ROUTES);
 	check_query_without_memory(table, board, VIEW_DELIVERIES);
+	board->exemplars = book_of(table);
+	check_query_without_memory(table, board, VIEW_EXEMPLARS);
 	series_reader_unregister();
 	board_unref(board);
 	series_table_free(table);
 }
 
-CHECK_MAIN("view", test_names_read_back,
+CHECK_MAIN("view", test_names_read_back, test_exemplars_are_those_of_the_window_the_slowest_first,
 	   test_route_has_exact_counts_and_the_percentiles_of_what_was_observed,
 	   test_limit_keeps_the_busiest_and_service_the_asked_for,
 	   test_routes_without_events_in_the_window_are_no_rows,

@@ -93,19 +93,27 @@ CHECK_TEST(test_rows_survive_the_bytes)
 {
 	struct view_route route = route_full();
 	struct view_delivery delivery = delivery_full();
+	struct view_exemplar exemplar = exemplar_full();
 	struct view view = {
-		.query = {.what = VIEW_ROUTES, .window = WINDOW_5M, .service = "shop", .limit = 9},
+		.query = {.what = VIEW_ROUTES,
+			  .window = WINDOW_5M,
+			  .service = "shop",
+			  .route = "/pay",
+			  .limit = 9},
 		.at = WALL,
 		.routes = &route,
 		.route_count = 1,
 		.deliveries = &delivery,
 		.delivery_count = 1,
+		.exemplars = &exemplar,
+		.exemplar_count = 1,
 	};
 	struct view *read = through_bytes(&view);
 
 	CHECK_MEM(&read->query, &view.query, sizeof(view.query));
 	CHECK_ROWS(read, &view, routes, route_count);
 	CHECK_ROWS(read, &view, deliveries, delivery_count);
+	CHECK_ROWS(read, &view, exemplars, exemplar_count);
 	CHECK(!read->board);
 	view_free(read);
 }

@@ -55,6 +55,25 @@ CHECK_TEST(test_json_of_deliveries_is_the_documented_one)
 	free(text);
 }
 
+CHECK_TEST(test_json_of_exemplars_is_the_documented_one)
+{
+	struct view_exemplar exemplar = exemplar_full();
+	struct view view = {
+		.query = {.what = VIEW_EXEMPLARS}, .exemplars = &exemplar, .exemplar_count = 1};
+	char *text = view_json(&view, false);
+
+	CHECK_STR(text, "[{\"host\":\"web1\",\"service\":\"shop\",\"role\":\"client\","
+			"\"kind\":\"http\",\"method\":\"GET\",\"route\":\"/caf\xc3\xa9/{id}\","
+			"\"peer\":\"10.0.0.1:443\",\"status_class\":\"4xx\","
+			"\"at_unix_ns\":1795315197000000000,\"latency_ns\":1234567,"
+			"\"status\":404,\"tag\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}]");
+	free(text);
+	view.exemplar_count = 0;
+	text = view_json(&view, false);
+	CHECK_STR(text, "[]");
+	free(text);
+}
+
 CHECK_TEST(test_json_of_status_has_collectors_and_the_cost_of_the_process)
 {
 	struct board *board = board_full();
@@ -129,6 +148,7 @@ CHECK_TEST(test_json_of_checks_names_grade_and_fix)
 
 CHECK_MAIN("view_json", test_json_of_routes_is_the_documented_one,
 	   test_json_of_deliveries_is_the_documented_one,
+	   test_json_of_exemplars_is_the_documented_one,
 	   test_json_of_status_has_collectors_and_the_cost_of_the_process,
 	   test_json_of_other_views_is_the_documented_one,
 	   test_json_survives_words_that_are_no_utf8, test_json_of_checks_names_grade_and_fix)

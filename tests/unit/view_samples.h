@@ -214,6 +214,19 @@ static inline struct view_route route_full(void)
 	return route;
 }
 
+static inline struct view_exemplar exemplar_full(void)
+{
+	struct view_exemplar exemplar;
+
+	memset(&exemplar, 0, sizeof(exemplar));
+	exemplar.key = route_full().key;
+	exemplar.at = WALL - 3 * NS_PER_S;
+	exemplar.latency_ns = 1234567;
+	exemplar.status = 404;
+	strcpy(exemplar.tag, "4bf92f3577b34da6a3ce929d0e0e4736");
+	return exemplar;
+}
+
 static inline struct view_delivery delivery_full(void)
 {
 	struct view_delivery delivery;
