@@ -63,6 +63,13 @@ class Segment:
         self.tail += 1
         self.put(LANE, "<Q", self.tail)
 
+    def exemplar(self, number, latency, tag):
+        """That observation number `number` with a tag, of these, had it."""
+        place = LANE + 384 + 80 * (number % 40)
+        self.put(place, "<QQQQ48s", 0, time.time_ns(), latency, 1 | 200 << 32 | 1 << 48, tag)
+        self.put(place, "<Q", number)
+        self.put(LANE + 8, "<Q", number)
+
     def spill(self, times):
         """So many observations of SLOW ns that found no free lane."""
         key = 1 << 63 | 1 << 40 | 2 << 36 | 1 << 16
@@ -146,6 +153,8 @@ def a_segment_written_from_its_page_is_counted_and_read_back_from_the_journal(s)
         segment.push(1000 * n)
     segment.spill(100)
     segment.gauge(42.5)
+    for number, (latency, tag) in enumerate([(900_000, b"slow"), (899_000, b"x" * 48)], 1):
+        segment.exemplar(number, latency, tag)
 
     def seen():
         rows = s.vow("routes", "--total", dir=s.dir("run"))
@@ -159,6 +168,12 @@ def a_segment_written_from_its_page_is_counted_and_read_back_from_the_journal(s)
     gauges = s.until(lambda: [g for g in s.vow("status", dir=s.dir("run"))["gauges"]
                               if g["name"] == "strangers"], 10, "gauge")
     equal((gauges[0]["service"], gauges[0]["value"]), ("stranger", 42.5), "gauge")
+    s.until(lambda: segment.get(LANE + 136) == 2, 10, "exemplars read")
+    s.until(lambda: len(s.vow("exemplars", "--total", dir=s.dir("run"))) == 2, 10, "exemplars")
+    rows = s.vow("exemplars", "--total", dir=s.dir("run"))
+    equal([(r["service"], r["route"], r["latency_ns"], r["status"], r["tag"]) for r in rows],
+          [("stranger", "GET /strange", 900_000, 200, "slow"),
+           ("stranger", "GET /strange", 899_000, 200, "x" * 48)], "exemplars")
     intake.close()
 
     total, most, slots = 0, 0, {}

@@ -11,7 +11,7 @@ SEEN = "planted-in-the-path"  # what may be seen, and shows that the search find
 SECRETS = {where: f"planted-{where}-do-not-tell" for where in (
     "query", "header", "cookie", "body", "answer-header", "answer-body", "user", "password",
     "fragment", "address-query")}
-VIEWS = ("status", "routes", "deliveries", "slo", "alerts", "scale", "hosts", "doctor", "trend")
+VIEWS = ("status", "routes", "deliveries", "exemplars", "slo", "alerts", "scale", "hosts", "doctor", "trend")
 
 
 class Wire:
