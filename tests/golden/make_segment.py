@@ -9,7 +9,7 @@ word that differs from process to process is "-". It shares nothing with lib/dat
 test_segment_golden.c holds the writer and the reader against these words.
 
 The story: a service "golden" with a route, a gauge, a queue, a job, an event type and an endpoint;
-four observations that found room in lane 0, then five that did not.
+four observations that found room in lane 0, the last of them with a tag, then five that did not.
 """
 import math
 import struct
@@ -55,6 +55,13 @@ mask(0x3B000 + 256)  # owner and generation
 put(0x3B000 + 264, "Q", 5)
 for n, (latency, status) in enumerate([(1000, 200), (2500, 204), (1 << 20, 0), (7, 503)]):
     put(0x3B000 + 4096 + 32 * n, "QQQQ", 0, latency, 1 | status << 32 | 1 << 48, 0)
+
+# The exemplar of the fourth.
+what = 1 | 503 << 32 | 1 << 48
+place = 0x3B000 + 384 + 80 * 4 * (((what * 0x9E3779B97F4A7C15 & (1 << 64) - 1) >> 32) % 10)
+put(0x3B000 + 8, "Q", 1)
+put(place, "QQQQ48s", 1, 0, 7, what, b"4bf92f3577b34da6a3ce929d0e0e4736")
+mask(place + 8)  # when it ended
 
 # Overflow: (latency, class of status, times).
 directory, used, most = set(), {}, {}

@@ -16,7 +16,7 @@ static void open_here(const struct lanes_agent *agent)
 /* Until an agent that came later has found it, and has looked at all of it. */
 static void wait_for_application(struct lanes_agent *agent)
 {
-	while (!strstr(lanes_agent_status(agent).detail, "1 applications"))
+	while (!strstr(lanes_agent_status(agent).detail, "1 application "))
 		lanes_agent_poll(agent);
 	lanes_agent_tick(agent);
 	lanes_agent_tick(agent);

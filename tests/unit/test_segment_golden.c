@@ -53,7 +53,7 @@ static void golden_observe(void)
 	vow_observe(route, 1000, 200);
 	vow_observe(route, 2500, 204);
 	vow_observe(route, 1 << 20, 0);
-	vow_observe(route, 7, 503);
+	vow_observe_tagged(route, 7, 503, "4bf92f3577b34da6a3ce929d0e0e4736");
 	struct vow_shm_lane *lane = &process_mine->shm->lanes[0];
 	lane->head = lane->tail - VOW_SHM_LANE_SLOTS;
 	writer_mine->limit = lane->tail;
@@ -151,6 +151,7 @@ CHECK_TEST(test_golden_words_are_read_as_what_they_say)
 	CHECK_NEAR(gauge_find(agent->gauges, "golden", "job_failed", "nightly")->value, 1, 0);
 	CHECK_STR(lanes_agent_status(agent).problem, "");
 	CHECK_EQ_U64(forged.shm->lanes[0].head, 4);
+	CHECK_EQ_U64(forged.shm->lanes[0].exemplars_taken, 1);
 	forged_close(&forged);
 	lanes_agent_free(agent);
 }
