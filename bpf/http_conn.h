@@ -7,7 +7,7 @@
 #ifndef VOW_BPF_HTTP_CONN_H
 #define VOW_BPF_HTTP_CONN_H
 
-#include "bpf/http_record.h"
+#include "bpf/http_ring.h"
 #include "bpf/kernel.h"
 
 enum conn_phase {
@@ -19,6 +19,9 @@ enum conn_phase {
 
 #define FAILS_MAX      4 /* calls without a message before a connection is given up */
 #define FAIL_BYTES_MAX 4096 /* or this many bytes in them */
+
+#define RING_TRIES     16 /* for a position, before it counts as none */
+#define HTTP_RING_NONE (~0ULL)
 
 #define LEFT_UNKNOWN (~0ULL)
 #define IDLE_NS	     100000000ULL /* silence after which a response of unknown length has ended */
@@ -56,10 +59,17 @@ struct {
 	__type(value, struct http_conn);
 } conns SEC(".maps");
 
+/* User space sets the size of its rings, and their number, before loading; see http_ring.h. */
 struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 << 20); /* user space sets its own size before loading */
-} records SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, HTTP_RINGS_MAX);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct http_ring) + sizeof(struct http_slot));
+} rings SEC(".maps");
+
+const volatile __u32 ring_mask; /* number of rings - 1 */
+const volatile __u32 slot_mask; /* number of slots in each - 1 */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -101,19 +111,50 @@ static __always_inline bool socket_wanted(const struct sock *sk)
 
 /* ---- the end of a pair ------------------------------------------------------------------------ */
 
-/* Hands over the record of the connection, the used part of its path only. */
-static __always_inline void record_send(struct http_record *r)
+/*
+ * The next position of a ring, HTTP_RING_NONE when it is full. Whoever comes between makes it try
+ * again; so many processors share no ring that it would run out of tries.
+ */
+static __always_inline __u64 ring_reserve(struct http_ring *ring)
 {
-	__u32 words = r->path_words;
+	__u64 at = *(volatile __u64 *)&ring->written;
 
-	if (words > HTTP_PATH_MAX / 8)
-		words = HTTP_PATH_MAX / 8;
-	/* The verifier does not see the bound through the copy that the compiler makes. */
-	asm volatile("%0 &= 15" : "+r"(words));
-	if (words > HTTP_PATH_MAX / 8)
-		return;
-	if (bpf_ringbuf_output(&records, r, HTTP_RECORD_MIN + 8 * words, BPF_RB_NO_WAKEUP))
+#pragma clang loop unroll(disable)
+	for (int tries = 0; tries < RING_TRIES; tries++) {
+		__u64 seen;
+
+		if (at - *(volatile __u64 *)&ring->taken > slot_mask)
+			break;
+		seen = __sync_val_compare_and_swap(&ring->written, at, at + 1);
+		if (seen == at)
+			return at;
+		at = seen;
+	}
+	return HTTP_RING_NONE;
+}
+
+/* Hands over the record of the connection, the used part of its path only. */
+static __always_inline void record_send(const struct http_record *r)
+{
+	__u32 which = bpf_get_smp_processor_id() & ring_mask;
+	struct http_ring *ring = bpf_map_lookup_elem(&rings, &which);
+	__u64 at = ring ? ring_reserve(ring) : HTTP_RING_NONE;
+	struct http_slot *slot;
+
+	if (at == HTTP_RING_NONE) {
 		counter_add(HTTP_RING_FULL, 1);
+		return;
+	}
+	slot = (struct http_slot *)(ring + 1) + (at & slot_mask);
+	__builtin_memcpy(&slot->record, r, HTTP_RECORD_MIN);
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < HTTP_PATH_MAX / 8; i++) {
+		if (i >= r->path_words)
+			break;
+		slot->record.path[i] = r->path[i];
+	}
+	/* A full barrier: pairs with the reader's acquire in collectors/http_ring.c. */
+	__sync_lock_test_and_set(&slot->stamp, at + 1);
 }
 
 /*

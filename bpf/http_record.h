@@ -3,7 +3,7 @@
  * What the HTTP programs hand to user space: one record for each request and response that ended,
  * and counters that account for those which could not be handed over.
  *
- * The identity that tests assert, once the ring is drained:
+ * The identity that tests assert, once the rings are drained:
  *	records read + sum of the counters from HTTP_RING_FULL to HTTP_LOST_LAST = HTTP_SEEN
  */
 #ifndef VOW_BPF_HTTP_RECORD_H
@@ -43,8 +43,8 @@ enum http_flag {
 #define HTTP_QUEUE_UNKNOWN (~0ULL)
 
 /*
- * At most 208 bytes, in the byte order of the host; times are of CLOCK_MONOTONIC. In the ring the
- * path takes only the words it needs: what lacks up to 208 bytes are zeros.
+ * In the byte order of the host; times are of CLOCK_MONOTONIC. In the ring
+ * only the used words of the path are written, see http_ring.h.
  */
 struct http_record {
 	__u64 started_at; /* server: first byte read; client: first byte sent */
@@ -68,7 +68,7 @@ struct http_record {
 	__u8 method; /* enum http_method */
 	__u8 outcome;
 	__u8 flags;
-	__u8 path_words; /* of path[] that are in the ring */
+	__u8 path_words; /* of path[] that are used */
 	char command[16]; /* of the thread that made the first call, for processes already gone */
 	/* From after the method up to the first space or '?', zeros behind; no query string ever. */
 	__u64 path[HTTP_PATH_MAX / 8];

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "bpf/http.skel.h"
-#include "collectors/bpf_ring.h"
+#include "collectors/http_ring.h"
 
 _Static_assert(sizeof(struct http_record) == 208, "layout shared with the kernel side");
 
@@ -20,9 +20,7 @@ _Static_assert(sizeof(struct http_record) == 208, "layout shared with the kernel
 struct http_bpf {
 	struct http_skel *skel;
 	struct bpf_link *sweep;
-	struct bpf_ring *ring;
-	http_bpf_fn fn; /* during a drain */
-	void *fn_arg;
+	struct http_ring_reader *rings;
 };
 
 /* libbpf prints whole verifier logs; what a user can act on is in our diag. */
@@ -81,14 +79,14 @@ static int explain(int err, struct diag *d)
 	return diag_errno(d, err, TIER, NULL, "the kernel refuses the HTTP programs");
 }
 
-/* A ring wants a power of two that is a multiple of the page. */
-static size_t ring_size(size_t wanted)
+/* The rings for so many bytes, as the programs are to be loaded with. */
+static int shape_rings(struct http_skel *skel, const struct http_ring_shape *shape)
 {
-	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	int err = bpf_map__set_max_entries(skel->maps.rings, shape->rings);
 
-	while (size < wanted && size < (1u << 30))
-		size *= 2;
-	return size;
+	skel->rodata->ring_mask = shape->rings - 1;
+	skel->rodata->slot_mask = shape->slots - 1;
+	return err ? err : bpf_map__set_value_size(skel->maps.rings, (__u32)http_ring_bytes(shape));
 }
 
 static int attach_sweep(struct http_bpf *bpf)
@@ -102,7 +100,7 @@ static int attach_sweep(struct http_bpf *bpf)
 	return bpf->sweep ? 0 : -errno;
 }
 
-static int load(struct http_bpf *bpf, size_t ring_bytes)
+static int load(struct http_bpf *bpf, const struct http_ring_shape *shape)
 {
 	struct http_skel *skel = bpf->skel;
 	int err;
@@ -110,7 +108,7 @@ static int load(struct http_bpf *bpf, size_t ring_bytes)
 	skel->rodata->own_tgid = (__u32)getpid();
 	/* The sweep wants a map to go over, which attaching it on its own would not name. */
 	bpf_program__set_autoattach(skel->progs.http_sweep, false);
-	err = bpf_map__set_max_entries(skel->maps.records, (__u32)ring_bytes);
+	err = shape_rings(skel, shape);
 	if (!err)
 		err = http_skel__load(skel);
 	if (!err)
@@ -122,7 +120,10 @@ static int load(struct http_bpf *bpf, size_t ring_bytes)
 
 int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options, struct diag *d)
 {
-	size_t bytes = ring_size(options->ring_bytes ? options->ring_bytes : HTTP_BPF_RING_BYTES);
+	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	const struct http_ring_shape shape =
+		http_ring_shape_of(options->ring_bytes ? options->ring_bytes : HTTP_BPF_RING_BYTES,
+				   processors > 0 ? (unsigned)processors : 1);
 	struct http_bpf *bpf = calloc(1, sizeof(*bpf));
 	int err;
 
@@ -130,12 +131,11 @@ int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options,
 		return diag_errno(d, -ENOMEM, TIER, NULL, "no memory");
 	libbpf_set_print(print_nothing);
 	bpf->skel = http_skel__open();
-	err = bpf->skel ? load(bpf, bytes) : -errno;
+	err = bpf->skel ? load(bpf, &shape) : -errno;
 	if (err)
 		err = explain(err, d);
 	else
-		err = bpf_ring_open(&bpf->ring, bpf_map__fd(bpf->skel->maps.records), bytes,
-				    sizeof(struct http_record), d);
+		err = http_ring_open(&bpf->rings, bpf_map__fd(bpf->skel->maps.rings), &shape, d);
 	if (err) {
 		http_bpf_close(bpf);
 		return err;
@@ -154,30 +154,15 @@ void http_bpf_close(struct http_bpf *bpf)
 {
 	if (!bpf)
 		return;
-	bpf_ring_close(bpf->ring);
+	http_ring_close(bpf->rings);
 	bpf_link__destroy(bpf->sweep);
 	http_skel__destroy(bpf->skel);
 	free(bpf);
 }
 
-static void record_taken(void *arg, const void *record, size_t size)
-{
-	struct http_bpf *bpf = arg;
-	struct http_record whole;
-
-	/* Only our own programs write here: another size is a bug, not input. */
-	if (size < HTTP_RECORD_MIN || size > sizeof(whole))
-		return;
-	memcpy(&whole, record, size);
-	memset((char *)&whole + size, 0, sizeof(whole) - size);
-	bpf->fn(bpf->fn_arg, &whole);
-}
-
 unsigned http_bpf_drain(struct http_bpf *bpf, unsigned max, http_bpf_fn fn, void *arg)
 {
-	bpf->fn = fn;
-	bpf->fn_arg = arg;
-	return bpf_ring_drain(bpf->ring, max, record_taken, bpf);
+	return http_ring_drain(bpf->rings, max, fn, arg);
 }
 
 int http_bpf_sweep(struct http_bpf *bpf, struct http_bpf_sweep *sweep)

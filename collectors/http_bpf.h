@@ -12,10 +12,10 @@
 
 struct http_bpf;
 
-#define HTTP_BPF_RING_BYTES (2u << 20) /* 9,700 records with a long path, 17,000 with a short one */
+#define HTTP_BPF_RING_BYTES (2u << 20) /* 8,192 records */
 
 struct http_bpf_options {
-	size_t ring_bytes; /* rounded up to a power of two of pages; 0: HTTP_BPF_RING_BYTES */
+	size_t ring_bytes; /* of all rings, not exceeded; 0: HTTP_BPF_RING_BYTES */
 };
 
 /*
@@ -34,7 +34,10 @@ void http_bpf_stop(struct http_bpf *bpf);
 
 typedef void (*http_bpf_fn)(void *arg, const struct http_record *record);
 
-/* Hands over at most `max` records, oldest first; returns how many. The record is fn's to read. */
+/*
+ * Hands over at most `max` records; returns how many. Those of one processor come oldest first.
+ * The record is fn's to read.
+ */
 unsigned http_bpf_drain(struct http_bpf *bpf, unsigned max, http_bpf_fn fn, void *arg);
 
 struct http_bpf_sweep {

@@ -37,9 +37,10 @@ class Capture:
         story.until(lambda: "ready\n" in self.program.log(), 10, "capture")
 
     def pairs(self, role=None):
-        """Pairs printed so far."""
+        """Pairs printed so far, by their end: those of different processors come as they come."""
         found = [Pair(line) for line in self.program.log().splitlines()
                  if re.match("(server|client) .* ", line)]
+        found.sort(key=lambda p: p.started_at + p.total_ns)
         return [p for p in found if role in (None, p.role)]
 
     def wait(self, count, role, seconds=5):
