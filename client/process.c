@@ -29,7 +29,7 @@ struct held {
 
 /* What outlives fork(): how to open the segment again, and where the parent's names are. */
 static struct {
-	bool open;
+	bool open; /* changed under process_opening; asked by any thread, hence atomically */
 	char service[VOW_SHM_SERVICE];
 	char dir[1024];
 	struct ticks ticks;
@@ -118,7 +118,7 @@ static void process_name_write(struct vow_shm *shm, uint32_t index, enum vow_shm
 	memcpy(name->text, text, length);
 	name->length = (uint16_t)length;
 	name->kind = (uint8_t)kind;
-	/* Partner: the agent's acquire in segment_names_known(). */
+	/* Partner: the agent's acquire in segment_names_load(). */
 	__atomic_store_n(&shm->counters.names, index + 1, __ATOMIC_RELEASE);
 	TESTPOINT(name_written);
 }
@@ -226,6 +226,11 @@ static void process_fork_watch(void)
 					  process_opening_unlock);
 }
 
+static void process_open_set(bool open)
+{
+	__atomic_store_n(&process_saved.open, open, __ATOMIC_RELAXED);
+}
+
 /* In a child after fork(), unless another thread was faster. process_opening is held. */
 static int process_open_again(void)
 {
@@ -234,7 +239,7 @@ static int process_open_again(void)
 	int rc = process_open(process_mine);
 	/* A child that cannot open its segment goes without, and does not try at every call. */
 	if (rc < 0)
-		process_saved.open = false;
+		process_open_set(false);
 	return rc;
 }
 
@@ -243,7 +248,8 @@ struct vow_shm *process_segment(void)
 	struct vow_shm *shm = process_shm();
 	int saved_errno = errno;
 
-	if (shm || process_mine == &process_empty || !process_saved.open)
+	if (shm || process_current() == &process_empty ||
+	    !__atomic_load_n(&process_saved.open, __ATOMIC_RELAXED))
 		return shm;
 	process_opening_lock();
 	process_open_again();
@@ -256,13 +262,14 @@ struct vow_shm *process_segment(void)
 vow_id process_name(enum vow_shm_name_kind kind, const char *text, size_t length)
 {
 	struct vow_shm *shm = process_segment();
+	struct process *process = process_current();
 	vow_id id = 0;
 
 	if (!shm || length == 0)
 		return 0;
 	if (length > VOW_SHM_NAME_TEXT)
 		length = VOW_SHM_NAME_TEXT;
-	pthread_mutex_lock(&process_mine->lock);
+	pthread_mutex_lock(&process->lock);
 	uint32_t count = shm->counters.names;
 	for (uint32_t i = 1; i < count && !id; i++) {
 		const struct vow_shm_name *name = &shm->names[i];
@@ -275,7 +282,7 @@ vow_id process_name(enum vow_shm_name_kind kind, const char *text, size_t length
 		process_name_write(shm, count, kind, text, length);
 		id = count;
 	}
-	pthread_mutex_unlock(&process_mine->lock);
+	pthread_mutex_unlock(&process->lock);
 	return id;
 }
 
@@ -330,7 +337,8 @@ static int process_open_first(void)
 		munmap(process, sizeof(*process));
 		return rc;
 	}
-	process_saved.open = true;
+	process_open_set(true);
+	/* Partner: the acquire in process_current(). */
 	__atomic_store_n(&process_mine, process, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -375,8 +383,8 @@ void vow_close(void)
 	process_release();
 	if (process_mine != &process_empty)
 		memset(process_mine, 0, sizeof(*process_mine));
-	process_saved.open = false;
-	process_mine = &process_empty;
+	process_open_set(false);
+	__atomic_store_n(&process_mine, &process_empty, __ATOMIC_RELEASE);
 	process_opening_unlock();
 	errno = saved_errno;
 }

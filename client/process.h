@@ -40,13 +40,20 @@ struct process {
 	_Alignas(64) struct writer writers[VOW_SHM_LANES];
 };
 
-/* Never NULL; at first an empty one in static memory. */
+/* Never NULL; at first an empty one in static memory. Other threads go through process_current(). */
 extern struct process *process_mine;
+
+/* What is open now: threads may observe while another one opens. */
+static inline struct process *process_current(void)
+{
+	/* Partner: the release in process_open_first(). */
+	return __atomic_load_n(&process_mine, __ATOMIC_ACQUIRE);
+}
 
 /* The segment or NULL. The fast half of process_segment(). */
 static inline struct vow_shm *process_shm(void)
 {
-	return __atomic_load_n(&process_mine->shm, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&process_current()->shm, __ATOMIC_ACQUIRE);
 }
 
 /*

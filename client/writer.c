@@ -31,7 +31,7 @@ static void writer_release(void *unused)
 	if (!lane)
 		return;
 	*writer = writer_none;
-	__atomic_fetch_add(&process_mine->lanes_free, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&process_current()->lanes_free, 1, __ATOMIC_RELAXED);
 	/* Partner: the acquire in writer_claim(). */
 	__atomic_store_n(&lane->owner, 0, __ATOMIC_RELEASE);
 }
@@ -68,7 +68,7 @@ static uint32_t writer_slots(const struct vow_shm_lane *lane)
 /* Takes a lane when one is free; NULL otherwise. */
 static struct writer *writer_claim(struct vow_shm *shm)
 {
-	struct process *process = process_mine;
+	struct process *process = process_current();
 
 	/* In front of the system call: a thread without a lane comes here at each observation. */
 	if (__atomic_load_n(&process->lanes_free, __ATOMIC_RELAXED) == 0)

@@ -200,7 +200,7 @@ static int discovery_listen(struct discovery *discovery, const char *dir, struct
 				  "cannot listen");
 	discovery->listener_watch =
 		loop_fd_watch(discovery->loop, fd, LOOP_READ, discovery_accept, discovery);
-	return discovery->listener_watch ? 0 : -ENOMEM;
+	return discovery->listener_watch ? 0 : diag_errno(d, -ENOMEM, path, NULL, "cannot listen");
 }
 
 /* ---- scanning ---------------------------------------------------------------------------------- */

@@ -16,6 +16,8 @@ struct lane_gauges_entry {
 
 struct lane_gauges {
 	unsigned count;
+	unsigned left_out,
+		left_out_last; /* values that found no entry: in this round, in the last */
 	uint16_t places[LANE_GAUGES_ROOM]; /* number of an entry plus 1; 0: free */
 	struct lane_gauges_entry entries[GAUGE_NAMES_MAX];
 };
@@ -89,8 +91,10 @@ static void lane_gauges_one(struct lane_gauges *sums, const struct lane_gauges_o
 	series_text_set(wanted.name, sizeof(wanted.name), one->name, one->name_length);
 	series_text_set(wanted.label, sizeof(wanted.label), one->label, one->label_length);
 	struct lane_gauges_entry *entry = lane_gauges_entry(sums, &wanted);
-	if (!entry)
+	if (!entry) {
+		sums->left_out++;
 		return;
+	}
 	if (!one->largest)
 		entry->value += value;
 	else if (value > entry->value)
@@ -174,13 +178,21 @@ void lane_gauges_add(struct lane_gauges *sums, const struct segment *segment)
 		lane_gauges_difference(counters.attempts_begun, counters.attempts_ended));
 }
 
+unsigned lane_gauges_left_out(const struct lane_gauges *sums)
+{
+	return sums->left_out_last;
+}
+
 void lane_gauges_publish(struct lane_gauges *sums, struct gauge_table *table, mono_ns now)
 {
 	for (unsigned i = 0; i < sums->count; i++) {
 		const struct lane_gauges_entry *entry = &sums->entries[i];
 
-		gauge_set(table, "", entry->service, entry->name, entry->label, entry->value, now);
+		sums->left_out += gauge_set(table, "", entry->service, entry->name, entry->label,
+					    entry->value, now) < 0;
 	}
+	sums->left_out_last = sums->left_out;
+	sums->left_out = 0;
 	sums->count = 0;
 	memset(sums->places, 0, sizeof(sums->places));
 }

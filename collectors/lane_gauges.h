@@ -21,9 +21,11 @@ struct lane_gauges;
 struct lane_gauges *lane_gauges_new(void); /* NULL when memory lacks */
 void lane_gauges_free(struct lane_gauges *sums);
 
-/* Adds what a segment says to the sums. */
+/* Adds what a segment says to the sums; what is too many for a gauge table is left out, counted. */
 void lane_gauges_add(struct lane_gauges *sums, const struct segment *segment);
-/* Sets the sums in the table and begins anew. What the table refuses is counted there. */
+/* Gauges that the last round of sums left out. */
+unsigned lane_gauges_left_out(const struct lane_gauges *sums);
+/* Sets the sums in the table and begins anew. What the table refuses is left out, too. */
 void lane_gauges_publish(struct lane_gauges *sums, struct gauge_table *table, mono_ns now);
 
 #endif

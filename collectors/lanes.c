@@ -635,6 +635,12 @@ static void lanes_status(const void *state, struct collector_status *status)
 	else if (lanes->refused_total)
 		snprintf(status->problem, sizeof(status->problem), "%llu refused, the last: %s",
 			 (unsigned long long)lanes->refused_total, lanes->refused);
+	else if (lane_gauges_left_out(lanes->gauges))
+		snprintf(status->problem, sizeof(status->problem),
+			 "%u gauges are left out: all of a host are %u at most; give queues, jobs "
+			 "and "
+			 "gauges fewer names",
+			 lane_gauges_left_out(lanes->gauges), GAUGE_NAMES_MAX);
 	else
 		snprintf(status->problem, sizeof(status->problem), "%s",
 			 discovery_problem(lanes->discovery));

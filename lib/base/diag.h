@@ -30,7 +30,10 @@ struct diag {
 int diag_set(struct diag *d, int err, const char *where, const char *fix, const char *what, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* Like diag_set with what = strerror(-err) behind the given text ("cannot open: No such file"). */
+/*
+ * Like diag_set with what = strerror(-err) behind the given text ("cannot open: No such file"). With
+ * fix NULL it is what helps against that errno in most places, where there is such a thing; "" is none.
+ */
 int diag_errno(struct diag *d, int err, const char *where, const char *fix, const char *what);
 
 /*

@@ -69,8 +69,12 @@ void loop_free(struct loop *loop)
 	if (!loop)
 		return;
 	uv_walk(&loop->uv, loop_source_close, NULL);
-	/* Only closing handles are left: this ends as soon as each had its loop_source_closed(). */
-	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	/*
+	 * Only closing handles are left: this ends as soon as each had its loop_source_closed(). A
+	 * loop_stop() that no run has met yet ends the first one at once.
+	 */
+	while (uv_run(&loop->uv, UV_RUN_DEFAULT))
+		;
 	uv_loop_close(&loop->uv);
 	free(loop);
 }

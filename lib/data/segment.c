@@ -184,12 +184,25 @@ void segment_close(struct segment *segment)
 
 /* ---- names and values ------------------------------------------------------------------------ */
 
-unsigned segment_names_known(const struct segment *segment)
+/* Under segment_guard(). */
+static unsigned segment_names_load(const struct segment *segment)
 {
 	/* Partner: the release in the client's process_name_write(). */
 	uint32_t count = __atomic_load_n(&segment->shm->counters.names, __ATOMIC_ACQUIRE);
 
 	return count < VOW_SHM_NAMES ? count : VOW_SHM_NAMES;
+}
+
+static int segment_names_visit(void *arg)
+{
+	return (int)segment_names_load(arg);
+}
+
+unsigned segment_names_known(const struct segment *segment)
+{
+	int known = segment_guard(segment_names_visit, (void *)segment);
+
+	return known < 0 ? 0 : (unsigned)known;
 }
 
 struct segment_copy {
@@ -205,7 +218,7 @@ static int segment_copy_name(void *arg)
 {
 	struct segment_copy *copy = arg;
 
-	if (copy->index < segment_names_known(copy->segment)) {
+	if (copy->index < segment_names_load(copy->segment)) {
 		copy->name = copy->segment->shm->names[copy->index];
 		copy->there = true;
 	}

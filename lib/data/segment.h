@@ -42,7 +42,7 @@ struct segment_name {
 	char text[VOW_SHM_NAME_TEXT]; /* any bytes */
 };
 
-/* Names written so far, never more than VOW_SHM_NAMES. */
+/* Names written so far, never more than VOW_SHM_NAMES; 0 when they cannot be read now. */
 unsigned segment_names_known(const struct segment *segment);
 /* Copies a name. False when index is not written yet or what stands there is no name. */
 bool segment_name(const struct segment *segment, unsigned index, struct segment_name *name);

@@ -31,9 +31,23 @@ CHECK_TEST(test_errno_text_follows_what)
 	struct diag d;
 	char line[700];
 
-	CHECK_RC(diag_errno(&d, -ENOENT, "/x", NULL, "cannot open"), -ENOENT);
+	CHECK_RC(diag_errno(&d, -ENOENT, "/x", "", "cannot open"), -ENOENT);
 	CHECK_STR(diag_format(&d, line, sizeof(line)),
 		  "/x: cannot open: No such file or directory");
+	diag_errno(&d, -ENOENT, "/x", "make it first", "cannot open");
+	CHECK_STR(d.fix, "make it first");
+}
+
+CHECK_TEST(test_errno_says_what_helps_where_the_caller_does_not)
+{
+	struct diag d;
+
+	diag_errno(&d, -EMFILE, "/x", NULL, "cannot open");
+	CHECK_STR_HAS(d.fix, "ulimit -n");
+	diag_errno(&d, -EACCES, "/x", NULL, "cannot open");
+	CHECK_STR_HAS(d.fix, "root");
+	diag_errno(&d, -EPIPE, "/x", NULL, "cannot write");
+	CHECK_STR(d.fix, "");
 }
 
 CHECK_TEST(test_no_diag_is_allowed)
@@ -57,4 +71,5 @@ CHECK_TEST(test_long_texts_are_cut_and_ended)
 }
 
 CHECK_MAIN("diag", test_set_fills_all_and_returns_err, test_absent_parts_leave_no_punctuation,
-	   test_errno_text_follows_what, test_no_diag_is_allowed, test_long_texts_are_cut_and_ended)
+	   test_errno_text_follows_what, test_errno_says_what_helps_where_the_caller_does_not,
+	   test_no_diag_is_allowed, test_long_texts_are_cut_and_ended)

@@ -727,6 +727,27 @@ CHECK_TEST(test_values_of_processes_add_up_and_the_oldest_age_is_the_oldest)
 	lanes_agent_free(agent);
 }
 
+CHECK_TEST(test_gauges_beyond_what_a_host_may_have_are_told)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	char name[16];
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	for (unsigned i = 0; i < 400; i++) { /* three gauges each */
+		snprintf(name, sizeof(name), "job%u", i);
+		vow_job_total(vow_job(name), 7);
+	}
+	while (!strstr(lanes_agent_status(agent).detail, "1 application"))
+		lanes_agent_poll(agent);
+	lanes_agent_tick(agent);
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(gauge_count(agent->gauges), GAUGE_NAMES_MAX);
+	CHECK_STR_HAS(lanes_agent_status(agent).problem, "176 gauges are left out");
+	vow_close();
+	lanes_agent_free(agent);
+}
+
 CHECK_MAIN("lanes", test_calls_before_opening_do_nothing, test_observations_reach_their_series,
 	   test_many_routes_and_statuses_each_reach_their_own_series,
 	   test_a_lane_more_than_half_full_is_in_a_hurry_until_its_commit,
@@ -740,4 +761,5 @@ CHECK_MAIN("lanes", test_calls_before_opening_do_nothing, test_observations_reac
 	   test_what_was_described_is_given_back_once_whatever_the_order_of_death,
 	   test_thresholds_are_counted_exactly_in_overflow_through_a_change,
 	   test_deliveries_are_measured_from_enqueue_to_outcome,
+	   test_gauges_beyond_what_a_host_may_have_are_told,
 	   test_values_of_processes_add_up_and_the_oldest_age_is_the_oldest)

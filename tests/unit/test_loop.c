@@ -167,6 +167,29 @@ CHECK_TEST(test_regular_file_cannot_be_watched)
 	close(fd);
 }
 
+static int lowest_free_fd(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+CHECK_TEST(test_loop_that_was_stopped_before_it_ran_is_freed_whole)
+{
+	struct scene scene = {.loop = loop_new()};
+	int free_fd;
+
+	loop_free(scene.loop); /* what libuv opens once in a process is open now */
+	free_fd = lowest_free_fd();
+	scene.loop = loop_new();
+	CHECK(loop_timer_start(scene.loop, 0, 0, scene_call, &scene));
+	loop_stop(scene.loop);
+	loop_free(scene.loop);
+	CHECK_EQ_U64(scene.calls, 0);
+	CHECK_EQ_I64(lowest_free_fd(), free_fd);
+}
+
 static void scene_signal(void *arg, int signum)
 {
 	struct scene *scene = arg;
@@ -239,4 +262,4 @@ CHECK_MAIN("loop", test_timer_repeats_and_is_never_early,
 	   test_finished_timer_starts_again, test_watch_calls_until_all_is_read,
 	   test_pipe_without_reader_is_a_hangup, test_regular_file_cannot_be_watched,
 	   test_signal_arrives_in_the_loop, test_wakeups_from_a_thread_are_merged_but_never_lost,
-	   test_lack_of_memory_is_null)
+	   test_loop_that_was_stopped_before_it_ran_is_freed_whole, test_lack_of_memory_is_null)

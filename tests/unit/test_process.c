@@ -2,6 +2,7 @@
 /* libvow in a process that opens, forks and closes, without an agent. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -131,6 +132,36 @@ CHECK_TEST(test_child_that_lacked_descriptors_opens_later_and_keeps_the_ids)
 	vow_close();
 }
 
+static void *observe_all_the_while(void *arg)
+{
+	const bool *enough = arg;
+
+	while (!__atomic_load_n(enough, __ATOMIC_RELAXED)) {
+		vow_observe(1, 1000, 200);
+		vow_gauge_set(1, 1);
+		vow_span_end(vow_span_begin(1), 200);
+		vow_route("/while");
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Also what ThreadSanitizer looks at: calls of a thread before, while and after another one opens. */
+CHECK_TEST(test_thread_observes_while_another_one_opens)
+{
+	bool enough = false;
+	pthread_t thread;
+
+	check_dir();
+	CHECK_OK(pthread_create(&thread, NULL, observe_all_the_while, &enough));
+	CHECK_OK(process_test_open("while"));
+	while (!__atomic_load_n(&process_mine->shm->lanes[0].tail, __ATOMIC_ACQUIRE))
+		sched_yield();
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	vow_close();
+}
+
 #define FORKS 50
 
 static void *open_and_close(void *arg)
@@ -167,4 +198,5 @@ CHECK_TEST(test_child_forked_while_another_thread_opens_can_open)
 CHECK_MAIN("process", test_span_that_began_before_opening_is_not_observed,
 	   test_no_call_changes_errno,
 	   test_child_that_lacked_descriptors_opens_later_and_keeps_the_ids,
+	   test_thread_observes_while_another_one_opens,
 	   test_child_forked_while_another_thread_opens_can_open)

@@ -140,6 +140,7 @@ CHECK_TEST(test_a_page_that_cannot_be_had_ends_the_visit_not_the_program)
 	for (unsigned i = 0; i < 3; i++) {
 		CHECK_EQ_U64(segment_counters(&segment).lost, 0);
 		CHECK(!segment_value(&segment, 1, words));
+		CHECK_EQ_U64(segment_names_known(&segment), 0);
 	}
 	munmap(segment.shm, 4 * 4096);
 	close(fd);
