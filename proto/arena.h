@@ -11,11 +11,20 @@
 #include <stddef.h>
 
 /*
- * Bytes that a message of `size` bytes may become. The densest honest message is a tick of nothing
- * but totals: ten bytes on the wire become 64 of structure and up to 80 of the decoder's own list
- * of fields; 32 leaves room to double that. The constant serves messages of a few bytes.
+ * Bytes that a message of `size` bytes may become. The densest honest small message is a tick of
+ * nothing but totals: eight bytes on the wire become 135 of structure and of the decoder's own list
+ * of fields, 17 times as many; 32 leaves room to nearly double that. A large one is a tick of many
+ * series, which become up to 13 times as many (with the shortest names, and four thresholds each);
+ * so behind the first MiB there is room for 16, and the largest message, of 33 MiB, may take 544
+ * MiB. The constant serves messages of a few bytes.
  */
-#define ARENA_LIMIT(size) (32 * (size) + 16384)
+#define ARENA_DENSE_BYTES (1u << 20)
+static inline size_t arena_limit(size_t size)
+{
+	size_t dense = size < ARENA_DENSE_BYTES ? size : ARENA_DENSE_BYTES;
+
+	return 16384 + 32 * dense + 16 * (size - dense);
+}
 
 struct arena_chunk;
 

@@ -57,7 +57,7 @@ int message_unpack(const ProtobufCMessageDescriptor *type, const char *name, con
 	ProtobufCAllocator allocator = {message_alloc, message_dealloc, arena};
 	ProtobufCMessage *unpacked;
 
-	arena->limit = ARENA_LIMIT(size);
+	arena->limit = arena_limit(size);
 	unpacked = protobuf_c_message_unpack(type, &allocator, size, bytes);
 	if (unpacked) {
 		*message = unpacked;

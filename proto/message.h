@@ -27,7 +27,7 @@ void message_buffer_free(struct message_buffer *buffer);
 /*
  * Unpacks into *arena, which the caller inits by {0} and releases when it is done with the message.
  * -EPROTO with d filled (name is the `where`) when the bytes are no such message or would take
- * more than ARENA_LIMIT(size); -ENOMEM.
+ * more than arena_limit(size); -ENOMEM.
  */
 int message_unpack(const ProtobufCMessageDescriptor *type, const char *name, const uint8_t *bytes,
 		   size_t size, struct arena *arena, ProtobufCMessage **message, struct diag *d);

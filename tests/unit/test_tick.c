@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/arena.h"
 #include "proto/tick.h"
 #include "tests/unit/check.h"
 
@@ -490,6 +491,49 @@ CHECK_TEST(test_the_densest_honest_tick_is_read)
 	tick_writer_free(writer);
 }
 
+/* As many series as fit into a record, each named as shortly as any and with four thresholds. */
+CHECK_TEST(test_the_densest_large_honest_tick_is_read)
+{
+	static const dur_ns four[] = {1, 2, 3, 4};
+	struct tick_writer *writer = tick_writer_new();
+	struct series_key key = {.service = "shop", .route = "/r"};
+	struct series_delta delta = {
+		.hist = (const uint8_t *)"a latency",
+		.hist_size = 9,
+		.counts.count = 1,
+		.threshold_count = 4,
+		.thresholds = four,
+	};
+	const uint8_t *bytes;
+	size_t size = 0;
+
+	tick_begin(writer, 1, 1);
+	for (uint32_t id = 0; size < 32u << 20; id++) {
+		delta.id = id;
+		CHECK_OK(tick_add_series(writer, id, &key));
+		CHECK_OK(tick_add_delta(writer, &delta));
+		CHECK_OK(tick_end(writer, &bytes, &size));
+	}
+	CHECK_OK(tick_read(bytes, size, &(struct tick_visitor){0}, NULL, NULL));
+	tick_writer_free(writer);
+}
+
+CHECK_TEST(test_the_largest_message_takes_no_more_than_is_promised)
+{
+	const size_t largest = 33u << 20;
+	struct arena arena = {.limit = arena_limit(largest)};
+	size_t taken = 0;
+
+	CHECK_LE_U64(arena.limit, 545u << 20);
+	CHECK_LE_U64(arena_limit(largest - 1), arena.limit);
+	/* A part a time, as the decoder takes them. */
+	while (arena_take(&arena, 40))
+		taken += 40;
+	CHECK(arena.limited);
+	CHECK_LE_U64(taken, arena.limit);
+	arena_release(&arena);
+}
+
 CHECK_TEST(test_text_from_outside_is_cleaned)
 {
 	struct seen seen = {0};
@@ -555,5 +599,7 @@ CHECK_MAIN("tick", test_everything_comes_back_in_the_promised_order,
 	   test_every_cut_is_refused_or_a_shorter_tick,
 	   test_garbage_is_refused_or_read_but_never_harms, test_values_out_of_range_are_refused,
 	   test_million_empty_parts_are_refused_before_they_cost_memory,
-	   test_the_densest_honest_tick_is_read, test_text_from_outside_is_cleaned,
-	   test_a_tick_after_a_long_standstill_ends_when_it_did, test_lack_of_memory_is_told)
+	   test_the_densest_honest_tick_is_read, test_the_densest_large_honest_tick_is_read,
+	   test_the_largest_message_takes_no_more_than_is_promised,
+	   test_text_from_outside_is_cleaned, test_a_tick_after_a_long_standstill_ends_when_it_did,
+	   test_lack_of_memory_is_told)
