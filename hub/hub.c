@@ -465,7 +465,7 @@ static int hub_open_rpc(struct hub *hub, const char *listen, struct diag *d)
 
 static int hub_open_parts(struct hub *hub, const struct hub_options *options, struct diag *d)
 {
-	int rc = fd_make_dirs(hub->dir, 0755, d);
+	int rc = dirs_make_folder(hub->dir, d);
 
 	if (!rc) {
 		hub->lock = dirs_lock(hub->dir, "vow-hub", d);

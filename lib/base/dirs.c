@@ -35,22 +35,23 @@ int dirs_init(struct dirs *dirs, const char *dir, struct diag *d)
 	return dirs_copy(dirs->state, dir ? dir : DIRS_STATE_DEFAULT, d);
 }
 
-static int dirs_make_one(const char *folder, struct diag *d)
+int dirs_make_folder(const char *folder, struct diag *d)
 {
 	int rc = fd_make_dirs(folder, 0755, d);
 
 	if (!rc && access(folder, W_OK | X_OK))
-		rc = diag_errno(d, -errno, folder,
-				"run as root, or choose a folder of yours with --dir",
-				"cannot write into this folder");
+		rc = diag_errno(d, -errno, folder, NULL, "cannot write into this folder");
+	if ((rc == -EACCES || rc == -EPERM || rc == -EROFS) && d)
+		snprintf(d->fix, sizeof(d->fix), "%s",
+			 "run as root, or choose a folder of yours with --dir");
 	return rc;
 }
 
 int dirs_make(const struct dirs *dirs, struct diag *d)
 {
-	int rc = dirs_make_one(dirs->run, d);
+	int rc = dirs_make_folder(dirs->run, d);
 
-	return rc ? rc : dirs_make_one(dirs->state, d);
+	return rc ? rc : dirs_make_folder(dirs->state, d);
 }
 
 int dirs_path(char path[DIRS_PATH_MAX], const char *folder, const char *name)

@@ -25,9 +25,12 @@ struct dirs {
 int dirs_init(struct dirs *dirs, const char *dir, struct diag *d);
 
 /*
- * Makes both folders and their parents where they lack, with mode 0755. The errno of the first
- * that could not be made or written to, with d saying which and what to do.
+ * Makes a folder and its parents where they lack, with mode 0755. The errno of the first that could
+ * not be made, or written to, with d saying which and what to do.
  */
+int dirs_make_folder(const char *folder, struct diag *d);
+
+/* The same for both. */
 int dirs_make(const struct dirs *dirs, struct diag *d);
 
 /* Writes "folder/name" into path; -ENAMETOOLONG leaves path empty. */

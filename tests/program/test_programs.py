@@ -114,6 +114,19 @@ def what_was_installed_works_from_there(s):
 
 
 @test
+@needs("root", "setpriv", "vowd", "vow-export", "vow-hub")
+def who_may_not_write_a_folder_is_told_what_to_do(s):
+    there, lacking = s.dir("there"), s.path("lacking")
+    for name in DAEMONS:
+        for folder in (there, lacking):
+            done = s.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                         s.program(name), "--dir", folder, status=1)
+            check("Permission denied" in done.stderr and "run as root, or choose" in done.stderr,
+                  f"{name} said {done.stderr!r}")
+    equal((os.listdir(there), os.path.exists(lacking)), ([], False), "what was left")
+
+
+@test
 @needs("vowd", "vow", "vow-export", "vow-hub")
 def verbose_is_one_word_for_every_daemon_and_logs_more(s):
     def line_up(name, *more):
