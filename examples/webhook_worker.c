@@ -274,19 +274,25 @@ static void *worker(void *unused)
 /*
  * Requests and a batch job, played: latencies are drawn, not waited for, 100 of each route a
  * second. A real application would put vow_span_begin() and vow_span_end() around its handlers.
+ * Payments have the trace id of their request as a tag, by which the slow ones can be looked up.
  */
 static void *platform(void *unused)
 {
 	vow_id payments = vow_route("payments"), availability = vow_route("availability");
 	vow_id rsvp = vow_route("rsvp"), job = vow_job("invoices"), waiting = vow_queue("webhooks");
 	vow_id pool = vow_gauge("pool_in_use");
+	char trace[33];
 
 	(void)unused;
 	for (uint64_t i = 0; !ending; i++) {
 		uint64_t draw = scatter(i);
 		uint64_t late = slow ? options.slow_ms * MS : 0;
 
-		vow_observe(payments, 20 * MS + draw % (40 * MS) + late, i % 200 ? 201 : 502);
+		snprintf(trace, sizeof(trace), "%016llx%016llx",
+			 (unsigned long long)scatter(draw + 1),
+			 (unsigned long long)scatter(draw + 2));
+		vow_observe_tagged(payments, 20 * MS + draw % (40 * MS) + late, i % 200 ? 201 : 502,
+				   trace);
 		vow_observe(availability, 5 * MS + draw % (60 * MS), 200);
 		vow_observe(rsvp, 10 * MS + draw % (90 * MS), i % 50 ? 200 : 404);
 		vow_gauge_set(pool, (double)(draw % 20));

@@ -12,6 +12,10 @@ const ROLES = [['server', 'served', 'requests that this fleet answered'],
   ['client', 'called', 'requests that this fleet sent to others']];
 const STALE_MS = 3500;
 const EVENT_ROWS = 200; // rows of a table in one tick
+const SLOWEST = 8; // rows shown of the slowest of a route
+const SLOWEST_OF_ALL = 4; // and of the fleet, deliveries too
+const SLOWEST_ASKED = 200; // of a route's name, before other kinds, roles and methods are left out
+const SLOWEST_EVERY_MS = 3000;
 
 const page = {
   token: new URLSearchParams(location.search).get('token'),
@@ -22,6 +26,7 @@ const page = {
   tickedAt: 0, // by this browser's clock
   source: null,
   selected: null, // key of a route, null: the fleet
+  slowestAt: 0, // when the slowest were asked for last, by this browser's clock
 };
 
 function api(path, parameters = {}) {
@@ -279,6 +284,37 @@ function showTiles(point) {
   for (const name of ['p50', 'p90', 'p95', 'p99']) setText($(`tile-${name}`), span(point[`${name}_ns`]));
 }
 
+// --- the slowest --------------------------------------------------------------------------------------
+
+const slowest = new Table($('slowest-table'), {
+  caption: 'The slowest observations that came with a tag',
+  key: (r) => [rowKey(r), r.host, r.at_unix_ns, r.latency_ns, r.tag].join('\u0001'),
+  empty: 'Nothing of this route came with a tag in this window.',
+  columns: [
+    { title: 'Tag', hint: 'what the application said, a trace id say', value: (r) => r.tag,
+      node: (r) => el('span', { class: 'tag' }, r.tag) },
+    { title: 'Latency', num: true, value: (r) => r.latency_ns, text: (r) => span(r.latency_ns) },
+    { title: 'When', value: (r) => r.at_unix_ns, text: (r) => clock(r.at_unix_ns) },
+    { title: 'Status', num: true, value: (r) => r.status, text: (r) => String(r.status), tone: toneOfClass },
+    { title: 'Route', class: 'path', value: (r) => r.route, text: (r) => `${r.method} ${r.route}`.trim() },
+    { title: 'Service', value: (r) => r.service, text: (r) => r.service || '–' },
+    { title: 'Host', class: 'quiet', value: (r) => r.host, text: (r) => r.host || '–' },
+  ],
+});
+
+async function loadSlowest() {
+  const { selected, selectedRoute, window } = page;
+  const parameters = selected
+    ? { window, limit: SLOWEST_ASKED, service: selectedRoute.service, route: selectedRoute.route }
+    : { window, limit: SLOWEST_OF_ALL };
+  page.slowestAt = performance.now();
+  const answer = await fetch(api('exemplars', parameters)).catch(() => null);
+  if (selected !== page.selected || window !== page.window || !answer || !answer.ok) return;
+  const rows = (await answer.json()).filter((r) => !selected || routeKey(r) === selected);
+  slowest.show(rows.slice(0, selected ? SLOWEST : SLOWEST_OF_ALL));
+  $('slowest').hidden = rows.length === 0 && !selected;
+}
+
 // --- charts -----------------------------------------------------------------------------------------
 
 const charts = new Charts($('plot-rate'), $('plot-latency'));
@@ -300,6 +336,7 @@ function select(route) {
   charts.clear();
   charts.draw();
   loadTrend();
+  loadSlowest();
   if (page.tick) showRoutes(page.tick);
 }
 $('chart-reset').addEventListener('click', () => select(null));
@@ -336,6 +373,7 @@ function show(tick) {
   showAlerts(tick.alerts);
   showScaling(tick.scale);
   hosts.show(hostRows(tick.status));
+  if (page.tickedAt - page.slowestAt >= SLOWEST_EVERY_MS) loadSlowest();
   showLive();
 }
 
@@ -358,7 +396,10 @@ function connect() {
   page.source?.close();
   const source = new EventSource(api('events', { window: page.window }));
   page.source = source;
-  source.addEventListener('open', loadTrend);
+  source.addEventListener('open', () => {
+    loadTrend();
+    loadSlowest();
+  });
   source.addEventListener('tick', (event) => show(JSON.parse(event.data)));
   source.addEventListener('error', () => {
     // The browser connects again by itself unless the hub refused.

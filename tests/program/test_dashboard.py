@@ -69,6 +69,21 @@ def deliveries_and_routes_show_four_percentiles(s):
 
 
 @test
+@needs("vow-hub", "vow-export", "vowd", "vow", "node", "npm", "chromium")
+def the_slowest_are_shown_with_their_tags(s):
+    listen = s.port()
+    hub = start_hub(s, listen, s.port())
+    s.write("run/vow.yaml", "capture: {http: false, host: false}\n")
+    s.start(s.program("vowd"), "--dir", s.dir("run"))
+    s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
+    s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub", f"127.0.0.1:{listen}")
+    s.start(s.program("tests/tagged"), "shop", "/pay", 10**6, 200, "fast", "/pay", 2 * 10**9, 200,
+            "slow", "/book", 9 * 10**9, 503, "4bf92f3577b34da6a3ce929d0e0e4736",
+            "/quiet", 10**6, 200, "", env={"VOW_DIR": s.dir("run")})
+    promise(s, hub, "the_slowest_are_shown_with_their_tags")
+
+
+@test
 @needs("vow-hub", "vow-export", "node", "npm", "chromium")
 def charts_follow_the_chosen_route_and_the_filter_works(s):
     hub = scene(s)[0]

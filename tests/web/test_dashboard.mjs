@@ -91,6 +91,25 @@ const tests = {
     assert.equal(await text(page, '#chart-title'), 'All requests served');
   },
 
+  // An application made three observations with tags and one without; no more come.
+  async the_slowest_are_shown_with_their_tags(page) {
+    await page.getByRole('button', { name: 'total', exact: true }).click();
+    // Tag, latency, status, route and service of each row, while the rows are to be seen.
+    const become = (...rows) => appears(page, (wanted) => !document.getElementById('slowest').hidden
+      && [...document.querySelectorAll('#slowest-table tbody tr')]
+        .map((row) => [0, 1, 3, 4, 5].map((i) => row.children[i].textContent.replace(/\s/g, ' ')).join(' '))
+        .join() === wanted, rows.join());
+    const book = '4bf92f3577b34da6a3ce929d0e0e4736 9.00 s 503 /book shop';
+    await become(book, 'slow 2.00 s 200 /pay shop', 'fast 1.00 ms 200 /pay shop');
+    await page.getByRole('button', { name: '/book', exact: true }).click();
+    await become(book);
+    await page.getByRole('button', { name: '/quiet', exact: true }).click();
+    await become();
+    assert.match(await text(page, '#slowest .empty'), /came with a tag/);
+    await page.getByRole('button', { name: 'show the whole fleet' }).click();
+    await appears(page, () => document.querySelectorAll('#slowest-table tbody tr').length === 3);
+  },
+
   async the_filter_leaves_what_matches(page) {
     await appears(page, () => document.querySelectorAll('#routes-table tbody tr').length >= 10);
     await page.getByRole('searchbox').fill('/r7');
