@@ -62,7 +62,7 @@ int lane_segment_begin(struct lane_segment *ls, struct segment *segment, struct 
 {
 	memset(ls, 0, sizeof(*ls));
 	ls->segment = *segment;
-	segment->shm = NULL;
+	*segment = (struct segment){0};
 	overflow_init(&ls->overflow, &ls->segment);
 	int rc = lane_series_init(&ls->series, table, &ls->segment);
 	if (rc == 0 && redo)

@@ -22,6 +22,7 @@
 #include "collectors/collector.h"
 #include "collectors/discovery.h"
 #include "collectors/lane_gauges.h"
+#include "collectors/lane_quota.h"
 #include "collectors/lane_segment.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
@@ -61,7 +62,9 @@ struct lanes_app {
 	uid_t user; /* who made the segment */
 	int connection, pidfd; /* -1: none */
 	struct loop_fd *connection_watch, *pidfd_watch;
+	uint64_t bytes; /* of memory, as of the last look */
 	bool ended; /* the owner is gone */
+	bool let_go; /* takes too much memory: read no more, whatever is in it */
 };
 
 /* A section of the journal whose segment was not found yet. */
@@ -246,10 +249,26 @@ static struct lanes_app *lanes_find(struct lanes *lanes, uint64_t inode)
 	return NULL;
 }
 
+static int lanes_too_large(uint64_t bytes, struct diag *d)
+{
+	return diag_set(d, -EDQUOT, NULL, "observe fewer names from it",
+			"its segment takes %llu MiB, more than the %llu that one may",
+			(unsigned long long)bytes >> 20,
+			(unsigned long long)LANE_QUOTA_SEGMENT >> 20);
+}
+
+static int lanes_user_too_large(uid_t user, struct diag *d)
+{
+	return diag_set(d, -EDQUOT, NULL, "observe fewer names from its applications",
+			"the segments of user %u take more than %llu MiB together", user,
+			(unsigned long long)LANE_QUOTA_USER >> 20);
+}
+
 /* Is this segment the owner's own, and is there room for it? */
 static int lanes_admit(struct lanes *lanes, const struct segment *segment, pid_t inner_pid,
 		       uid_t user, struct diag *d)
 {
+	uint64_t bytes = segment_bytes(segment), bytes_of_user = bytes;
 	unsigned of_user = 0;
 
 	if (inner_pid && (uint32_t)inner_pid != segment->pid)
@@ -259,8 +278,15 @@ static int lanes_admit(struct lanes *lanes, const struct segment *segment, pid_t
 		if (lanes->apps[i]->segment.segment.id == segment->id)
 			return diag_set(d, -EEXIST, NULL, NULL,
 					"its segment has the id of another one");
-		of_user += lanes->apps[i]->user == user;
+		if (lanes->apps[i]->user != user)
+			continue;
+		of_user++;
+		bytes_of_user += lanes->apps[i]->bytes;
 	}
+	if (bytes > LANE_QUOTA_SEGMENT)
+		return lanes_too_large(bytes, d);
+	if (bytes_of_user > LANE_QUOTA_USER)
+		return lanes_user_too_large(user, d);
 	if (of_user >= LANES_USER_MAX)
 		return diag_set(d, -EDQUOT, NULL, NULL,
 				"user %u has %u applications already, as many as one may have",
@@ -291,6 +317,7 @@ static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t p
 	app->lanes = lanes;
 	app->pid = pid;
 	app->user = user;
+	app->bytes = segment_bytes(&app->segment.segment);
 	app->connection = app->pidfd = -1;
 	lanes->apps[lanes->app_count++] = app;
 	lanes_watch(app);
@@ -336,6 +363,39 @@ static void lanes_on_found(void *arg, int memfd, int connection, pid_t pid, pid_
 		lanes_refuse(lanes, pid, &d);
 }
 
+/* Ends at the next commit, with what was taken until now. */
+static void lanes_let_go(struct lanes *lanes, struct lanes_app *app)
+{
+	struct diag d = {0};
+
+	if (app->bytes > LANE_QUOTA_SEGMENT)
+		lanes_too_large(app->bytes, &d);
+	else
+		lanes_user_too_large(app->user, &d);
+	lanes_refuse(lanes, app->pid, &d);
+	app->ended = app->let_go = true;
+	loop_fd_unwatch(app->pidfd_watch);
+	app->pidfd_watch = NULL;
+}
+
+/* Holes that were touched are memory, also where it was the agent who looked into them. */
+static void lanes_weigh(struct lanes *lanes)
+{
+	struct lane_use uses[LANES_APPS_MAX];
+	int excess;
+
+	for (unsigned i = 0; i < lanes->app_count; i++) {
+		struct lanes_app *app = lanes->apps[i];
+
+		app->bytes = app->let_go ? 0 : segment_bytes(&app->segment.segment);
+		uses[i] = (struct lane_use){app->user, app->bytes};
+	}
+	while ((excess = lane_quota_excess(uses, lanes->app_count)) >= 0) {
+		lanes_let_go(lanes, lanes->apps[excess]);
+		uses[excess].bytes = 0;
+	}
+}
+
 /* After each scan of /proc: who has neither a connection nor the mapping is gone. */
 static void lanes_scanned(struct lanes *lanes)
 {
@@ -362,6 +422,11 @@ static uint64_t lanes_drain(struct lanes *lanes, mono_ns now)
 		return 0;
 	for (i = 0; i < lanes->app_count && taken < LANES_EVENTS; i++) {
 		struct lanes_app *app = lanes->apps[(lanes->turn + i) % lanes->app_count];
+
+		if (app->let_go) {
+			app->segment.drained = true;
+			continue;
+		}
 		uint64_t more = lane_segment_drain(&app->segment, &lanes->tally);
 		looked += lane_segment_lanes(&app->segment);
 
@@ -402,13 +467,17 @@ static void lanes_overflow(struct lanes *lanes, mono_ns now)
 	bool begin = now - lanes->round_at >= LANES_ROUND_EVERY;
 	size_t pending = lanes_pending(lanes);
 
-	if (begin)
+	if (begin) {
 		lanes->round_at = now;
+		lanes_weigh(lanes);
+	}
 	for (unsigned i = 0; i < lanes->app_count; i++) {
 		unsigned at = (first + i) % lanes->app_count;
 		struct lane_segment *segment = &lanes->apps[at]->segment;
 		size_t own = segment->overflow.pending_bytes;
 
+		if (lanes->apps[at]->let_go)
+			continue;
 		/* New blocks at once: the application judges by thresholds that it is told there. */
 		if ((begin || lane_segment_new_blocks(segment)) &&
 		    lane_segment_round_done(segment) && !segment->thorough)

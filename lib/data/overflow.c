@@ -267,6 +267,17 @@ static bool overflow_slot_holds(uint32_t slot)
 	return slot < HIST_SLOTS && hist_slot(hist_slot_last(slot)) == slot;
 }
 
+/* What an application says to have used and never wrote to costs the agent no memory of its own. */
+static bool overflow_group_empty(const struct overflow_block *block, unsigned g,
+				 const uint64_t *slots)
+{
+	uint64_t any = 0;
+
+	for (unsigned s = 0; s < VOW_SHM_GROUP && !block->groups[g]; s++)
+		any |= slots[s];
+	return !block->groups[g] && any == 0;
+}
+
 /* False when a word made no sense. Without memory for a group it is left for later. */
 static bool overflow_take_group(struct overflow *o, struct overflow_block *block, unsigned g,
 				const uint64_t *slots, uint64_t limit, struct hist_delta *hist)
@@ -378,7 +389,7 @@ bool overflow_take(struct overflow *o, unsigned i, uint64_t limit, bool thorough
 	block->seen_sum_ns = copy.sum_ns;
 	bool sound = true;
 	for (unsigned g = 0; g < VOW_SHM_GROUPS && sound; g++)
-		if (copy.used >> g & 1)
+		if ((copy.used >> g & 1) && !overflow_group_empty(block, g, slots[g]))
 			sound = overflow_take_group(o, block, g, slots[g], limit, &delta->hist);
 	if (!sound) {
 		block->broken = true;

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "lib/data/hist.h"
 #include "lib/data/series.h"
@@ -160,13 +161,21 @@ int segment_open(int fd, struct segment *segment, struct diag *d)
 		rc = segment_check_header(&header, (uint64_t)st.st_size, d);
 	if (rc < 0)
 		return rc;
-	void *map = mmap(NULL, VOW_SHM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return diag_errno(d, -errno, NULL, NULL, "cannot map the segment");
+	/* From 3 on, as 0 says that there is none. */
+	int memfd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (memfd < 0)
+		return diag_errno(d, -errno, NULL, NULL, "cannot keep the segment");
+	void *map = mmap(NULL, VOW_SHM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	if (map == MAP_FAILED) {
+		rc = diag_errno(d, -errno, NULL, NULL, "cannot map the segment");
+		close(memfd);
+		return rc;
+	}
 	*segment = (struct segment){
 		.shm = map,
 		.id = header.id,
 		.inode = st.st_ino,
+		.memfd = memfd,
 		.pid = header.pid,
 		.clock = header.clock,
 		.tick_ratio = header.tick_ratio,
@@ -180,6 +189,19 @@ void segment_close(struct segment *segment)
 	if (segment->shm)
 		munmap(segment->shm, VOW_SHM_SIZE);
 	segment->shm = NULL;
+	if (segment->memfd)
+		close(segment->memfd);
+	segment->memfd = 0;
+}
+
+uint64_t segment_bytes(const struct segment *segment)
+{
+	enum { STAT_BLOCK = 512 };
+	struct stat st;
+
+	if (!segment->memfd || fstat(segment->memfd, &st) != 0)
+		return 0;
+	return (uint64_t)st.st_blocks * STAT_BLOCK;
 }
 
 /* ---- names and values ------------------------------------------------------------------------ */

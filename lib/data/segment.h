@@ -4,7 +4,7 @@
  * it is a claim of another process, which may write to it at any time: what is read here is
  * checked, clamped and copied, and nothing that a segment holds can make a reader leave its bounds.
  *
- * One thread per segment. Only segment_open() and segment_close() make system calls.
+ * One thread per segment. Only segment_open(), segment_close() and segment_bytes() make system calls.
  */
 #ifndef VOW_LIB_DATA_SEGMENT_H
 #define VOW_LIB_DATA_SEGMENT_H
@@ -19,6 +19,7 @@ struct segment {
 	struct vow_shm *shm; /* the mapping; read only through the functions of this folder */
 	uint64_t id; /* of the header */
 	uint64_t inode; /* of the memfd, from the kernel */
+	int memfd; /* 0: none */
 	uint32_t pid; /* as the owner sees itself: a claim */
 	uint32_t clock; /* enum vow_shm_clock */
 	uint64_t tick_ratio;
@@ -35,6 +36,9 @@ struct segment {
  */
 int segment_open(int fd, struct segment *segment, struct diag *d);
 void segment_close(struct segment *segment); /* a closed or all-zero segment is allowed */
+
+/* Bytes of memory that it takes, whoever touched them first; by the kernel. One system call. */
+uint64_t segment_bytes(const struct segment *segment);
 
 struct segment_name {
 	enum vow_shm_name_kind kind;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -295,6 +296,76 @@ CHECK_TEST(test_a_user_with_too_many_segments_is_refused_and_others_are_read)
 	lanes_agent_free(agent);
 }
 
+static uint64_t forged_bytes(const struct forged *forged)
+{
+	struct stat st;
+
+	CHECK_OK(fstat(forged->fd, &st));
+	return (uint64_t)st.st_blocks * 512;
+}
+
+CHECK_TEST(test_a_segment_that_takes_too_much_memory_is_let_go_and_others_are_read)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	struct forged bad = forged_new(agent->dir, 1, SEALS);
+	struct forged good = forged_new(agent->dir, 2, SEALS);
+	const uint64_t what = VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0);
+
+	attach(agent, "2 applications");
+	forged_push(&bad, 0, what);
+	forged_push(&good, 0, what);
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_count(agent), 2);
+	CHECK_OK(fallocate(bad.fd, 0, (off_t)offsetof(struct vow_shm, blocks), 129 << 20));
+	lanes_agent_poll(agent); /* notices it */
+	forged_push(&bad, 0, what); /* too late */
+	forged_push(&good, 0, what);
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_count(agent), 3);
+	CHECK_STR_HAS(lanes_agent_status(agent).detail, "1 application ");
+	CHECK_STR_HAS(lanes_agent_status(agent).problem, "more than the 128");
+	/* What was read of it was given back; nor does the next agent take it. */
+	CHECK_EQ_U64(bad.shm->lanes[0].head, 1);
+	lanes_agent_stop(agent);
+	attach(agent, "1 application ");
+	while (!lanes_agent_status(agent).problem[0])
+		lanes_agent_poll(agent);
+	CHECK_STR_HAS(lanes_agent_status(agent).problem, "more than the 128");
+	/* Smaller again, it goes on where it was. */
+	CHECK_OK(fallocate(bad.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			   (off_t)offsetof(struct vow_shm, blocks), 129 << 20));
+	lanes_agent_stop(agent);
+	attach(agent, "2 applications");
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_count(agent), 4);
+	forged_close(&good);
+	forged_close(&bad);
+	lanes_agent_free(agent);
+}
+
+/* Each claim of a block makes the agent look into 22 pages. */
+CHECK_TEST(test_claims_of_what_was_never_written_do_not_fill_the_memory)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	struct forged bad = forged_new(agent->dir, 1, SEALS);
+
+	for (unsigned i = 0; i < VOW_SHM_DIRECTORY; i++) {
+		bad.shm->directory[i] = VOW_SHM_KEY(VOW_SHM_OBSERVED, 2, 0, i, 0);
+		bad.shm->blocks[i].used = (UINT64_C(1) << VOW_SHM_GROUPS) - 1;
+	}
+	bad.shm->counters.directory = VOW_SHM_DIRECTORY;
+	attach(agent, "1 application ");
+	for (unsigned i = 0; i < 200 && !lanes_agent_status(agent).problem[0]; i++)
+		lanes_agent_tick(agent);
+	lanes_agent_tick(agent);
+	CHECK_STR_HAS(lanes_agent_status(agent).problem, "more than the 128");
+	CHECK_STR_HAS(lanes_agent_status(agent).detail, "0 applications");
+	/* It was looked at between two sips of 64 blocks. */
+	CHECK_LE_U64(forged_bytes(&bad), UINT64_C(160) << 20);
+	forged_close(&bad);
+	lanes_agent_free(agent);
+}
+
 CHECK_TEST(test_garbage_at_the_intake_is_survived)
 {
 	struct lanes_agent *agent = lanes_agent_new();
@@ -349,5 +420,7 @@ CHECK_MAIN("segment", test_sealed_segment_opens_and_others_are_refused_with_the_
 	   test_hostile_application_harms_no_other,
 	   test_wrong_version_is_told_and_the_others_are_read,
 	   test_a_user_with_too_many_segments_is_refused_and_others_are_read,
+	   test_a_segment_that_takes_too_much_memory_is_let_go_and_others_are_read,
+	   test_claims_of_what_was_never_written_do_not_fill_the_memory,
 	   test_garbage_at_the_intake_is_survived,
 	   test_both_sides_meet_at_one_folder_by_any_of_its_names)
