@@ -8,28 +8,31 @@
 #include "collectors/http_text.h"
 #include "collectors/service_name.h"
 
-#define REMEMBERED 512 /* 105 KB; more requests than that at a time are named anew */
+#define REMEMBERED 512 /* 114 KB; more requests than that at a time are named anew */
+
+#define PEER_WORDS    3 /* of a client: port and family, address */
+#define SERVICE_WORDS ((SERIES_NAME_MAX + 1) / 8)
+#define PATH_WORDS    (HTTP_PATH_MAX / 8)
 
 /*
- * What decides on the series of a record, in words, zeros behind each text: equal words, equal
- * series, for as long as the configuration stays.
+ * What decides on the series of a record, in as many words as it takes, zeros behind each text:
+ * equal words, equal series, for as long as the configuration stays.
  */
 struct kind {
-	uint64_t what; /* role, method and class of status */
-	uint64_t peer[3]; /* of a client: port and family, address */
-	uint64_t service[(SERIES_NAME_MAX + 1) / 8];
-	uint64_t path[HTTP_PATH_MAX / 8];
+	uint64_t words[1 + PEER_WORDS + SERVICE_WORDS + PATH_WORDS];
+	unsigned count; /* of words */
 };
 
 /* Whom a client asked, and the text of it. */
 struct peer {
-	uint64_t words[3];
+	uint64_t words[PEER_WORDS];
 	char text[HTTP_TEXT_PEER_MAX + 1]; /* "": none yet */
 };
 
 struct remembered {
 	struct kind kind;
 	struct series *series; /* NULL: empty */
+	struct service_routes *routes; /* of its service, NULL: none */
 };
 
 struct http_series {
@@ -99,7 +102,7 @@ static bool names_route(unsigned status)
 }
 
 static const char *peer_text(struct peer *peer, const struct http_record *r,
-			     const uint64_t words[3])
+			     const uint64_t words[PEER_WORDS])
 {
 	if (!peer->text[0] || memcmp(peer->words, words, sizeof(peer->words)) != 0) {
 		memcpy(peer->words, words, sizeof(peer->words));
@@ -120,7 +123,7 @@ static void key_fill(struct http_series *series, const struct http_record *r,
 	series_text_set(key->route, sizeof(key->route), route, strlen(route));
 	strcpy(key->method, http_text_method(r->method));
 	if (r->role == HTTP_CLIENT)
-		strcpy(key->peer, peer_text(&series->peer, r, kind->peer));
+		strcpy(key->peer, peer_text(&series->peer, r, &kind->words[1]));
 	key->kind = SERIES_HTTP;
 	key->role = r->role == HTTP_CLIENT ? SERIES_CLIENT : SERIES_SERVER;
 	key->status_class = (uint8_t)series_class_of(r->status);
@@ -140,25 +143,34 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 static uint64_t kind_fill(struct kind *kind, const struct http_record *r, const char *service)
 {
 	size_t length = strnlen(service, SERIES_NAME_MAX);
-	uint64_t hash;
+	size_t service_words = (length + 7) / 8, path_words = 0;
+	uint64_t *word = &kind->words[1];
+	uint64_t hash = 0;
 
-	memset(kind, 0, sizeof(*kind));
-	kind->what =
-		(uint64_t)r->role << 32 | (uint64_t)r->method << 16 | series_class_of(r->status);
-	hash = mix(0, kind->what);
 	if (r->role == HTTP_CLIENT) {
-		kind->peer[0] = (uint64_t)r->family << 16 | r->remote_port;
-		memcpy(&kind->peer[1], r->remote_address, sizeof(r->remote_address));
-		hash = mix(hash, kind->peer[0] ^ kind->peer[1]);
-		hash = mix(hash, kind->peer[2]);
+		word[0] = (uint64_t)r->family << 16 | r->remote_port;
+		memcpy(&word[1], r->remote_address, sizeof(r->remote_address));
+		word += PEER_WORDS;
 	}
-	memcpy(kind->service, service, length);
-	for (size_t i = 0; i < (length + 7) / 8; i++)
-		hash = mix(hash, kind->service[i]);
-	memcpy(kind->path, r->path, sizeof(kind->path));
-	for (size_t i = 0; i < HTTP_PATH_MAX / 8 && kind->path[i]; i++)
-		hash = mix(hash, kind->path[i]);
+	if (service_words) {
+		word[service_words - 1] = 0;
+		memcpy(word, service, length);
+		word += service_words;
+	}
+	while (path_words < PATH_WORDS && r->path[path_words])
+		*word++ = r->path[path_words++];
+	/* With its length, so that no path is taken for the end of a service. */
+	kind->words[0] = (uint64_t)service_words << 40 | (uint64_t)r->role << 32 |
+			 (uint64_t)r->method << 16 | series_class_of(r->status);
+	kind->count = (unsigned)(word - kind->words);
+	for (unsigned i = 0; i < kind->count; i++)
+		hash = mix(hash, kind->words[i]);
 	return hash;
+}
+
+static bool kind_equal(const struct kind *a, const struct kind *b)
+{
+	return a->count == b->count && !memcmp(a->words, b->words, a->count * sizeof(a->words[0]));
 }
 
 /*
@@ -184,15 +196,17 @@ struct series *http_series_of(struct http_series *series, const struct http_reco
 	struct kind kind;
 
 	place = &series->remembered[kind_fill(&kind, r, service) % REMEMBERED];
-	if (place->series && !memcmp(&place->kind, &kind, sizeof(kind))) {
-		route_name_again(series->routes, service);
+	if (place->series && kind_equal(&place->kind, &kind)) {
+		route_name_again(place->routes);
 		return place->series;
 	}
 	key_fill(series, r, &kind, service, &key);
 	found = series_get(series->table, &key);
 	if (found && is_settled(&key)) {
-		place->kind = kind;
+		memcpy(place->kind.words, kind.words, kind.count * sizeof(kind.words[0]));
+		place->kind.count = kind.count;
 		place->series = found;
+		place->routes = route_names_service(series->routes, service);
 	}
 	return found;
 }

@@ -200,7 +200,7 @@ static size_t segment_quantise(struct segment s, char name[SERIES_ROUTE_MAX + 1]
 
 /* ---- the tree --------------------------------------------------------------------------------- */
 
-static struct service_routes *service_find(struct route_names *names, const char *service)
+struct service_routes *route_names_service(struct route_names *names, const char *service)
 {
 	struct service_routes *s = names->last;
 
@@ -304,7 +304,7 @@ void route_name_of(struct route_names *names, const char *service, const char *p
 		   char route[SERIES_ROUTE_MAX + 1])
 {
 	const char *fixed = find_template(names, service, path);
-	struct service_routes *s = service_find(names, service);
+	struct service_routes *s = route_names_service(names, service);
 	struct str out;
 
 	str_init(&out, route, SERIES_ROUTE_MAX + 1);
@@ -328,12 +328,10 @@ void route_name_of(struct route_names *names, const char *service, const char *p
 	str_put(&out, ROUTE_OTHER);
 }
 
-void route_name_again(struct route_names *names, const char *service)
+void route_name_again(struct service_routes *service)
 {
-	struct service_routes *s = service_find(names, service);
-
-	if (s)
-		s->asked++;
+	if (service)
+		service->asked++;
 }
 
 size_t route_names_services(const struct route_names *names)

@@ -23,6 +23,7 @@
 #define ROUTE_CHILDREN_MAX 64 /* different segments in one place before "{name}" */
 
 struct route_names;
+struct service_routes; /* the routes of one service */
 
 struct route_names_options {
 	const struct route_template *templates; /* the caller's, until reload or free */
@@ -44,9 +45,14 @@ void route_name_of(struct route_names *names, const char *service, const char *p
 		   char route[SERIES_ROUTE_MAX + 1]);
 /*
  * Counts a path that a service was asked again, whose route the caller has kept: all but "{other}"
- * stay what they are until the templates are others.
+ * stay what they are until the templates are others. service: of route_names_service(), or NULL.
  */
-void route_name_again(struct route_names *names, const char *service);
+void route_name_again(struct service_routes *service);
+/*
+ * What is kept of a service, new if need be, for as long as names are; NULL when there are
+ * ROUTE_SERVICES_MAX others already, or memory lacks.
+ */
+struct service_routes *route_names_service(struct route_names *names, const char *service);
 
 /* Services seen, and for the i-th: its name, how many paths were asked, how many became "{other}". */
 size_t route_names_services(const struct route_names *names);

@@ -114,6 +114,11 @@ CHECK_TEST(test_all_that_parts_series_is_told_apart)
 	CHECK_STR(key_of(&n, &r)->service, "booking");
 	r = record_of("shop", "/order");
 	CHECK_STR(key_of(&n, &r)->route, "/order");
+	/* Where one text ends and the next begins, with the same bytes in a row. */
+	r = record_of("eightlet", "/order");
+	CHECK_STR(key_of(&n, &r)->service, "eightlet");
+	r = record_of("eightlet/order", "");
+	CHECK_STR(key_of(&n, &r)->service, "eightlet/order");
 	/* Of a server, the client does not matter, nor does the very status. */
 	r = first;
 	r.remote_port = 50000;
