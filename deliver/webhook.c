@@ -409,7 +409,7 @@ int webhook_post(struct webhook_sender *sender, bool is_alert,
 		target->length++;
 		sender->counters.waiting++;
 		reached++;
-		/* From the loop, so that done() never comes from within this call. */
+		/* From the loop, so that done() of this message never comes from within this call. */
 		loop_timer_again(target->timer, 0, 0);
 	}
 	return failed && !reached ? -ENOMEM : reached;

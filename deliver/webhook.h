@@ -38,7 +38,7 @@ struct webhook_result { /* of a message to one receiver; pointers good during th
 };
 
 struct webhook_handlers {
-	/* Accepted (class RETRY_ACCEPTED) or given up: the last word on it. */
+	/* Accepted (class RETRY_ACCEPTED) or given up: the last word on it. Not to call the sender. */
 	void (*done)(void *arg, const struct webhook_result *result);
 	/* A try failed, the next one follows after wait. */
 	void (*failed)(void *arg, const struct webhook_result *result, dur_ns wait);
@@ -65,7 +65,8 @@ int webhook_set_receivers(struct webhook_sender *sender, const struct receiver *
 
 /*
  * Queues the message, copied, for every receiver that takes its kind; returns how many, or -ENOMEM
- * when it reached none of them. done() comes later, once for each.
+ * when it reached none of them. done() comes later, once for each; only that of an older message
+ * which gives its place in a full queue to this one (RETRY_DROPPED) comes from within.
  */
 int webhook_post(struct webhook_sender *sender, bool is_alert,
 		 const struct webhook_message *message);

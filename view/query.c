@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rows from the series table. A first pass looks at counts alone and chooses; only what was chosen
- * is merged and becomes rows. So a question with a limit costs little in a full table.
+ * is merged and becomes rows. So a question with a limit costs little in a full table. A tick may
+ * come in between: rows of one answer may then be as of two seconds.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -48,6 +49,18 @@ static bool query_wants(const struct view_query *ask, const struct series_key *k
 	       key->kind == SERIES_ATTEMPT;
 }
 
+/*
+ * Adds what the window holds of a series. Locked for each alone: a tick waits for who reads, and a
+ * hub has tens of thousands of series.
+ */
+static void query_add(const struct query *q, const struct series *s, struct hist *latency,
+		      struct hist *queue, struct series_counts *counts)
+{
+	series_read_lock();
+	series_window_add(q->table, s, q->ask->window, latency, queue, counts);
+	series_read_unlock();
+}
+
 static int query_choose(struct query *q)
 {
 	size_t series = series_count(q->table);
@@ -55,7 +68,6 @@ static int query_choose(struct query *q)
 	q->choices = calloc(series + 1, sizeof(*q->choices));
 	if (!q->choices)
 		return -ENOMEM;
-	series_read_lock();
 	for (size_t i = 0; i < series; i++) {
 		const struct series *s = series_at(q->table, (series_id)i);
 		const struct series_key *key = series_key_of(s);
@@ -63,11 +75,10 @@ static int query_choose(struct query *q)
 
 		if (!query_wants(q->ask, key))
 			continue;
-		series_window_add(q->table, s, q->ask->window, NULL, NULL, &counts);
+		query_add(q, s, NULL, NULL, &counts);
 		if (counts.count)
 			q->choices[q->count++] = (struct query_choice){s, key, counts.count};
 	}
-	series_read_unlock();
 	return 0;
 }
 
@@ -143,8 +154,7 @@ static void query_route(struct query *q, const struct query_group *group, struct
 	struct series_counts counts = {0};
 
 	for (size_t i = 0; i < group->length; i++)
-		series_window_add(q->table, group->first[i].series, q->ask->window, q->latency,
-				  q->queue, &counts);
+		query_add(q, group->first[i].series, q->latency, q->queue, &counts);
 	row->key = *group->first->key;
 	if (q->ask->all_hosts)
 		row->key.host[0] = '\0';
@@ -178,11 +188,11 @@ static int query_routes(struct query *q, struct view *view)
 		free(groups);
 		return -ENOMEM;
 	}
-	series_read_lock();
-	for (size_t i = 0; i < rows; i++)
-		query_route(q, &groups[i], &view->routes[i]);
-	series_read_unlock();
-	view->route_count = rows;
+	/* A tick since it was chosen may have taken a group out of the window. */
+	for (size_t i = 0; i < rows; i++) {
+		query_route(q, &groups[i], &view->routes[view->route_count]);
+		view->route_count += view->routes[view->route_count].count != 0;
+	}
 	free(groups);
 	return 0;
 }
@@ -218,8 +228,7 @@ static void query_delivery_add(struct query *q, const struct query_choice *choic
 	bool timed = !attempt && outcome == QUERY_DELIVERED;
 	struct series_counts counts = {0};
 
-	series_window_add(q->table, choice->series, q->ask->window, timed ? q->latency : NULL,
-			  attempt ? NULL : q->queue, &counts);
+	query_add(q, choice->series, timed ? q->latency : NULL, attempt ? NULL : q->queue, &counts);
 	if (attempt) {
 		row->attempts += counts.count;
 		row->attempts_failed += outcome == QUERY_DELIVERED ? 0 : counts.count;
@@ -275,7 +284,6 @@ static int query_deliveries(struct query *q, struct view *view)
 	view->deliveries = calloc(q->count + 1, sizeof(*view->deliveries));
 	if (!view->deliveries)
 		return -ENOMEM;
-	series_read_lock();
 	for (size_t i = 0; i < q->count;) {
 		const struct series_key *key = q->choices[i].key;
 		struct view_delivery *row = &view->deliveries[view->delivery_count++];
@@ -285,7 +293,6 @@ static int query_deliveries(struct query *q, struct view *view)
 			query_delivery_add(q, &q->choices[i++], row);
 		query_delivery_end(q, key, row);
 	}
-	series_read_unlock();
 	qsort(view->deliveries, view->delivery_count, sizeof(*view->deliveries), query_by_size);
 	view->delivery_count = view_limit(view, view->delivery_count);
 	return 0;
