@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The sample application breaks its promise: the person on call hears of it, and of its mend."""
-import contextlib
 import http.server
-import shutil
 import signal
-import tempfile
 import threading
 
 from story import *
@@ -53,28 +50,13 @@ def receiver(s):
     return server.server_address[1], came
 
 
-def undisturbed(s):
-    """What else runs on this machine comes after this test and what it starts, where we may say so:
-    three seconds are a promise of vow, not of a machine that others keep busy."""
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-        s.defer(os.sched_setscheduler, 0, os.SCHED_OTHER, os.sched_param(0))
-
-
-def memory_dir(s):
-    """A folder in memory: a disk that is busy with others' writes delays nothing."""
-    folder = tempfile.mkdtemp(prefix="vow-alert-", dir="/dev/shm")
-    s.defer(shutil.rmtree, folder, True)
-    return folder
-
-
 class Platform:
     """The sample application with the receiver of its webhooks, an agent and an exporter that tells
     a person on call."""
 
     def __init__(self, s):
-        undisturbed(s)
-        self.s, self.run = s, memory_dir(s)
+        s.undisturbed()
+        self.s, self.run = s, s.dir("run")
         port, self.came = receiver(s)
         with open(f"{self.run}/vow.yaml", "w", encoding="ascii") as policy:
             policy.write(POLICY.format(port=port))
