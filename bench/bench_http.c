@@ -168,11 +168,6 @@ static double round_run(const struct bench *b, char which)
 	return took;
 }
 
-static double least(double a, double b)
-{
-	return a < b ? a : b;
-}
-
 static void record_drop(void *arg, const struct http_record *record)
 {
 	(void)arg, (void)record;
@@ -184,7 +179,7 @@ static double turn_run(const struct bench *b, char which, struct http_bpf *bpf)
 	double took = 1e300;
 
 	for (int round = 0; round < ROUNDS; round++) {
-		took = least(took, round_run(b, which));
+		took = measure_least(took, round_run(b, which));
 		while (bpf && http_bpf_drain(bpf, 4096, record_drop, NULL))
 			;
 	}
@@ -205,13 +200,6 @@ static struct http_bpf *capture(void)
 	return bpf;
 }
 
-static int number_compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* One row: what the capture adds to one of `parts` equal parts of an exchange. */
 static void bench_exchange(struct bench *b, const char *name, char which, int parts,
 			   const char *peer, double aim)
@@ -225,9 +213,9 @@ static void bench_exchange(struct bench *b, const char *name, char which, int pa
 
 		http_bpf_close(bpf);
 		more[turn] = (on - off) / parts;
-		without = least(without, off / parts);
+		without = measure_least(without, off / parts);
 	}
-	qsort(more, TURNS, sizeof(more[0]), number_compare);
+	measure_sort(more, TURNS);
 	median = more[TURNS / 2];
 	printf("%s\t%.0f\tns\t%s\t%.0f\t%.3f\t%.3f\n", name, median, peer, aim, median / aim, 1.0);
 	printf("  quartiles %.0f and %.0f; without the capture it takes %.0f ns\n", more[TURNS / 4],
@@ -264,7 +252,8 @@ static void bench_programs(struct bench *b)
 		round_run(b, HTTP);
 		count = http_bpf_cost(bpf, after);
 		for (unsigned i = 0; i < count; i++) {
-			ns[i] = least(ns[i], (double)(after[i].ns - before[i].ns) / REQUESTS);
+			ns[i] = measure_least(ns[i],
+					      (double)(after[i].ns - before[i].ns) / REQUESTS);
 			runs[i] = (double)(after[i].runs - before[i].runs) / REQUESTS;
 		}
 		while (http_bpf_drain(bpf, 4096, record_drop, NULL))
@@ -307,17 +296,16 @@ static void bench_drain(struct bench *b)
 		double start;
 		uint64_t taken;
 
-		clock = least(clock, measure_clock());
+		clock = measure_least(clock, measure_clock());
 		round_run(b, HTTP);
 		start = measure_now();
 		taken = ops->poll(state, clock_mono());
 		/* The least: the first round names the service, and some rounds sweep. */
 		if (taken)
-			ours = least(ours, (measure_now() - start) / (double)taken);
+			ours = measure_least(ours, (measure_now() - start) / (double)taken);
 	}
 	ops->close(state);
-	printf("http.drain, a record\t%.0f\tns\tclock_gettime\t%.2f\t%.3f\t%.3f\n", ours, clock,
-	       ours / clock, 8.0);
+	measure_row("http.drain, a record", ours, "clock_gettime", clock, 8);
 }
 
 int main(void)

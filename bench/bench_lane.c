@@ -116,13 +116,11 @@ static void bench_drain(struct bench *b, const char *name, unsigned routes, doub
 		lanes_fill(b);
 		double start = measure_now();
 		lane_segment_drain(&b->segment, &b->tally);
-		double took = (measure_now() - start) / DRAINS, clock = measure_clock();
+		ours = measure_least(ours, (measure_now() - start) / DRAINS);
+		peer = measure_least(peer, measure_clock());
 		lane_segment_commit(&b->segment);
-		ours = took < ours ? took : ours;
-		peer = clock < peer ? clock : peer;
 	}
-	printf("%s\t%.2f\tns\tclock_gettime\t%.2f\t%.3f\t%.3f\n", name, ours, peer, ours / peer,
-	       limit);
+	measure_row(name, ours, "clock_gettime", peer, limit);
 }
 
 static unsigned one_threshold(void *arg, const struct series_key *key, dur_ns thresholds[])

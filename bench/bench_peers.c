@@ -24,11 +24,6 @@ enum { CROWD_ROUNDS = 500, CROWD_ENOUGH = 50, CROWD_TRIES = 20000, CROWD_TURNS =
 
 static vow_id route;
 
-static double least(double a, double b)
-{
-	return a < b ? a : b;
-}
-
 /* One round, and the lane emptied as the agent would. */
 static void observe_round(void)
 {
@@ -46,7 +41,7 @@ static double observe_ns(void)
 		double start = measure_now();
 
 		observe_round();
-		best = least(best, (measure_now() - start) / PUSHES);
+		best = measure_least(best, (measure_now() - start) / PUSHES);
 	}
 	return best;
 }
@@ -112,13 +107,6 @@ static void *crowd_main(void *arg)
 	return NULL;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 /* ns of one push among so many threads: the median of all rounds that count; 0: too few do. */
 static double crowd_ns(unsigned threads)
 {
@@ -138,7 +126,7 @@ static double crowd_ns(unsigned threads)
 		count += crowd[i].count;
 	}
 	pthread_barrier_destroy(&crowd_barrier);
-	qsort(all, count, sizeof(all[0]), compare_doubles);
+	measure_sort(all, count);
 	return count >= CROWD_ENOUGH ? all[count / 2] : 0;
 }
 
@@ -191,7 +179,7 @@ static double statsd_ns(void)
 		for (int i = 0; i < DATAGRAMS; i++)
 			measure_use((uint64_t)send(fd, text, sizeof(text) - 1, 0));
 		double took = (measure_now() - start) / DATAGRAMS;
-		best = least(best, took);
+		best = measure_least(best, took);
 	}
 	close(fd);
 	close(sink);
@@ -208,15 +196,9 @@ static double ticks_ns(void)
 		for (int i = 0; i < TICKS; i++)
 			measure_use(ticks_now());
 		double took = (measure_now() - start) / TICKS;
-		best = least(best, took);
+		best = measure_least(best, took);
 	}
 	return best;
-}
-
-static void row(const char *name, double ours, const char *peer, double its, double limit)
-{
-	printf("%s\t%.2f\tns\t%s\t%.2f\t%.3f\t%.3f\n", name, ours, peer, its, ours / its, limit);
-	fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -235,16 +217,16 @@ int main(int argc, char **argv)
 		printf("%.3f\n", alone);
 		return 0;
 	}
-	row("lane.observe", alone, "rdtsc or vDSO clock", ticks_ns(), 0.5);
+	measure_row("lane.observe", alone, "rdtsc or vDSO clock", ticks_ns(), 0.5);
 	double datagram = statsd_ns();
 	if (datagram > 0)
-		row("lane.observe", alone, "statsd over UDP", datagram, 0.02);
+		measure_row("lane.observe", alone, "statsd over UDP", datagram, 0.02);
 	for (unsigned threads = 2; threads <= THREADS_MAX; threads++) {
 		double one, many;
 
 		snprintf(name, sizeof(name), "lane.observe, %u threads", threads);
 		if (crowd_measure(threads, &one, &many))
-			row(name, many, "1 thread", one, 1.2);
+			measure_row(name, many, "1 thread", one, 1.2);
 		else
 			printf("# %s: two hardly ever ran at the same time\n", name);
 	}

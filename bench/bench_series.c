@@ -81,19 +81,16 @@ static void measure_tick(struct bench *b)
 	double ours = 1e300, peer = 1e300;
 
 	for (int i = 0; i < MEASURE_ROUNDS; i++) {
-		double start, took, clock;
+		double start;
 
 		fill_second(b);
 		start = measure_now();
 		round_tick(b);
-		took = (measure_now() - start) / BUSY;
-		clock = measure_clock();
-		ours = took < ours ? took : ours;
-		peer = clock < peer ? clock : peer;
+		ours = measure_least(ours, (measure_now() - start) / BUSY);
+		peer = measure_least(peer, measure_clock());
 	}
 	/* 5 us a series: 200 routes then cost 0.1 % of a core. */
-	printf("series.tick, one busy route\t%.0f\tns\tclock_gettime\t%.2f\t%.1f\t185\n", ours,
-	       peer, ours / peer);
+	measure_row("series.tick, one busy route", ours, "clock_gettime", peer, 185);
 }
 
 static void table_fill(struct bench *b, unsigned routes)

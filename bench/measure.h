@@ -8,6 +8,7 @@
 #define VOW_BENCH_MEASURE_H
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "lib/base/types.h"
@@ -42,6 +43,32 @@ static inline double measure_clock(void)
 	return (measure_now() - start) / CALLS;
 }
 
+static inline double measure_least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static inline int measure_compare(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Sorts what was measured; the median is in the middle then. */
+static inline void measure_sort(double *values, size_t count)
+{
+	qsort(values, count, sizeof(*values), measure_compare);
+}
+
+/* One line for bench/run: ours and the peer's in ns, the ratio and its limit. */
+static inline void measure_row(const char *name, double ours, const char *peer, double its,
+			       double limit)
+{
+	printf("%s\t%.2f\tns\t%s\t%.2f\t%.3f\t%.3f\n", name, ours, peer, its, ours / its, limit);
+	fflush(stdout);
+}
+
 /*
  * Runs round(arg), which does `ops` operations, in turn with the peer and prints one line: name,
  * ns per operation, peer, its ns, the ratio and the ratio's limit.
@@ -52,17 +79,13 @@ static inline void measure(const char *name, double limit, uint64_t ops, void (*
 	double ours = 1e300, peer = 1e300;
 
 	for (int i = 0; i < MEASURE_ROUNDS; i++) {
-		double start = measure_now(), took, clock;
+		double start = measure_now();
 
 		round(arg);
-		took = (measure_now() - start) / (double)ops;
-		clock = measure_clock();
-		ours = took < ours ? took : ours;
-		peer = clock < peer ? clock : peer;
+		ours = measure_least(ours, (measure_now() - start) / (double)ops);
+		peer = measure_least(peer, measure_clock());
 	}
-	printf("%s\t%.2f\tns\tclock_gettime\t%.2f\t%.3f\t%.3f\n", name, ours, peer, ours / peer,
-	       limit);
-	fflush(stdout);
+	measure_row(name, ours, "clock_gettime", peer, limit);
 }
 
 /* The same in every run: a xorshift generator. */

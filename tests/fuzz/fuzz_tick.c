@@ -25,7 +25,8 @@ static int on_delta(void *arg, const struct series_delta *delta)
 	(void)arg;
 	FUZZ_CHECK(delta->key == NULL && delta->threshold_count <= SERIES_THRESHOLDS);
 	for (unsigned i = 0; i < delta->threshold_count; i++)
-		FUZZ_CHECK(delta->thresholds[i] > 0 || delta->counts.bad[i] <= UINT64_MAX);
+		FUZZ_CHECK(delta->counts.bad[i] <= delta->counts.count);
+	FUZZ_CHECK(delta->counts.errors <= delta->counts.count);
 	hist_merge_packed(&hist, delta->hist, delta->hist_size);
 	if (delta->queue_size)
 		hist_merge_packed(&hist, delta->queue, delta->queue_size);

@@ -41,6 +41,12 @@ static struct world *world_new(const struct policy *policy)
 	return w;
 }
 
+/* The same for a policy that the test does not look at again. */
+static struct world *world_of(struct policy policy)
+{
+	return world_new(&policy);
+}
+
 static void world_free(struct world *w)
 {
 	judge_free(w->judge);

@@ -92,6 +92,13 @@ static void scene_kill(struct scene *s)
 	store_close(s->store);
 }
 
+/* As SIGKILL and the next start. */
+static void scene_crash(struct scene *s)
+{
+	scene_kill(s);
+	scene_begin(s);
+}
+
 static void scene_end(struct scene *s)
 {
 	scene_kill(s);
@@ -146,6 +153,13 @@ static struct merge_peer *scene_hello(struct scene *s, struct ear *ear, const ch
 	return scene_hello_as(s, ear, host, epoch, first_seq, "", 0);
 }
 
+/* A scene in which web-1 has said hello, whose first record is to be 1. */
+static struct merge_peer *scene_start_hello(struct scene *s, struct ear *ear)
+{
+	scene_start(s);
+	return scene_hello(s, ear, "web-1", 1, 1);
+}
+
 /* A tick of one route with `count` events of 5 ms; named says whether it gives the route's name. */
 static void scene_tick_of(struct scene *s, wall_ns wall, series_id id, const char *route,
 			  uint64_t count, bool named, struct stream_record *record)
@@ -184,6 +198,16 @@ static int scene_batch(struct merge_peer *peer, const struct stream_record *reco
 	rc = merge_message(peer, bytes, size, &(struct diag){0});
 	free(bytes);
 	return rc;
+}
+
+/* The tick of the second that is now as record seq, which is taken. */
+static void scene_put(struct scene *s, struct merge_peer *peer, uint64_t seq, uint64_t count,
+		      bool named)
+{
+	struct stream_record record = {.seq = seq};
+
+	scene_tick(s, s->wall, count, named, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s->wall));
 }
 
 static int scene_send(struct scene *s, struct merge_peer *peer, uint64_t seq, uint64_t count)

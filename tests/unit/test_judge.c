@@ -6,8 +6,7 @@
 
 CHECK_TEST(test_breach_fires_and_resolves_with_one_fingerprint)
 {
-	struct policy policy = one_objective();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_objective());
 	const struct alert_action *fired = &w->actions[0].alert, *resolved = &w->actions[1].alert;
 
 	for (int i = 0; i < 30; i++)
@@ -47,8 +46,7 @@ CHECK_TEST(test_breach_fires_and_resolves_with_one_fingerprint)
 
 CHECK_TEST(test_no_traffic_keeps_the_alert_firing)
 {
-	struct policy policy = one_objective();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_objective());
 	struct objective_report report;
 
 	for (int i = 0; i < 5; i++)
@@ -122,8 +120,7 @@ CHECK_TEST(test_ticks_of_a_tenth_of_a_second_decide_as_whole_ones_do)
 
 CHECK_TEST(test_a_set_clock_moves_no_window)
 {
-	struct policy policy = one_objective();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_objective());
 
 	for (int i = 0; i < 10; i++)
 		world_second(w, 100, 0);
@@ -138,8 +135,7 @@ CHECK_TEST(test_a_set_clock_moves_no_window)
 
 CHECK_TEST(test_report_counts_the_period)
 {
-	struct policy policy = one_objective();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_objective());
 	struct objective_report report;
 
 	judge_objective_report(w->judge, 0, &report);
@@ -159,8 +155,7 @@ CHECK_TEST(test_report_counts_the_period)
 
 CHECK_TEST(test_unwatched_threshold_is_decided_by_buckets_and_says_so)
 {
-	struct policy policy = one_objective();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_objective());
 	struct objective_report report;
 
 	world_events(w, 0, "/pay", 90, 10, 150 * NS_PER_MS);
@@ -199,8 +194,7 @@ static unsigned worst_of(unsigned n, bool rising)
 
 static void expect_worst(bool rising)
 {
-	struct policy policy = one_objective();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_objective());
 	const struct alert_action *alert = &w->actions[0].alert;
 
 	for (series_id id = 0; id < 40; id++) {
@@ -231,8 +225,7 @@ CHECK_TEST(test_evidence_names_the_worst_series_first)
 
 CHECK_TEST(test_evidence_forgets_what_left_the_window)
 {
-	struct policy policy = one_objective();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_objective());
 	const struct alert_action *alert;
 
 	for (int s = 0; s < 3; s++) {
@@ -304,8 +297,7 @@ CHECK_TEST(test_selector_keeps_other_series_out)
 
 CHECK_TEST(test_scaler_acts_on_a_gauge_and_says_why)
 {
-	struct policy policy = one_scaler();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_scaler());
 	const struct scale_action *scale = &w->actions[0].scale;
 	struct scaler_report report;
 

@@ -35,8 +35,7 @@ static void expect_same_actions(const struct world *a, const struct world *b)
 
 CHECK_TEST(test_replay_gives_the_same_actions)
 {
-	struct policy policy = both();
-	struct world *a = world_new(&policy), *b = world_new(&policy);
+	struct world *a = world_of(both()), *b = world_of(both());
 
 	play(a, 0, 400, NULL);
 	play(b, 0, 400, NULL);
@@ -88,8 +87,7 @@ static void forget_evidence(struct world *w)
 
 CHECK_TEST(test_restart_changes_no_decision)
 {
-	struct policy policy = both();
-	struct world *a = world_new(&policy), *b = world_new(&policy);
+	struct world *a = world_of(both()), *b = world_of(both());
 
 	play(a, 0, 400, NULL);
 	play(b, 0, 400, restart);
@@ -102,8 +100,7 @@ CHECK_TEST(test_restart_changes_no_decision)
 
 CHECK_TEST(test_downtime_is_not_coverage)
 {
-	struct policy policy = both();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(both());
 	struct objective_report report;
 
 	play(w, 0, 50, restart);
@@ -118,8 +115,7 @@ CHECK_TEST(test_downtime_is_not_coverage)
 
 CHECK_TEST(test_a_clock_set_back_over_a_restart_keeps_counters)
 {
-	struct policy policy = both();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(both());
 	struct objective_report report;
 
 	play(w, 0, 50, restart);
@@ -132,8 +128,7 @@ CHECK_TEST(test_a_clock_set_back_over_a_restart_keeps_counters)
 
 CHECK_TEST(test_replay_by_time_of_day_goes_on_with_the_live_clock)
 {
-	struct policy policy = both();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(both());
 	struct objective_report report;
 
 	w->now = w->wall;
@@ -184,8 +179,7 @@ CHECK_TEST(test_recalled_alert_ends_under_its_old_fingerprint)
 
 CHECK_TEST(test_recalled_decision_begins_its_cooldown)
 {
-	struct policy policy = one_scaler();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_scaler());
 	struct action told = {.kind = ACTION_SCALE, .at = START};
 	struct scaler_report report;
 
@@ -210,8 +204,7 @@ CHECK_TEST(test_recalled_decision_begins_its_cooldown)
 /* A restart between a recalled decision and the first value of its gauge lost all counters. */
 CHECK_TEST(test_recalled_decision_is_saved_before_the_next_value)
 {
-	struct policy policy = one_scaler();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(one_scaler());
 	struct action told = {.kind = ACTION_SCALE, .at = START};
 	struct scaler_report report;
 	uint8_t *bytes;
@@ -233,8 +226,7 @@ CHECK_TEST(test_recalled_decision_is_saved_before_the_next_value)
 
 CHECK_TEST(test_damaged_state_is_refused_and_changes_nothing)
 {
-	struct policy policy = both();
-	struct world *w = world_new(&policy);
+	struct world *w = world_of(both());
 	size_t size, after_size;
 	uint8_t *bytes, *after;
 

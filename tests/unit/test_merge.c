@@ -19,8 +19,7 @@ CHECK_TEST(test_record_is_acknowledged_only_after_the_commit)
 	struct ear ear = {0};
 	struct merge_peer *peer;
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_EQ_U64(ear.answers, 1);
 	CHECK_EQ_U64(ear.last.committed_seq, 0);
 	CHECK(ear.last.from_segment_start);
@@ -42,8 +41,7 @@ CHECK_TEST(test_record_sent_again_counts_once_and_is_acknowledged_again)
 	struct ear ear = {0};
 	struct merge_peer *peer;
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_send(&s, peer, 1, 10));
 	CHECK_OK(scene_send(&s, peer, 1, 10));
 	CHECK_OK(merge_commit(s.merge, NULL));
@@ -63,8 +61,7 @@ CHECK_TEST(test_jump_without_proof_ends_the_stream_and_counts_nothing)
 	struct ear ear = {0}, again = {0};
 	struct merge_peer *peer;
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_send(&s, peer, 1, 10));
 	CHECK_OK(scene_send(&s, peer, 3, 100));
 	CHECK_EQ_U64(ear.ends, 1);
@@ -85,8 +82,7 @@ CHECK_TEST(test_proven_loss_is_jumped_over_and_counted)
 	struct merge_peer *peer;
 	struct board *board = board_new();
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_send(&s, peer, 1, 10));
 	CHECK_OK(scene_batch(peer, NULL, 5, 0));
 	CHECK_OK(scene_send(&s, peer, 5, 10));
@@ -112,8 +108,7 @@ CHECK_TEST(test_new_journal_of_an_agent_adds_to_the_old_one)
 	struct merge_peer *peer;
 	struct board *board = board_new();
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_send(&s, peer, 1, 10));
 	peer = scene_hello(&s, &other, "web-1", 2, 1);
 	CHECK_EQ_U64(other.last.committed_seq, 0);
@@ -160,8 +155,7 @@ CHECK_TEST(test_agent_belongs_to_the_certificate_it_first_came_with)
 	CHECK_EQ_U64(own.ends, 0); /* nobody is pushed out */
 	CHECK_OK(scene_send(&s, peer, 2, 10));
 	scene_second(&s);
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	/* Another journal of the agent is the agent's as well. */
 	scene_hello_as(&s, &thief, "web-1", 2, 1, "spiffe://shop/web-2", -EPERM);
 	CHECK_EQ_U64(thief.ends, 2);
@@ -246,8 +240,7 @@ CHECK_TEST(test_record_that_cannot_be_read_is_a_gap_with_a_reason_and_stops_noth
 	CHECK_EQ_U64(found.count, 2);
 	CHECK_EQ_U64(found.seq, 3);
 	CHECK_EQ_U64(found.size, record.tick_size);
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	CHECK_OK(merge_board(s.merge, board));
 	CHECK_EQ_U64(board->host_count, 2);
 	for (size_t i = 0; i < board->host_count; i++)
@@ -266,8 +259,7 @@ CHECK_TEST(test_record_that_cannot_be_read_says_why)
 	struct merge_peer *peer;
 	struct found found = {0};
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	scene_send_broken(&s, peer, 1);
 	CHECK_OK(merge_commit(s.merge, NULL));
 	CHECK_OK(store_refused_read(s.store, found_refused, &found, NULL));
@@ -284,8 +276,7 @@ CHECK_TEST(test_record_with_more_gauges_than_an_agent_has_is_set_aside)
 	struct stream_record record = {.seq = 1};
 	struct found found = {0};
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	for (unsigned more = 0; more < 2; more++) {
 		tick_begin(s.writer, s.wall, NS_PER_S);
 		for (unsigned i = 0; i < GAUGE_NAMES_MAX + more; i++)
@@ -337,17 +328,13 @@ CHECK_TEST(test_name_given_by_a_record_that_cannot_be_read_outlives_a_crash)
 	struct scene s;
 	struct ear ear = {0};
 	struct merge_peer *peer;
-	struct stream_record record = {.seq = 2};
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	scene_send_broken(&s, peer, 1);
-	scene_tick(&s, s.wall, 10, false, &record);
-	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_put(&s, peer, 2, 10, false);
 	scene_second(&s);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
 	scene_end(&s);
 }
@@ -357,22 +344,15 @@ CHECK_TEST(test_name_given_by_a_repeat_outlives_a_crash)
 	struct scene s;
 	struct ear ear = {0}, again = {0};
 	struct merge_peer *peer;
-	struct stream_record record = {.seq = 2};
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 1}, 0, s.wall));
 	peer = scene_hello(&s, &again, "web-1", 1, 1);
-	scene_tick(&s, s.wall, 999, true, &record);
-	record.seq = 1;
-	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
-	scene_tick(&s, s.wall, 10, false, &record);
-	record.seq = 2;
-	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_put(&s, peer, 1, 999, true);
+	scene_put(&s, peer, 2, 10, false);
 	scene_second(&s);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
 	scene_end(&s);
 }
@@ -389,20 +369,14 @@ CHECK_TEST(test_series_that_was_never_named_is_asked_for)
 	scene_idle(&s, s.wall, &record);
 	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
 	CHECK_OK(merge_commit(s.merge, NULL));
-	scene_tick(&s, s.wall, 10, false, &record);
-	record.seq = 8;
-	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_put(&s, peer, 8, 10, false);
 	CHECK_EQ_U64(ear.status, RPC_UNAVAILABLE);
 	peer = scene_hello(&s, &again, "web-1", 1, 7);
 	CHECK(again.last.from_segment_start);
 	CHECK_EQ_U64(again.last.committed_seq, 7);
 	/* It sends the segment again: 7 counted already, but its names are taken. */
-	scene_tick(&s, s.wall, 999, true, &record);
-	record.seq = 7;
-	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
-	scene_tick(&s, s.wall, 10, false, &record);
-	record.seq = 8;
-	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_put(&s, peer, 7, 999, true);
+	scene_put(&s, peer, 8, 10, false);
 	scene_second(&s);
 	CHECK_EQ_U64(again.ends, 0);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
@@ -415,8 +389,7 @@ CHECK_TEST(test_number_without_a_record_is_a_gap)
 	struct ear ear = {0};
 	struct merge_peer *peer;
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_send(&s, peer, 1, 10));
 	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 2}, 0, s.wall));
 	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 3}, 0, s.wall));
@@ -437,8 +410,7 @@ CHECK_TEST(test_record_whose_names_are_lost_is_a_gap)
 	struct merge_peer *peer;
 	struct stream_record record = {.seq = 2};
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_batch(peer, &(struct stream_record){.seq = 1}, 0, s.wall));
 	scene_tick(&s, s.wall, 999, false, &record);
 	CHECK_RC(scene_batch(peer, &record, 0, s.wall), 1);
@@ -458,8 +430,7 @@ CHECK_TEST(test_record_that_comes_late_counts_in_totals_and_in_no_window)
 	struct merge_peer *peer;
 	struct stream_record record = {.seq = 1};
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	scene_tick(&s, s.wall - 60 * NS_PER_S, 10, true, &record);
 	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
 	/* A clock an hour behind is no lateness: it was sent as soon as it was measured. */

@@ -34,8 +34,7 @@ static void restart_gives_the_same(unsigned checkpoint_at)
 	scene_start(&s);
 	scene_live(&s, checkpoint_at);
 	window = scene_count(&s, WINDOW_1M);
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 1300);
 	CHECK_EQ_U64(scene_count(&s, WINDOW_1H), 1300);
 	CHECK_NEAR((double)scene_count(&s, WINDOW_1M), (double)window, 13 * 5);
@@ -81,8 +80,7 @@ CHECK_TEST(test_raw_tick_that_broke_is_set_aside_and_the_hub_starts)
 	struct merge_peer *peer;
 	struct found found = {0};
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	for (unsigned seq = 1; seq <= 3; seq++)
 		CHECK_OK(scene_send(&s, peer, seq, 10));
 	scene_second(&s);
@@ -111,13 +109,10 @@ CHECK_TEST(test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along)
 	struct scene s;
 	struct ear ear = {0};
 	struct merge_peer *peer;
-	struct stream_record record = {.seq = 2};
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_send(&s, peer, 1, 10));
-	scene_tick(&s, s.wall, 10, false, &record);
-	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_put(&s, peer, 2, 10, false);
 	CHECK_OK(scene_send(&s, peer, 3, 10));
 	scene_second(&s);
 	scene_kill(&s);
@@ -223,8 +218,7 @@ CHECK_TEST(test_agent_that_comes_back_counts_under_its_own_name_again)
 	CHECK_EQ_U64(scene_total_of(&s, "web-1"), 7);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 37);
 	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	CHECK_EQ_U64(scene_total_of(&s, "web-1"), 7);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 37);
 	scene_end(&s);
@@ -319,8 +313,7 @@ CHECK_TEST(test_series_of_a_store_without_times_begin_to_wait_now)
 	CHECK_OK(store_value_put(s.store, "applied", &(int64_t){1}, sizeof(int64_t), NULL));
 	CHECK_OK(store_value_put(s.store, "heard", &(int64_t){0}, sizeof(int64_t), NULL));
 	CHECK_OK(store_commit(s.store, NULL));
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1); /* the host itself is there */
 	CHECK_OK(scene_send(&s, peer, 2, 5));
 	scene_second(&s);
@@ -374,8 +367,7 @@ CHECK_TEST(test_totals_outlive_their_raw_ticks)
 	CHECK_OK(store_record_trim(s.store, merge_saved(s.merge), s.wall + NS_PER_S, UINT64_MAX,
 				   100000, NULL));
 	CHECK_OK(store_commit(s.store, NULL));
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	/* What the checkpoint holds, and the one tick behind it, which may not be trimmed. */
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 1300 + 1000);
 	CHECK_EQ_U64(scene_count(&s, WINDOW_1H), 1000);
@@ -421,8 +413,7 @@ CHECK_TEST(test_record_that_memory_lacked_for_counts_after_a_restart)
 	/* A checkpoint would make the loss permanent. */
 	CHECK_RC(checkpoint_save(s.fleet, s.merge, s.store, &d), -ENOMEM);
 	CHECK_STR_HAS(d.what, "memory lacked");
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10 * n);
 	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, &d));
 	scene_end(&s);
@@ -435,16 +426,14 @@ CHECK_TEST(test_more_than_a_second_holds_counts_in_totals)
 	struct ear ear = {0};
 	struct merge_peer *peer;
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_send(&s, peer, 1, many));
 	CHECK_OK(scene_send(&s, peer, 2, many));
 	scene_second(&s);
 	CHECK_EQ_U64(fleet_unmerged_total(s.fleet), 0);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 2 * many);
 	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
-	scene_kill(&s);
-	scene_begin(&s);
+	scene_crash(&s);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 2 * many);
 	scene_end(&s);
 }
@@ -457,8 +446,7 @@ CHECK_TEST(test_full_disk_acknowledges_nothing_and_is_over_by_itself)
 	struct rlimit before, none;
 	struct diag d = {0};
 
-	scene_start(&s);
-	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	peer = scene_start_hello(&s, &ear);
 	CHECK_OK(scene_send(&s, peer, 1, 10));
 	CHECK_OK(merge_commit(s.merge, NULL));
 	signal(SIGXFSZ, SIG_IGN);
