@@ -2,6 +2,7 @@
 #include "agent/turn.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,8 +269,10 @@ static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 	backlog_clear(agent->backlog);
 	log_debug("record %llu: %llu events%s", (unsigned long long)seq,
 		  (unsigned long long)agent->tick_events, keyframe ? ", with a keyframe" : "");
-	if (keyframe)
+	if (keyframe) {
 		agent->keyframe_seq = seq;
+		malloc_trim(0); /* a keyframe takes megabytes for a moment, once in a segment */
+	}
 	if (agent->keyframe_seq)
 		journal_trim(agent->journal, agent->keyframe_seq);
 	TESTPOINT(journal_trimmed);

@@ -313,6 +313,14 @@ bool hist_packed_next(struct hist_packed *packed, uint32_t *slot, uint64_t *coun
 	return true;
 }
 
+void hist_merge_slots(struct hist *into, const struct hist_packed *totals, const uint32_t *slots)
+{
+	hist_widen(into, totals->low, totals->high);
+	hist_totals_add(into, totals->count, totals->sum_ns, totals->max_ns);
+	for (uint32_t i = totals->low; i < totals->high; i++)
+		into->slots[i] += slots[i - totals->low];
+}
+
 int hist_merge_packed(struct hist *into, const uint8_t *bytes, size_t size)
 {
 	struct hist_packed packed;

@@ -190,6 +190,11 @@ struct hist_packed {
  * formed but refused with -ENOTSUP in this version.
  */
 int hist_packed_open(struct hist_packed *packed, const uint8_t *bytes, size_t size);
+/*
+ * Adds the counts of slots low ... high - 1 (high > 0), which add up to count, as do sum and max.
+ * The merged count must fit.
+ */
+void hist_merge_slots(struct hist *into, const struct hist_packed *totals, const uint32_t *slots);
 /* The next occupied slot, lowest first, with its count (> 0); false behind the last. */
 bool hist_packed_next(struct hist_packed *packed, uint32_t *slot, uint64_t *count);
 

@@ -84,7 +84,7 @@ void series_table_free(struct series_table *table)
 {
 	if (!table)
 		return;
-	window_sweep(&table->work);
+	window_work_deinit(&table->work);
 	for (uint32_t i = 0; i < table->count; i++) {
 		window_free(&table->work, &table->by_id[i]->window);
 		free(table->by_id[i]);

@@ -197,9 +197,11 @@ int series_restore_clock(struct series_table *table, const struct series_clock *
 
 /* One slot: delta as in series_tick(), and the second (counted from 0) in which it begins. */
 typedef int (*series_slot_fn)(void *arg, uint32_t start, const struct series_delta *delta);
-/* Writer: every series' slots of a tier; a non-zero return ends the walk and is handed up. */
-int series_slots_each(const struct series_table *table, unsigned tier, series_slot_fn fn,
-		      void *arg);
+/*
+ * Writer: every series' slots of a tier; a non-zero return ends the walk and is handed up. fn leaves
+ * the table alone. Some 10 us a slot.
+ */
+int series_slots_each(struct series_table *table, unsigned tier, series_slot_fn fn, void *arg);
 /* Errors as series_merge_packed(), and -EPROTO for a slot that cannot be as of the clock. */
 int series_restore_slot(struct series *s, unsigned tier, uint32_t start, const uint8_t *hist,
 			size_t hist_size, const uint8_t *queue, size_t queue_size,

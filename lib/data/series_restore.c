@@ -70,14 +70,15 @@ static int slot_hand_out(void *arg, uint32_t start, const struct window_content 
 	return walk->fn(walk->arg, start, &delta);
 }
 
-int series_slots_each(const struct series_table *table, unsigned tier, series_slot_fn fn, void *arg)
+int series_slots_each(struct series_table *table, unsigned tier, series_slot_fn fn, void *arg)
 {
 	int rc = 0;
 
 	for (uint32_t i = 0; i < table->count && !rc; i++) {
 		struct slot_walk walk = {table->by_id[i], fn, arg};
 
-		rc = window_slots_each(&walk.s->window, tier, table->second, slot_hand_out, &walk);
+		rc = window_slots_each(&table->work, &walk.s->window, tier, table->second,
+				       slot_hand_out, &walk);
 	}
 	return rc;
 }

@@ -5,21 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/data/hist_split.h"
 #include "lib/data/rcu.h"
-#include "lib/data/varint.h"
-
-struct window_slot {
-	const struct window_thresholds *thresholds;
-	uint32_t start; /* holds the seconds start + 1 ... start + length */
-	uint32_t length; /* of a total: start is 0 */
-	uint32_t counts_size, hist_size, queue_size;
-	uint8_t bytes[]; /* counts as varints (count, errors, bad...), packed histograms */
-};
-
-struct window_garbage {
-	struct window_garbage *next;
-	void *what;
-};
+#include "lib/data/window_slot.h"
 
 static const struct tier {
 	uint32_t grain; /* seconds in a slot */
@@ -42,84 +30,6 @@ static const struct reach {
 };
 
 #define SECOND_MAX UINT32_MAX
-
-/* ---- slots ----------------------------------------------------------------------------------- */
-
-void window_bad_add(const struct window_thresholds *from, const uint64_t *bad,
-		    const struct window_thresholds *to, uint64_t into[SERIES_THRESHOLDS])
-{
-	for (unsigned i = 0; i < from->count; i++)
-		for (unsigned k = 0; k < to->count; k++)
-			if (from == to ? i == k : from->ns[i] == to->ns[k])
-				into[k] += bad[i];
-}
-
-static size_t window_slot_bytes(const struct window_slot *slot)
-{
-	return sizeof(*slot) + slot->counts_size + slot->hist_size + slot->queue_size;
-}
-
-static struct window_slot *window_slot_new(struct window_work *work, uint32_t start,
-					   uint32_t length, const struct window_content *content)
-{
-	uint8_t counts[(2 + SERIES_THRESHOLDS) * VARINT_MAX], *p = counts;
-	struct window_slot *slot;
-
-	p = varint_put(p, content->counts.count);
-	p = varint_put(p, content->counts.errors);
-	for (unsigned i = 0; i < content->thresholds->count; i++)
-		p = varint_put(p, content->counts.bad[i]);
-	slot = malloc(sizeof(*slot) + (size_t)(p - counts) + content->hist_size +
-		      content->queue_size);
-	if (!slot)
-		return NULL;
-	*slot = (struct window_slot){.thresholds = content->thresholds,
-				     .start = start,
-				     .length = length,
-				     .counts_size = (uint32_t)(p - counts),
-				     .hist_size = (uint32_t)content->hist_size,
-				     .queue_size = (uint32_t)content->queue_size};
-	memcpy(slot->bytes, counts, slot->counts_size);
-	memcpy(slot->bytes + slot->counts_size, content->hist, content->hist_size);
-	if (content->queue_size)
-		memcpy(slot->bytes + slot->counts_size + slot->hist_size, content->queue,
-		       content->queue_size);
-	work->bytes += window_slot_bytes(slot);
-	return slot;
-}
-
-static struct series_counts window_slot_counts(const struct window_slot *slot)
-{
-	struct series_counts counts = {0};
-	const uint8_t *p = slot->bytes, *end = p + slot->counts_size;
-	uint64_t *fields[2 + SERIES_THRESHOLDS] = {&counts.count, &counts.errors};
-	unsigned n = 2 + slot->thresholds->count;
-
-	for (unsigned i = 2; i < n; i++)
-		fields[i] = &counts.bad[i - 2];
-	for (unsigned i = 0; i < n; i++)
-		(void)varint_get(&p, end, fields[i]); /* window_slot_new() wrote them */
-	return counts;
-}
-
-void window_slot_add(const struct window_slot *slot, const struct window_thresholds *as,
-		     struct hist *latency, struct hist *queue, struct series_counts *counts)
-{
-	const uint8_t *hist = slot->bytes + slot->counts_size;
-
-	/* Neither can fail: slots hold what hist_pack() wrote. */
-	if (latency)
-		(void)hist_merge_packed(latency, hist, slot->hist_size);
-	if (queue && slot->queue_size)
-		(void)hist_merge_packed(queue, hist + slot->hist_size, slot->queue_size);
-	if (counts) {
-		struct series_counts add = window_slot_counts(slot);
-
-		counts->count += add.count;
-		counts->errors += add.errors;
-		window_bad_add(slot->thresholds, add.bad, as, counts->bad);
-	}
-}
 
 /* ---- the writer's sums ----------------------------------------------------------------------- */
 
@@ -152,6 +62,43 @@ static int window_work_add_content(struct window_work *work, const struct window
 	return 0;
 }
 
+/*
+ * Slots of fewer seconds, which there are for a minute, and histograms of fewer values stay in the
+ * packed form: it is written and read faster, and of them there is little to gain.
+ */
+#define SPLIT_SECONDS 30
+#define SPLIT_COUNT   32
+
+/*
+ * In the packed form, or split where that is smaller: where latencies are whole milliseconds, with
+ * empty slots between, it is not. Returns the size.
+ */
+static ssize_t window_pack(struct window_work *work, const struct hist *h, uint32_t seconds,
+			   uint8_t bytes[HIST_PACKED_MAX], bool *split)
+{
+	ssize_t size = hist_pack(h, bytes, HIST_PACKED_MAX), split_size;
+
+	*split = false;
+	if (size < 0 || seconds < SPLIT_SECONDS || h->count < SPLIT_COUNT)
+		return size;
+	split_size = hist_split_pack(h, work->split_bytes, (size_t)size);
+	if (split_size < 0)
+		return size;
+	*split = true;
+	memcpy(bytes, work->split_bytes, (size_t)split_size);
+	return split_size;
+}
+
+static struct window_slot *window_slot_made(struct window_work *work, uint32_t start,
+					    uint32_t length, const struct window_content *content)
+{
+	struct window_slot *slot = window_slot_new(start, length, content);
+
+	if (slot)
+		work->bytes += window_slot_bytes(slot);
+	return slot;
+}
+
 /* The sums as a slot; NULL when memory lacks. */
 static struct window_slot *window_work_slot(struct window_work *work, uint32_t start,
 					    uint32_t length,
@@ -161,35 +108,41 @@ static struct window_slot *window_work_slot(struct window_work *work, uint32_t s
 					 .hist = work->hist_bytes,
 					 .queue = work->queue_bytes,
 					 .counts = work->counts};
-	ssize_t size = hist_pack(&work->latency, work->hist_bytes, sizeof(work->hist_bytes));
+	ssize_t size;
+
+	size = window_pack(work, &work->latency, length, work->hist_bytes, &content.hist_split);
 
 	if (size < 0)
 		return NULL;
 	content.hist_size = (size_t)size;
 	if (work->queue.count) {
-		size = hist_pack(&work->queue, work->queue_bytes, sizeof(work->queue_bytes));
+		size = window_pack(work, &work->queue, length, work->queue_bytes,
+				   &content.queue_split);
 		if (size < 0)
 			return NULL;
 		content.queue_size = (size_t)size;
 	}
-	return window_slot_new(work, start, length, &content);
+	return window_slot_made(work, start, length, &content);
 }
 
 /* ---- garbage --------------------------------------------------------------------------------- */
 
 static void window_garbage_add(struct window_work *work, void *what)
 {
-	struct window_garbage *item = malloc(sizeof(*item));
+	if (work->garbage_count == work->garbage_room) {
+		size_t room = work->garbage_room ? 2 * work->garbage_room : 256;
+		void **grown = realloc(work->garbage, room * sizeof(*grown));
 
-	if (!item) {
-		/* No room to remember it: wait for the readers now. */
-		rcu_wait();
-		free(what);
-		return;
+		if (!grown) {
+			/* No room to remember it: wait for the readers now. */
+			rcu_wait();
+			free(what);
+			return;
+		}
+		work->garbage = grown;
+		work->garbage_room = room;
 	}
-	item->what = what;
-	item->next = work->garbage;
-	work->garbage = item;
+	work->garbage[work->garbage_count++] = what;
 }
 
 static void window_slot_retire(struct window_work *work, struct window_slot *slot)
@@ -202,16 +155,19 @@ static void window_slot_retire(struct window_work *work, struct window_slot *slo
 
 void window_sweep(struct window_work *work)
 {
-	if (!work->garbage)
+	if (!work->garbage_count)
 		return;
 	rcu_wait();
-	while (work->garbage) {
-		struct window_garbage *item = work->garbage;
+	while (work->garbage_count)
+		free(work->garbage[--work->garbage_count]);
+}
 
-		work->garbage = item->next;
-		free(item->what);
-		free(item);
-	}
+void window_work_deinit(struct window_work *work)
+{
+	window_sweep(work);
+	free(work->garbage);
+	work->garbage = NULL;
+	work->garbage_room = 0;
 }
 
 /* ---- rings: filing, folding, expiring -------------------------------------------------------- */
@@ -227,13 +183,23 @@ static uint32_t window_total_end(const struct window *window)
 	return window->total ? window->total->length : 0;
 }
 
+/*
+ * The tier whose slots the total takes next. A restored total may end within a group of the next
+ * tier, of which it then must not take what it has.
+ */
+static unsigned window_total_tier(const struct window_slot *total)
+{
+	return total && total->length % tiers[1].grain ? 0 : 1;
+}
+
 /* Takes a slot out for good. What is not yet folded then can only be so for lack of memory. */
 static void window_slot_drop(struct window_work *work, const struct window *window, unsigned t,
 			     struct window_slot *slot)
 {
 	bool unfolded = t + 1 < WINDOW_TIERS && slot->start >= window->rings->folded[t + 1];
 
-	if (unfolded || (t == 0 && slot->start >= window_total_end(window)))
+	if (unfolded ||
+	    (t == window_total_tier(window->total) && slot->start >= window_total_end(window)))
 		work->lost_total += window_slot_counts(slot).count;
 	window_slot_retire(work, slot);
 }
@@ -296,7 +262,7 @@ int window_file(struct window_work *work, struct window *window, uint32_t second
 			return rc;
 		slot = window_work_slot(work, start, 1, content->thresholds);
 	} else {
-		slot = window_slot_new(work, start, 1, content);
+		slot = window_slot_made(work, start, 1, content);
 	}
 	if (!slot)
 		return -ENOMEM;
@@ -368,23 +334,34 @@ static int window_tier_fold(struct window_work *work, struct window *window, uns
 	return 0;
 }
 
-static int window_total_fold(struct window_work *work, struct window *window, uint32_t until,
+/*
+ * Takes into the total what lies before a boundary of the third tier: every 30 s, since it is the
+ * longest to add to. What a restored total lacks of a group of the second tier goes at once.
+ */
+static int window_total_fold(struct window_work *work, struct window *window, uint32_t second,
 			     const struct window_thresholds *thresholds)
 {
 	struct window_slot *old = window->total, *total;
+	struct window_rings *rings = window->rings;
 	uint32_t from = window_total_end(window);
+	unsigned t = window_total_tier(old);
+	uint32_t until = t ? rings->folded[1] / tiers[2].grain * tiers[2].grain
+			   : (second - 1) / tiers[1].grain * tiers[1].grain;
 
-	if (window_tier_earliest(window->rings, 0, from, until) == SECOND_MAX)
+	if (until <= rings->folded[0])
 		return 0;
-	window_work_clear(work);
-	if (old)
-		window_work_add(work, old, thresholds);
-	window_tier_add(work, window->rings, 0, from, until, thresholds);
-	total = window_work_slot(work, 0, until, thresholds);
-	if (!total)
-		return -ENOMEM;
-	rcu_publish(window->total, total);
-	window_slot_retire(work, old);
+	if (window_tier_earliest(rings, t, from, until) != SECOND_MAX) {
+		window_work_clear(work);
+		if (old)
+			window_work_add(work, old, thresholds);
+		window_tier_add(work, rings, t, from, until, thresholds);
+		total = window_work_slot(work, 0, until, thresholds);
+		if (!total)
+			return -ENOMEM;
+		rcu_publish(window->total, total);
+		window_slot_retire(work, old);
+	}
+	rings->folded[0] = until;
 	return 0;
 }
 
@@ -400,8 +377,7 @@ void window_fold(struct window_work *work, struct window *window, uint32_t secon
 		    window_tier_fold(work, window, t, until, thresholds) < 0)
 			break; /* What is above needs this tier first. */
 	}
-	(void)window_total_fold(work, window, (second - 1) / tiers[1].grain * tiers[1].grain,
-				thresholds);
+	(void)window_total_fold(work, window, second, thresholds);
 }
 
 /* Retires what is out of reach in one tier; sets when there will be something again. */
@@ -492,29 +468,44 @@ int window_total_move(struct window_work *work, struct window *from, struct wind
 
 /* ---- a keyframe's slots ---------------------------------------------------------------------- */
 
-int window_slots_each(const struct window *window, unsigned t, uint32_t second, window_slot_fn fn,
-		      void *arg)
+/* What a slot holds, in the packed form: where it is in another, by way of the sums. */
+static int window_work_content(struct window_work *work, const struct window_slot *slot,
+			       struct window_content *content)
 {
-	for (uint32_t i = 0; window->rings && i < tiers[t].entries; i++) {
+	ssize_t size, queue_size = 0;
+
+	window_work_clear(work);
+	window_work_add(work, slot, slot->thresholds);
+	size = hist_pack(&work->latency, work->hist_bytes, sizeof(work->hist_bytes));
+	if (work->queue.count)
+		queue_size = hist_pack(&work->queue, work->queue_bytes, sizeof(work->queue_bytes));
+	if (size < 0 || queue_size < 0)
+		return (int)(size < 0 ? size : queue_size);
+	*content = (struct window_content){.thresholds = slot->thresholds,
+					   .hist = work->hist_bytes,
+					   .queue = work->queue_bytes,
+					   .hist_size = (size_t)size,
+					   .queue_size = (size_t)queue_size,
+					   .counts = work->counts};
+	return 0;
+}
+
+int window_slots_each(struct window_work *work, const struct window *window, unsigned t,
+		      uint32_t second, window_slot_fn fn, void *arg)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; window->rings && i < tiers[t].entries && !rc; i++) {
 		const struct window_slot *slot = window->rings->slots[tiers[t].first + i];
 		struct window_content content;
-		int rc;
 
 		if (!slot || window_slot_gone(slot, t) <= second)
 			continue;
-		content = (struct window_content){
-			.thresholds = slot->thresholds,
-			.hist = slot->bytes + slot->counts_size,
-			.queue = slot->bytes + slot->counts_size + slot->hist_size,
-			.hist_size = slot->hist_size,
-			.queue_size = slot->queue_size,
-			.counts = window_slot_counts(slot),
-		};
-		rc = fn(arg, slot->start, &content);
-		if (rc)
-			return rc;
+		rc = window_work_content(work, slot, &content);
+		if (!rc)
+			rc = fn(arg, slot->start, &content);
 	}
-	return 0;
+	return rc;
 }
 
 int window_slot_restore(struct window_work *work, struct window *window, unsigned t, uint32_t start,
@@ -615,12 +606,13 @@ unsigned window_collect(const struct window *window, enum series_window which, u
 						    slots)
 			     : 0;
 	}
-	/* The total first: what is folded into it meanwhile is still in the ring. */
+	/* The total first: what is folded into it meanwhile is still in the rings. */
 	total = rcu_fetch(window->total);
 	rings = rcu_fetch(window->rings);
 	if (total)
 		slots[n++] = total;
 	if (rings)
-		n += window_rings_collect(rings, 0, total ? total->length : 0, second, slots + n);
+		n += window_rings_collect(rings, window_total_tier(total),
+					  total ? total->length : 0, second, slots + n);
 	return n;
 }

@@ -12,9 +12,11 @@
  *   tier 3: 5 min x 12    30 min, 1 h    tier 7:  3 d x 10     30 d
  *
  * A tick files its second in tier 0. When a group of seconds is complete, the next tick folds it
- * into one slot of the tier above (and, every 5 s, into the total). A window is read as the slots
+ * into one slot of the tier above (and, every 30 s, into the total). A window is read as the slots
  * of its tier that are folded, then the finer slots that are not yet, so it always contains the
  * newest second.
+ *
+ * From tier 2 on slots hold histograms as hist_split_pack() writes them: most of the memory is there.
  *
  * One writer thread; readers take slots under RCU. Each ring has one entry more than its window
  * needs, so that a reader who still sees the previous second finds what that second's windows are
@@ -45,7 +47,7 @@ void window_bad_add(const struct window_thresholds *from, const uint64_t *bad,
 struct window_slot;
 
 struct window_rings {
-	/* Seconds <= this are in the tier's slots; [0] is not used. */
+	/* Seconds <= this are in the tier's slots; [0]: in the total, which alone the writer reads. */
 	uint32_t folded[WINDOW_TIERS];
 	uint32_t due[WINDOW_TIERS]; /* not before then a slot goes; UINT32_MAX: there is none */
 	struct window_slot *slots[WINDOW_ENTRIES];
@@ -61,6 +63,7 @@ struct window_content {
 	const struct window_thresholds *thresholds;
 	const uint8_t *hist, *queue;
 	size_t hist_size, queue_size; /* queue_size 0: nothing waited */
+	bool hist_split, queue_split; /* as hist_split_pack() wrote it; between files of windows */
 	struct series_counts counts;
 };
 
@@ -69,13 +72,18 @@ struct window_work {
 	struct hist latency, queue;
 	struct series_counts counts;
 	uint8_t hist_bytes[HIST_PACKED_MAX], queue_bytes[HIST_PACKED_MAX];
-	struct window_garbage *garbage;
+	uint8_t split_bytes[HIST_PACKED_MAX];
+	void **garbage; /* taken out, to be freed when no reader can see it any more */
+	size_t garbage_count, garbage_room;
 	uint64_t bytes; /* heap that windows hold, garbage not counted */
 	uint64_t lost_total; /* observations that left a window or total early: no memory */
 };
 
 /* Frees what was retired before the call, waiting for readers that may still see it. */
 void window_sweep(struct window_work *work);
+
+/* At the end of the table, when no reader is left. All zero is a valid beginning. */
+void window_work_deinit(struct window_work *work);
 
 /* Files content as of second (>= 1, not before an earlier one): 0 or -ENOMEM, nothing changed. */
 int window_file(struct window_work *work, struct window *window, uint32_t second,
@@ -103,12 +111,12 @@ int window_total_move(struct window_work *work, struct window *from, struct wind
 		      const struct window_thresholds *thresholds);
 
 /*
- * Writer: hands out the slots of a tier that a window at second reaches; a non-zero return ends
- * the walk and is handed up.
+ * Writer: hands out the slots of a tier that a window at second reaches, in the packed form; a
+ * non-zero return ends the walk and is handed up. fn leaves windows of the table alone.
  */
 typedef int (*window_slot_fn)(void *arg, uint32_t start, const struct window_content *content);
-int window_slots_each(const struct window *window, unsigned t, uint32_t second, window_slot_fn fn,
-		      void *arg);
+int window_slots_each(struct window_work *work, const struct window *window, unsigned t,
+		      uint32_t second, window_slot_fn fn, void *arg);
 /*
  * Puts such a slot back where the newest second is `second`. -EPROTO for a slot that cannot be, or
  * what hist_packed_open() says; -ENOMEM; then nothing has changed.

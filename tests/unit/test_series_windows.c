@@ -256,7 +256,7 @@ static int move_slot(void *arg, uint32_t start, const struct series_delta *delta
 				   &delta->counts);
 }
 
-static struct series_table *moved(const struct series_table *from)
+static struct series_table *moved(struct series_table *from)
 {
 	const struct series_clock clock = series_clock(from);
 	struct move move = {.to = table_of(0, NULL, NULL)};
