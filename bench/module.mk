@@ -9,6 +9,8 @@ $(foreach b,$(BENCH),$(eval $(b)_MAIN := bench/$(b).c)$(eval $(b)_PARTS := lib/b
 
 bench_http_LIBS   := -lbpf -luv -lurcu-memb -lm
 bench_http_PARTS  += collectors config
+bench_aged_LIBS   := -luv -lurcu-memb -lurcu-cds -lprotobuf-c -lm
+bench_aged_PARTS  += agent proto lib/model collectors view config
 bench_hist_LIBS   := -lm
 bench_series_LIBS := -lurcu-memb -lm
 bench_lane_LIBS   := -lurcu-memb -lm
