@@ -276,7 +276,7 @@ static int lanes_admit(struct lanes *lanes, const struct segment *segment, pid_t
 				"hands over a segment of process %u", segment->pid);
 	for (unsigned i = 0; i < lanes->app_count; i++) {
 		if (lanes->apps[i]->segment.segment.id == segment->id)
-			return diag_set(d, -EEXIST, NULL, NULL,
+			return diag_set(d, -EEXIST, NULL, "each process opens its own",
 					"its segment has the id of another one");
 		if (lanes->apps[i]->user != user)
 			continue;
@@ -288,12 +288,12 @@ static int lanes_admit(struct lanes *lanes, const struct segment *segment, pid_t
 	if (bytes_of_user > LANE_QUOTA_USER)
 		return lanes_user_too_large(user, d);
 	if (of_user >= LANES_USER_MAX)
-		return diag_set(d, -EDQUOT, NULL, NULL,
+		return diag_set(d, -EDQUOT, NULL, "end some of them",
 				"user %u has %u applications already, as many as one may have",
 				user, of_user);
 	if (lanes->app_count == LANES_APPS_MAX)
-		return diag_set(d, -ENOSPC, NULL, NULL, "more than %u applications at a time",
-				LANES_APPS_MAX);
+		return diag_set(d, -ENOSPC, NULL, "end some of them",
+				"more than %u applications at a time", LANES_APPS_MAX);
 	return 0;
 }
 

@@ -183,15 +183,18 @@ static int opts_set_value(struct opts_state *s, const struct opt *row, const cha
 /* The value is `attached` when not NULL, else the next argument, which it takes. */
 static int opts_take_value(struct opts_state *s, const struct opt *row, const char *attached)
 {
+	char fix[96];
+
+	snprintf(fix, sizeof(fix), "write --%s%s%s", row->name, row->value ? " " : "",
+		 row->value ? row->value : "");
 	if (row->kind == OPT_FLAG) {
 		if (attached)
-			return diag_set(s->d, -EINVAL, NULL, NULL, "--%s takes no value",
-					row->name);
+			return diag_set(s->d, -EINVAL, NULL, fix, "--%s takes no value", row->name);
 		return opts_set_value(s, row, NULL);
 	}
 	if (!attached) {
 		if (s->at + 1 >= s->argc)
-			return diag_set(s->d, -EINVAL, NULL, NULL, "--%s lacks its %s", row->name,
+			return diag_set(s->d, -EINVAL, NULL, fix, "--%s lacks its %s", row->name,
 					row->value);
 		attached = s->argv[++s->at];
 	}

@@ -83,13 +83,15 @@ int segment_guard(int (*visit)(void *arg), void *arg)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+static const char made_by_libvow[] = "share a memfd made by vow_open()";
+
 static int segment_check_file(int fd, struct stat *st, struct diag *d)
 {
 	struct statfs fs;
 	int seals = fcntl(fd, F_GET_SEALS);
 
 	if (seals < 0 || fstatfs(fd, &fs) != 0 || fs.f_type != TMPFS_MAGIC)
-		return diag_set(d, -EPERM, NULL, "share a memfd made by vow_open()",
+		return diag_set(d, -EPERM, NULL, made_by_libvow,
 				"the shared segment is not a memfd");
 	if ((seals & SEGMENT_SEALS) != SEGMENT_SEALS)
 		return diag_set(d, -EPERM, NULL,
@@ -102,7 +104,7 @@ static int segment_check_file(int fd, struct stat *st, struct diag *d)
 	if (fstat(fd, st) != 0)
 		return diag_errno(d, -errno, NULL, NULL, "cannot look at the segment");
 	if ((uint64_t)st->st_size < VOW_SHM_PAGE)
-		return diag_set(d, -EPROTO, NULL, NULL, "the segment has only %lld bytes",
+		return diag_set(d, -EPROTO, NULL, made_by_libvow, "the segment has only %lld bytes",
 				(long long)st->st_size);
 	return 0;
 }
@@ -131,7 +133,8 @@ static int segment_read_header(int fd, struct vow_shm_header *header, struct dia
 static int segment_check_header(const struct vow_shm_header *header, uint64_t size, struct diag *d)
 {
 	if (header->magic != VOW_SHM_MAGIC)
-		return diag_set(d, -EPROTO, NULL, NULL, "the segment does not begin as one of vow");
+		return diag_set(d, -EPROTO, NULL, made_by_libvow,
+				"the segment does not begin as one of vow");
 	if (header->version < VOW_SHM_OLDEST || header->version > VOW_SHM_VERSION)
 		return diag_set(
 			d, -ENOTSUP, NULL, "link the application with the libvow of this release",
@@ -142,10 +145,10 @@ static int segment_check_header(const struct vow_shm_header *header, uint64_t si
 	    header->lane_slots != VOW_SHM_LANE_SLOTS || header->names != VOW_SHM_NAMES ||
 	    header->directory != VOW_SHM_DIRECTORY || header->hist_scale != VOW_SHM_SCALE ||
 	    header->hist_slots != VOW_SHM_HIST_SLOTS || header->id == 0)
-		return diag_set(d, -EPROTO, NULL, NULL,
+		return diag_set(d, -EPROTO, NULL, made_by_libvow,
 				"the segment's header contradicts its layout version");
 	if (header->service[0] == '\0' || !memchr(header->service, '\0', sizeof(header->service)))
-		return diag_set(d, -EPROTO, NULL, NULL, "the segment names no service");
+		return diag_set(d, -EPROTO, NULL, made_by_libvow, "the segment names no service");
 	return 0;
 }
 
