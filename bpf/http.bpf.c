@@ -125,7 +125,12 @@ static __noinline void conn_no_request(struct socket_call *call)
 		}
 		conn_fail(c, call->moved);
 	} else if (c->phase == PHASE_IDLE) {
-		conn_fail(c, call->moved);
+		/*
+		 * The middle of requests that came behind one another, or the rest of a body that
+		 * was answered before it was read. A connection that speaks HTTP/1 no longer is
+		 * given up for what goes the other way.
+		 */
+		c->asked_at = call->now;
 	}
 }
 

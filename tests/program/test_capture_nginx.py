@@ -129,6 +129,22 @@ def each_pipelined_request_counts(s):
 
 @test
 @needs("bpf", "nginx")
+def long_reads_that_begin_amid_a_pipelined_request_lose_none(s):
+    server, capture = start(s, "client_header_buffer_size 16k; location / { return 200 ok; }")
+    raw = Raw(server.port)
+    raw.send("".join(get(f"/p/{n}", more=f"X-Fill: {'x' * 200}\r\n") for n in range(300)))
+    for _ in range(300):
+        equal(raw.response(), b"ok", "body")
+    raw.send(get("/after"))
+    raw.response()
+    raw.close()
+    pairs = capture.wait(301, "server")
+    equal((len(pairs), pairs[-1].path), (301, "/after"), "pairs, and the path of the last one")
+    capture.stop()
+
+
+@test
+@needs("bpf", "nginx")
 def head_in_pieces_gives_its_whole_path(s):
     server, capture = start(s, "location / { return 200 ok; }")
     for size in (1, 3, 7, 11):
