@@ -52,6 +52,7 @@ static struct http_slot *reserve(unsigned which, uint64_t *position)
 {
 	struct http_ring *ring = ring_at(which);
 	__u64 at = __atomic_load_n(&ring->written, __ATOMIC_RELAXED);
+	struct http_slot *slot;
 
 	do {
 		if (at - __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE) >= shape.slots)
@@ -59,7 +60,13 @@ static struct http_slot *reserve(unsigned which, uint64_t *position)
 	} while (!__atomic_compare_exchange_n(&ring->written, &at, at + 1, false, __ATOMIC_SEQ_CST,
 					      __ATOMIC_RELAXED));
 	*position = at;
-	return (struct http_slot *)(ring + 1) + at % shape.slots;
+	slot = (struct http_slot *)(ring + 1) + at % shape.slots;
+	/*
+	 * The slot comes from its last writer through the reader, whose view of the memory is
+	 * another to ThreadSanitizer: here it sees who gave the slot.
+	 */
+	(void)__atomic_load_n(&slot->stamp, __ATOMIC_ACQUIRE);
+	return slot;
 }
 
 static void stamp(struct http_slot *slot, uint64_t position)
