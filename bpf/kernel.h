@@ -80,6 +80,7 @@ struct tcp_sock {
 	__u32 rcv_nxt; /* next byte expected from the peer */
 	__u32 copied_seq; /* next byte that the process has not read */
 	__u32 write_seq; /* end of what the process handed over */
+	__u32 snd_nxt; /* next byte to leave */
 	__u32 snd_una; /* first byte that the peer has not acknowledged */
 	__u64 tcp_clock_cache; /* CLOCK_MONOTONIC when it last handled a packet */
 };

@@ -111,6 +111,28 @@ def slow_reader_is_measured_to_the_last_byte(s):
 
 @test
 @needs("bpf", "nginx")
+def client_is_measured_from_within_its_send_to_within_its_read(s):
+    server, capture = start(s, "location / { return 200 ok; }")
+    raw, calls = Raw(server.port), {}
+    for n in range(50):
+        before = time.monotonic_ns()
+        raw.send(get(f"/n/{n}"))
+        sent = time.monotonic_ns()
+        raw.response()
+        calls[f"/n/{n}"] = before, sent, time.monotonic_ns()
+    pairs = capture.wait(len(calls), "client")
+    equal({p.path for p in pairs}, set(calls), "paths")
+    for p in pairs:
+        before, sent, read = calls[p.path]
+        at_least(p.started_at, before, "start, against the call of send (ns)")
+        at_most(p.started_at, sent, "start, against the end of send (ns)")
+        at_least(p.started_at + p.total_ns, sent, "end, against the end of send (ns)")
+        at_most(p.started_at + p.total_ns, read, "end, against the end of the read (ns)")
+    capture.stop()
+
+
+@test
+@needs("bpf", "nginx")
 def each_pipelined_request_counts(s):
     server, capture = start(s, "location / { return 200 ok; }")
     raw = Raw(server.port)
