@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "client/writer.h"
+#include "lib/base/testpoint.h"
 
 /*
  * An observation looks at one set of places only, by its name and outcome, so that a slow route
@@ -70,6 +71,7 @@ void exemplar_offer(uint64_t latency_ns, uint64_t what, const char *tag, size_t 
 	memcpy(words, tag, length);
 	uint64_t number = lane->exemplars + 1;
 	__atomic_store_n(&place->number, 0, __ATOMIC_RELAXED);
+	TESTPOINT(exemplar_begun);
 	exemplar_word(&place->ended_unix_ns, exemplar_now());
 	exemplar_word(&place->latency_ns, latency_ns);
 	exemplar_word(&place->what, what);
@@ -77,5 +79,6 @@ void exemplar_offer(uint64_t latency_ns, uint64_t what, const char *tag, size_t 
 		exemplar_word(&place->tag[i], words[i]);
 	/* Partners: the agent's acquires in lane_exemplars(). */
 	__atomic_store_n(&place->number, number, __ATOMIC_RELEASE);
+	TESTPOINT(exemplar_numbered);
 	__atomic_store_n(&lane->exemplars, number, __ATOMIC_RELEASE);
 }

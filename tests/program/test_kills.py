@@ -143,6 +143,9 @@ def an_application_killed_anywhere_is_counted_to_the_call_in_flight(s):
     s.until(all_reported, 10, "report of what was observed")
     s.ticks_later(dir=s.dir("run"))  # nothing may be added twice
     check_producers(s, deaths)
+    for row in s.vow("exemplars", "--total", dir=s.dir("run")):
+        equal(row["tag"], "odd" if row["latency_ns"] % 2 else "even",
+              f"seed {SEED}: tag of {row['latency_ns']} ns of {row['route']}")
     status = s.vow("status", dir=s.dir("run"))
     (lanes,) = [row for row in status["collectors"] if row["name"] == "lanes"]
     equal(lanes["problem"], None, "problem of the lanes")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An application that tests kill: observes a route for ever and counts in a file, which outlives it,
- * each call that returned.
+ * An application that tests kill: observes a route for ever, with a tag that says whether the latency
+ * is odd or even, and counts in a file, which outlives it, each call that returned.
  *
  *	doomed SERVICE ROUTE FILE TRAP_AT BURST
  *
@@ -49,7 +49,8 @@ int main(int argc, char **argv)
 	for (uint64_t call = 1; !__atomic_load_n(&story->enough, __ATOMIC_ACQUIRE); call++) {
 		if (call == trap_at)
 			raise(SIGTRAP);
-		vow_observe(route, call * 7919 % 100000000, 200);
+		uint64_t latency_ns = call * 7919 % 100000000;
+		vow_observe_tagged(route, latency_ns, 200, latency_ns % 2 ? "odd" : "even");
 		__atomic_store_n(&story->observed, call, __ATOMIC_RELEASE);
 		if (burst && call % burst == 0)
 			rest();
