@@ -457,6 +457,75 @@ CHECK_TEST(test_killed_processes_are_counted_to_the_call_in_flight)
 	lanes_agent_free(agent);
 }
 
+#define KILLED_THREADS 80 /* more than there are lanes */
+
+struct killed_crowd {
+	struct killed threads[KILLED_THREADS];
+};
+
+static uint64_t killed_crowd_observed(const struct killed_crowd *crowd)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < KILLED_THREADS; i++)
+		sum += __atomic_load_n(&crowd->threads[i].observed, __ATOMIC_ACQUIRE);
+	return sum;
+}
+
+/* Leaves the processors to the others and to the agent now and then. */
+static void *killed_thread(void *arg)
+{
+	struct killed *killed = arg;
+	vow_id route = vow_route("doomed");
+
+	for (uint64_t i = 1; i; i++) {
+		vow_observe(route, 1 + i % 1000000, 200);
+		__atomic_store_n(&killed->observed, i, __ATOMIC_RELEASE);
+		if (i % 100 == 0)
+			usleep(1000);
+	}
+	return NULL;
+}
+
+static void killed_crowd_application(void *arg)
+{
+	struct killed_crowd *crowd = arg;
+	pthread_t thread;
+
+	for (unsigned i = 1; i < KILLED_THREADS; i++)
+		if (pthread_create(&thread, NULL, killed_thread, &crowd->threads[i]))
+			_exit(4);
+	killed_thread(&crowd->threads[0]);
+}
+
+CHECK_TEST(test_killed_crowds_are_counted_to_the_calls_in_flight)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	struct killed_crowd *crowd = shared_new(sizeof(*crowd));
+	uint64_t least = 0, kills = 3;
+
+	lanes_agent_start(agent);
+	for (unsigned k = 1; k <= kills; k++) {
+		memset(crowd, 0, sizeof(*crowd));
+		pid_t app = application(agent->dir, killed_crowd_application, crowd);
+		while (!strstr(lanes_agent_status(agent).detail, "1 application "))
+			lanes_agent_poll(agent);
+		/* Until each has begun, those without a lane among them. */
+		for (unsigned i = 0; i < KILLED_THREADS; i++)
+			while (!__atomic_load_n(&crowd->threads[i].observed, __ATOMIC_ACQUIRE))
+				lanes_agent_tick(agent);
+		kill(app, SIGKILL);
+		waitpid(app, NULL, 0);
+		least += killed_crowd_observed(crowd);
+		while (strstr(lanes_agent_status(agent).detail, "1 application "))
+			lanes_agent_tick(agent);
+	}
+	CHECK_GE_U64(lanes_agent_count(agent), least);
+	CHECK_LE_U64(lanes_agent_count(agent), least + kills * KILLED_THREADS);
+	CHECK_EQ_U64(lanes_agent_status(agent).drops[0].total, 0);
+	lanes_agent_free(agent);
+}
+
 CHECK_TEST(test_a_fork_gets_a_segment_of_its_own)
 {
 	struct lanes_agent *agent = lanes_agent_new();
@@ -755,6 +824,7 @@ CHECK_MAIN("lanes", test_calls_before_opening_do_nothing, test_observations_reac
 	   test_two_processes_of_four_threads_are_counted_exactly,
 	   test_agent_that_dies_and_comes_back_loses_and_doubles_nothing,
 	   test_killed_processes_are_counted_to_the_call_in_flight,
+	   test_killed_crowds_are_counted_to_the_calls_in_flight,
 	   test_a_fork_gets_a_segment_of_its_own,
 	   test_threads_come_and_go_and_may_be_more_than_lanes,
 	   test_an_agent_that_comes_later_finds_what_was_observed,
