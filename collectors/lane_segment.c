@@ -126,6 +126,7 @@ struct lane_segment_take {
 	struct lane *lane;
 	const struct vow_shm_lane *shared;
 	struct vow_shm_record *records;
+	bool tagged;
 };
 
 static int lane_segment_take(void *arg)
@@ -134,6 +135,7 @@ static int lane_segment_take(void *arg)
 
 	if (!take->lane->begun)
 		lane_begin(take->lane, take->shared, 0);
+	take->tagged |= lane_has_exemplars(take->lane, take->shared);
 	return (int)lane_take(take->lane, take->shared, take->records, LANE_SEGMENT_BATCH);
 }
 
@@ -142,7 +144,8 @@ static uint64_t lane_segment_drain_lane(struct lane_segment *ls, unsigned lane,
 					struct lane_tally *tally)
 {
 	struct vow_shm_record records[LANE_SEGMENT_BATCH];
-	struct lane_segment_take take = {&ls->lanes[lane], lane_segment_shared(ls, lane), records};
+	struct lane_segment_take take = {&ls->lanes[lane], lane_segment_shared(ls, lane), records,
+					 false};
 	uint64_t taken = 0;
 	int count;
 
@@ -154,6 +157,7 @@ static uint64_t lane_segment_drain_lane(struct lane_segment *ls, unsigned lane,
 		taken += (uint64_t)count;
 	} while (count == LANE_SEGMENT_BATCH && taken < take.lane->slots);
 	ls->hurry |= lane_is_filling(take.lane);
+	ls->tagged |= take.tagged;
 	return taken;
 }
 
@@ -202,8 +206,9 @@ static void lane_segment_exemplar(struct lane_segment *ls, const struct vow_shm_
 unsigned lane_segment_exemplars(struct lane_segment *ls, struct exemplars *to, wall_ns now)
 {
 	struct vow_shm_exemplar claims[VOW_SHM_EXEMPLARS];
-	unsigned lanes = lane_segment_lanes(ls), total = 0;
+	unsigned lanes = ls->tagged ? lane_segment_lanes(ls) : 0, total = 0;
 
+	ls->tagged = false;
 	for (unsigned i = 0; i < lanes; i++) {
 		struct lane_segment_look look = {&ls->lanes[i], lane_segment_shared(ls, i), claims};
 		int count = segment_guard(lane_segment_look, &look);

@@ -28,6 +28,7 @@ struct lane_segment {
 	bool thorough; /* the owner is gone: look at everything until a round takes nothing */
 	bool took; /* this round took something */
 	bool drained; /* and nothing was left */
+	bool tagged; /* a drain saw exemplars that were not looked at yet */
 	bool hurry; /* a lane was more than half full at the last drain, and not full */
 };
 
@@ -48,8 +49,9 @@ unsigned lane_segment_lanes(const struct lane_segment *ls);
 uint64_t lane_segment_drain(struct lane_segment *ls, struct lane_tally *tally);
 
 /*
- * Adds the exemplars that came since the last look, of all lanes; none that claims to have ended
- * later than now. Returns how many there were, at most VOW_SHM_EXEMPLARS a lane; 50 to 100 ns each.
+ * Adds the exemplars that drains saw since the last look, of all lanes; none that claims to have
+ * ended later than now. Returns how many there were, at most VOW_SHM_EXEMPLARS a lane; 50 to 100 ns
+ * each.
  */
 unsigned lane_segment_exemplars(struct lane_segment *ls, struct exemplars *to, wall_ns now);
 

@@ -69,6 +69,12 @@ bool lane_is_filling(const struct lane *lane)
 	return held > lane->slots / 2 && held < lane->slots && !lane->quarantined;
 }
 
+bool lane_has_exemplars(const struct lane *lane, const struct vow_shm_lane *shared)
+{
+	/* A hint: lane_exemplars() loads it again, with acquire. */
+	return __atomic_load_n(&shared->exemplars, __ATOMIC_RELAXED) != lane->exemplars;
+}
+
 /* Copies one when it is whole and numbered in (from, to]. */
 static bool lane_exemplar(const struct vow_shm_exemplar *shared, uint64_t from, uint64_t to,
 			  struct vow_shm_exemplar *copy)

@@ -45,6 +45,9 @@ unsigned lane_take(struct lane *lane, const struct vow_shm_lane *shared,
  */
 bool lane_is_filling(const struct lane *lane);
 
+/* Whether exemplars came since the last look. Of the line that holds the tail: it costs nothing. */
+bool lane_has_exemplars(const struct lane *lane, const struct vow_shm_lane *shared);
+
 /*
  * Copies the exemplars that came since the last look and lets the owner write over them. Returns
  * how many; those that the owner is writing right now come with the next look. Their words are
