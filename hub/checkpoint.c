@@ -29,6 +29,8 @@ struct checkpoint {
 	struct series **series; /* by number in the store */
 	size_t series_count;
 	bool windows, contradiction;
+	struct windows windows_saved;
+	mono_ns resume; /* windows were taken up as of before; 0: were not */
 	mono_ns now, second; /* second: begin of the one being lived through */
 	enum fleet_share share;
 };
@@ -121,6 +123,10 @@ static int checkpoint_save_all(struct checkpoint *c, bool everything)
 	const int64_t applied = merge_applied(c->merge);
 	int rc = store_begin(c->store, c->d);
 
+	if (!rc)
+		rc = windows_save(fleet_windows(c->fleet), fleet_table(c->fleet), c->store, applied,
+				  everything, &c->windows_saved, c->d);
+
 	if (!rc && everything)
 		rc = store_series_clear(c->store, c->d);
 	for (series_id id = 0; id < series_count(table) && !rc; id++)
@@ -154,6 +160,7 @@ int checkpoint_save(struct fleet *fleet, struct merge *merge, struct store *stor
 		store_rollback(store);
 	} else {
 		fleet_clean(fleet);
+		*fleet_windows(fleet) = c.windows_saved;
 		merge_checkpoint_saved(merge);
 	}
 	checkpoint_deinit(&c);
@@ -231,10 +238,18 @@ static void checkpoint_nobody(void *arg, const struct action *action)
 	(void)action;
 }
 
+/* Behind windows that were taken up there are few seconds, and each goes where it was. */
+static dur_ns checkpoint_grain(const struct checkpoint *c, mono_ns at)
+{
+	return !c->resume && c->now - at > CHECKPOINT_FINE ? 30 * NS_PER_S : NS_PER_S;
+}
+
 static void checkpoint_step(struct checkpoint *c)
 {
-	dur_ns grain = c->now - c->second > CHECKPOINT_FINE ? 30 * NS_PER_S : NS_PER_S;
+	dur_ns grain = checkpoint_grain(c, c->second);
 	mono_ns end = c->second + grain < c->now ? c->second + grain : c->now;
+
+	end = end > c->resume ? end : c->resume;
 
 	if (c->share == FLEET_WINDOWS)
 		fleet_step_windows(c->fleet, end);
@@ -245,7 +260,7 @@ static void checkpoint_step(struct checkpoint *c)
 /* Ends the second in which the records before `at` came. */
 static void checkpoint_advance(struct checkpoint *c, mono_ns at)
 {
-	dur_ns grain = c->now - at > CHECKPOINT_FINE ? 30 * NS_PER_S : NS_PER_S;
+	dur_ns grain = checkpoint_grain(c, at);
 	mono_ns second = at - at % grain;
 
 	if (c->second && second > c->second)
@@ -280,6 +295,8 @@ static int checkpoint_replay(void *arg, const struct store_record *record)
 	} else if (rc) {
 		*c->d = why;
 	}
+	if (!rc)
+		fleet_merged(c->fleet, record->no);
 	if (!rc && c->share == FLEET_ALL)
 		merge_restore_applied(c->merge, record->no, false);
 	return rc;
@@ -432,12 +449,22 @@ static int checkpoint_load_action(void *arg, const char *host, const uint8_t *ti
 	return 0;
 }
 
+/* Windows as they were, where the store has them; else what the last hour brought. */
 static int checkpoint_load_windows(struct checkpoint *c)
 {
+	struct windows_resume resume;
 	int64_t after;
-	int rc = store_records_since(c->store, clock_wall() - NS_PER_H, CHECKPOINT_REPLAY_BYTES,
-				     &after, c->d);
+	int rc = windows_find(c->store, merge_applied(c->merge), &resume, c->d);
 
+	if (rc == 1 && !fleet_resume(c->fleet, &resume.clock, resume.newest)) {
+		c->resume = resume.clock.first_tick + resume.clock.second * NS_PER_S;
+		rc = windows_load(fleet_windows(c->fleet), c->store, &resume, c->series,
+				  c->series_count, c->d);
+		return rc ? rc : checkpoint_replay_from(c, resume.record, FLEET_WINDOWS);
+	}
+	if (rc >= 0)
+		rc = store_records_since(c->store, clock_wall() - NS_PER_H, CHECKPOINT_REPLAY_BYTES,
+					 &after, c->d);
 	return rc ? rc : checkpoint_replay_from(c, after, FLEET_WINDOWS);
 }
 
@@ -455,6 +482,7 @@ static int checkpoint_load_all(struct checkpoint *c)
 		rc = checkpoint_load_applied(c);
 	if (!rc && c->windows)
 		rc = checkpoint_load_windows(c);
+	fleet_merged(c->fleet, merge_applied(c->merge));
 	if (!rc && !checkpoint_covers(c))
 		return 1;
 	if (!rc)

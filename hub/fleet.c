@@ -31,6 +31,7 @@ struct fleet {
 	uint64_t unmerged_total;
 	struct fleet_mark *marks; /* by series_id; grows with the table */
 	size_t mark_room;
+	struct windows windows;
 	bool renumbered;
 	bool dirty_all; /* memory for the marks lacked: everything counts as dirty */
 };
@@ -299,8 +300,31 @@ uint64_t fleet_unmerged_total(const struct fleet *fleet)
 
 void fleet_step_windows(struct fleet *fleet, mono_ns now)
 {
+	const uint32_t before = series_clock(fleet->table).second;
+
 	gauge_expire(fleet->gauges, now);
 	series_tick(fleet->table, now, NULL, NULL);
+	windows_step(&fleet->windows, before, series_clock(fleet->table).second);
+}
+
+struct windows *fleet_windows(struct fleet *fleet)
+{
+	return &fleet->windows;
+}
+
+void fleet_merged(struct fleet *fleet, int64_t record)
+{
+	fleet->windows.merged = record;
+}
+
+int fleet_resume(struct fleet *fleet, const struct series_clock *clock, uint32_t newest)
+{
+	const mono_ns end = clock->first_tick + newest * NS_PER_S, now = fleet_now(fleet);
+
+	/* Else, when the time of day was set back, all until it has caught up would be one second. */
+	if (end > now)
+		fleet->steady_offset += end - now;
+	return series_restore_clock(fleet->table, clock);
 }
 
 void fleet_step(struct fleet *fleet, mono_ns now, wall_ns wall, judge_action_fn fn, void *arg)

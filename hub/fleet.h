@@ -11,6 +11,7 @@
 
 #include "config/config.h"
 #include "hub/intake.h"
+#include "hub/windows.h"
 #include "view/board.h"
 
 /* An agent's record that ended so long before it came counts in totals and in no window. */
@@ -60,6 +61,15 @@ void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_sh
 void fleet_step(struct fleet *fleet, mono_ns now, wall_ns wall, judge_action_fn fn, void *arg);
 /* Ends a second without judging, while seconds are lived through again. */
 void fleet_step_windows(struct fleet *fleet, mono_ns now);
+
+/* Windows in the store; and that the table holds raw ticks up to this one. */
+struct windows *fleet_windows(struct fleet *fleet);
+void fleet_merged(struct fleet *fleet, int64_t record);
+/*
+ * A fresh fleet's windows go on with this clock, whose newest second was `newest`. Errors as
+ * series_restore_clock().
+ */
+int fleet_resume(struct fleet *fleet, const struct series_clock *clock, uint32_t newest);
 
 /* Remembers an action for the board's history; host "" for the fleet's own judge. */
 void fleet_remember(struct fleet *fleet, const char *host, const struct action *action);

@@ -167,6 +167,7 @@ int merge_commit(struct merge *merge, struct diag *d)
 	now = fleet_now(merge->fleet);
 	merge->counters.commits_total++;
 	merge->applied = merge->newest;
+	fleet_merged(merge->fleet, merge->applied);
 	for (size_t i = 0; i < merge->group_count; i++) {
 		const struct merge_waiting *waiting = &merge->group[i];
 

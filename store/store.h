@@ -124,6 +124,20 @@ int store_names_clear(struct store *store, int64_t agent, struct diag *d);
 /* Forgets all series and names, to write them anew in the same transaction. */
 int store_series_clear(struct store *store, struct diag *d);
 
+/* Slots of all series' windows, as a tick whose deltas have the series' numbers; see hub/windows.h. */
+struct store_slots {
+	unsigned tier;
+	uint32_t start; /* the second of the table in which they begin */
+	uint32_t part; /* from 0, where they are too many for one row */
+	const uint8_t *slots;
+	size_t size;
+};
+int store_slots_put(struct store *store, const struct store_slots *slots, struct diag *d);
+/* Deletes those of one start; those of a tier that begin before first; all. */
+int store_slots_drop(struct store *store, unsigned tier, uint32_t start, struct diag *d);
+int store_slots_trim(struct store *store, unsigned tier, uint32_t first, struct diag *d);
+int store_slots_clear(struct store *store, struct diag *d);
+
 /* Small named values: how far totals reach, the judge's state. */
 int store_value_put(struct store *store, const char *name, const void *bytes, size_t size,
 		    struct diag *d);
@@ -156,6 +170,8 @@ int store_series_read(struct store *store, int (*fn)(void *arg, const struct sto
 int store_names_read(struct store *store,
 		     int (*fn)(void *arg, int64_t agent, uint32_t id, series_id no), void *arg,
 		     struct diag *d);
+int store_slots_read(struct store *store, int (*fn)(void *arg, const struct store_slots *slots),
+		     void *arg, struct diag *d);
 int store_refused_read(struct store *store,
 		       int (*fn)(void *arg, const struct store_refused *refused), void *arg,
 		       struct diag *d);

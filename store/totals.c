@@ -155,3 +155,62 @@ int store_value_get(struct store *store, const char *name, uint8_t **bytes, size
 	sqlite3_reset(row);
 	return rc;
 }
+
+/* ---- slots of windows -------------------------------------------------------------------------- */
+
+int store_slots_put(struct store *store, const struct store_slots *slots, struct diag *d)
+{
+	sqlite3_stmt *query = store_query(store, STORE_SLOTS_PUT);
+
+	store_bind_int(query, 1, slots->tier);
+	store_bind_int(query, 2, slots->start);
+	store_bind_int(query, 3, slots->part);
+	store_bind_blob(query, 4, slots->slots, slots->size);
+	return store_run(store, STORE_SLOTS_PUT, d);
+}
+
+static int slots_delete(struct store *store, enum store_query which, unsigned tier, uint32_t start,
+			struct diag *d)
+{
+	sqlite3_stmt *query = store_query(store, which);
+
+	store_bind_int(query, 1, tier);
+	store_bind_int(query, 2, start);
+	return store_run(store, which, d);
+}
+
+int store_slots_drop(struct store *store, unsigned tier, uint32_t start, struct diag *d)
+{
+	return slots_delete(store, STORE_SLOTS_DROP, tier, start, d);
+}
+
+int store_slots_trim(struct store *store, unsigned tier, uint32_t first, struct diag *d)
+{
+	return slots_delete(store, STORE_SLOTS_TRIM, tier, first, d);
+}
+
+int store_slots_clear(struct store *store, struct diag *d)
+{
+	return store_run(store, STORE_SLOTS_CLEAR, d);
+}
+
+int store_slots_read(struct store *store, int (*fn)(void *arg, const struct store_slots *slots),
+		     void *arg, struct diag *d)
+{
+	sqlite3_stmt *row = store_query(store, STORE_SLOTS);
+	int rc;
+
+	while ((rc = store_row(store, STORE_SLOTS, d)) == 1) {
+		struct store_slots slots = {.tier = (unsigned)store_int(row, 0),
+					    .start = (uint32_t)store_int(row, 1),
+					    .part = (uint32_t)store_int(row, 2)};
+
+		slots.slots = store_blob(row, 3, &slots.size);
+		rc = fn(arg, &slots);
+		if (rc) {
+			sqlite3_reset(row);
+			return rc;
+		}
+	}
+	return rc;
+}

@@ -202,6 +202,12 @@ typedef int (*series_slot_fn)(void *arg, uint32_t start, const struct series_del
  * the table alone. Some 10 us a slot.
  */
 int series_slots_each(struct series_table *table, unsigned tier, series_slot_fn fn, void *arg);
+/* The same for slots that begin with this second. */
+int series_slots_at(struct series_table *table, unsigned tier, uint32_t start, series_slot_fn fn,
+		    void *arg);
+/* Seconds in a slot of a tier < SERIES_TIERS, and from its begin for how many it is kept. */
+uint32_t series_tier_grain(unsigned tier);
+uint32_t series_tier_kept(unsigned tier);
 /* Errors as series_merge_packed(), and -EPROTO for a slot that cannot be as of the clock. */
 int series_restore_slot(struct series *s, unsigned tier, uint32_t start, const uint8_t *hist,
 			size_t hist_size, const uint8_t *queue, size_t queue_size,

@@ -70,17 +70,39 @@ static int slot_hand_out(void *arg, uint32_t start, const struct window_content 
 	return walk->fn(walk->arg, start, &delta);
 }
 
-int series_slots_each(struct series_table *table, unsigned tier, series_slot_fn fn, void *arg)
+static int slots_walk(struct series_table *table, unsigned tier, const uint32_t *start,
+		      series_slot_fn fn, void *arg)
 {
 	int rc = 0;
 
 	for (uint32_t i = 0; i < table->count && !rc; i++) {
 		struct slot_walk walk = {table->by_id[i], fn, arg};
 
-		rc = window_slots_each(&table->work, &walk.s->window, tier, table->second,
+		rc = window_slots_each(&table->work, &walk.s->window, tier, start, table->second,
 				       slot_hand_out, &walk);
 	}
 	return rc;
+}
+
+int series_slots_each(struct series_table *table, unsigned tier, series_slot_fn fn, void *arg)
+{
+	return slots_walk(table, tier, NULL, fn, arg);
+}
+
+int series_slots_at(struct series_table *table, unsigned tier, uint32_t start, series_slot_fn fn,
+		    void *arg)
+{
+	return slots_walk(table, tier, &start, fn, arg);
+}
+
+uint32_t series_tier_grain(unsigned tier)
+{
+	return window_tier_grain(tier);
+}
+
+uint32_t series_tier_kept(unsigned tier)
+{
+	return window_tier_kept(tier);
 }
 
 int series_restore_slot(struct series *s, unsigned tier, uint32_t start, const uint8_t *hist,

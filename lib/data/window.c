@@ -207,7 +207,7 @@ static void window_slot_drop(struct window_work *work, const struct window *wind
 /* The second at which no window reaches a slot any more, nor did in the second before. */
 static uint32_t window_slot_gone(const struct window_slot *slot, unsigned t)
 {
-	return slot->start + tiers[t].grain + tiers[t].reach + 1;
+	return slot->start + window_tier_kept(t);
 }
 
 /* Puts a slot in its entry, instead of an older one or of its own smaller self. */
@@ -490,8 +490,18 @@ static int window_work_content(struct window_work *work, const struct window_slo
 	return 0;
 }
 
+uint32_t window_tier_grain(unsigned t)
+{
+	return tiers[t].grain;
+}
+
+uint32_t window_tier_kept(unsigned t)
+{
+	return tiers[t].grain + tiers[t].reach + 1;
+}
+
 int window_slots_each(struct window_work *work, const struct window *window, unsigned t,
-		      uint32_t second, window_slot_fn fn, void *arg)
+		      const uint32_t *start, uint32_t second, window_slot_fn fn, void *arg)
 {
 	int rc = 0;
 
@@ -499,7 +509,8 @@ int window_slots_each(struct window_work *work, const struct window *window, uns
 		const struct window_slot *slot = window->rings->slots[tiers[t].first + i];
 		struct window_content content;
 
-		if (!slot || window_slot_gone(slot, t) <= second)
+		if (!slot || window_slot_gone(slot, t) <= second ||
+		    (start && slot->start != *start))
 			continue;
 		rc = window_work_content(work, slot, &content);
 		if (!rc)

@@ -115,8 +115,12 @@ int window_total_move(struct window_work *work, struct window *from, struct wind
  * non-zero return ends the walk and is handed up. fn leaves windows of the table alone.
  */
 typedef int (*window_slot_fn)(void *arg, uint32_t start, const struct window_content *content);
+/* start: of the one slot that is asked for; NULL for all. */
 int window_slots_each(struct window_work *work, const struct window *window, unsigned t,
-		      uint32_t second, window_slot_fn fn, void *arg);
+		      const uint32_t *start, uint32_t second, window_slot_fn fn, void *arg);
+/* Seconds in a slot of a tier, and from its begin until no window reaches it. */
+uint32_t window_tier_grain(unsigned t);
+uint32_t window_tier_kept(unsigned t);
 /*
  * Puts such a slot back where the newest second is `second`. -EPROTO for a slot that cannot be, or
  * what hist_packed_open() says; -ENOMEM; then nothing has changed.

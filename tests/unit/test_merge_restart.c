@@ -59,6 +59,118 @@ CHECK_TEST(test_restart_right_at_a_checkpoint_gives_the_same_fleet)
 	restart_gives_the_same(100);
 }
 
+/* A fleet's windows, by counts and by buckets. */
+struct shown {
+	uint64_t counts[WINDOW_COUNT];
+	struct hist sums[WINDOW_COUNT];
+};
+
+static void scene_show(struct scene *s, struct shown *shown)
+{
+	const struct series_table *table = fleet_table(s->fleet);
+
+	memset(shown, 0, sizeof(*shown));
+	series_reader_register();
+	series_read_lock();
+	for (unsigned w = 0; w < WINDOW_COUNT; w++)
+		for (series_id id = 0; id < series_count(table); id++) {
+			struct series_counts counts = {0};
+
+			series_window_add(table, series_at(table, id), (enum series_window)w,
+					  &shown->sums[w], NULL, &counts);
+			shown->counts[w] += counts.count;
+		}
+	series_read_unlock();
+	series_reader_unregister();
+}
+
+/* From 5 min on; finer windows come from raw ticks by when they arrived, within a second. */
+static void same_windows(const struct shown *a, const struct shown *b)
+{
+	for (unsigned w = WINDOW_5M; w < WINDOW_COUNT; w++) {
+		if (a->counts[w] != b->counts[w])
+			CHECK_FAIL("%s: %llu, expected %llu",
+				   series_window_name((enum series_window)w),
+				   (unsigned long long)a->counts[w],
+				   (unsigned long long)b->counts[w]);
+		CHECK_MEM(a->sums[w].slots, b->sums[w].slots, sizeof(a->sums[w].slots));
+		CHECK_EQ_U64(a->sums[w].sum_ns, b->sums[w].sum_ns);
+		CHECK_EQ_U64(a->sums[w].max_ns, b->sums[w].max_ns);
+	}
+}
+
+/*
+ * Forty days of two agents, most of them in leaps; checkpoints now and then, and at times the hub is
+ * killed: behind a checkpoint, right at one, twice before the next. Beside it what the windows show
+ * is what they showed before, and goes on to be what a hub that was never killed shows.
+ */
+CHECK_TEST(test_windows_of_days_are_the_same_after_each_restart)
+{
+	static struct shown before, after;
+	struct scene s;
+	struct merge_peer *peer;
+	struct ear ear = {0};
+	uint64_t seq = 0, total = 0;
+	unsigned restarts = 0;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	for (unsigned i = 0; i < 3000; i++) {
+		uint64_t count = 1 + i % 7;
+
+		CHECK_OK(scene_send(&s, peer, ++seq, count));
+		total += count;
+		scene_second(&s);
+		if (i % 30 == 29)
+			CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+		if (i % 97 == 96)
+			scene_clock(&s, s.wall + (1 + i % 5) * i * 5 * NS_PER_S);
+		if (i % 211 != 180 && i % 211 != 185 && i % 270 != 269)
+			continue;
+		scene_show(&s, &before);
+		scene_kill(&s);
+		scene_begin(&s);
+		/* Of the same second: the hub has not ended one since. */
+		fleet_step_windows(s.fleet, fleet_now(s.fleet));
+		scene_show(&s, &after);
+		same_windows(&after, &before);
+		CHECK_EQ_U64(after.counts[SERIES_TOTAL], total);
+		peer = scene_hello(&s, &ear, "web-1", 1, 1);
+		restarts++;
+	}
+	CHECK(restarts > 30);
+	CHECK(before.counts[WINDOW_1D] < before.counts[WINDOW_30D]);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones)
+{
+	struct scene s;
+	struct merge_peer *peer;
+	struct ear ear = {0};
+	const int64_t older = 5;
+
+	scene_start(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	for (unsigned second = 1; second <= 200; second++) {
+		CHECK_OK(scene_send(&s, peer, second, 1));
+		scene_second(&s);
+	}
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	CHECK_OK(store_begin(s.store, NULL));
+	CHECK_OK(store_value_put(s.store, "applied", &older, sizeof(older), NULL));
+	CHECK_OK(store_commit(s.store, NULL));
+	scene_kill(&s);
+	s.fleet = NULL;
+	CHECK_OK(store_open(check_dir(), &s.store, NULL));
+	scene_make(&s);
+	/* Totals of 200 and raw ticks behind the fifth contradict nothing: they are read from there. */
+	CHECK_OK(checkpoint_load(s.fleet, s.merge, s.store, true, &(struct diag){0}));
+	CHECK_EQ_U64(series_clock(fleet_table(s.fleet)).first_tick ? 1 : 0, 1);
+	CHECK_LE_U64(scene_count(&s, WINDOW_1H), 200);
+	scene_end(&s);
+}
+
 /* What a failing disk leaves of a raw tick that is still needed. */
 static void scene_break_raw_tick(int64_t no)
 {
@@ -249,7 +361,7 @@ static uint64_t scene_total_of_route(struct scene *s, const char *route)
 	return counts.count;
 }
 
-/* A restart, after which windows hold nothing older than an hour. */
+/* A restart right behind a checkpoint. */
 static void scene_restart(struct scene *s)
 {
 	CHECK_OK(checkpoint_save(s->fleet, s->merge, s->store, NULL));
@@ -268,7 +380,7 @@ CHECK_TEST(test_route_that_nobody_uses_for_a_month_goes_on_as_other)
 	peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1);
 	scene_old_route(&s, peer, 1, 10);
 	scene_second(&s);
-	/* Two restarts on the way: no window shows it any more, and yet it is not forgotten. */
+	/* Two restarts on the way: it is not forgotten while a window shows it. */
 	for (unsigned half = 0; half < 2; half++) {
 		scene_restart(&s);
 		CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
@@ -279,8 +391,10 @@ CHECK_TEST(test_route_that_nobody_uses_for_a_month_goes_on_as_other)
 	}
 	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
 	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
-	scene_clock(&s, s.wall + 3 * NS_PER_H);
-	scene_second(&s);
+	/* The longest window shows up to three days more than a month. */
+	scene_clock(&s, s.wall + 4 * 24 * NS_PER_H);
+	for (unsigned i = 0; i < 10; i++) /* windows are looked through every few seconds */
+		scene_second(&s);
 	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
 	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 0);
 	CHECK_EQ_U64(scene_total_of_route(&s, FLEET_OTHER), 10);
@@ -370,7 +484,9 @@ CHECK_TEST(test_totals_outlive_their_raw_ticks)
 	scene_crash(&s);
 	/* What the checkpoint holds, and the one tick behind it, which may not be trimmed. */
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 1300 + 1000);
-	CHECK_EQ_U64(scene_count(&s, WINDOW_1H), 1000);
+	/* Windows also have the slots that were complete before the raw ticks that went. */
+	CHECK_GE_U64(scene_count(&s, WINDOW_1H), 1000 + 13 * 20);
+	CHECK_LE_U64(scene_count(&s, WINDOW_1H), 1000 + 1300);
 	scene_hello(&s, &ear, "web-2", 1, 1);
 	CHECK_EQ_U64(ear.last.committed_seq, 100);
 	scene_end(&s);
@@ -484,6 +600,8 @@ CHECK_TEST(test_second_process_is_kept_out_of_the_store)
 CHECK_MAIN("merge_restart", test_restart_without_any_checkpoint_gives_the_same_fleet,
 	   test_restart_behind_a_checkpoint_gives_the_same_fleet,
 	   test_restart_right_at_a_checkpoint_gives_the_same_fleet,
+	   test_windows_of_days_are_the_same_after_each_restart,
+	   test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones,
 	   test_raw_tick_that_broke_is_set_aside_and_the_hub_starts,
 	   test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along,
 	   test_agent_that_is_gone_is_forgotten_and_its_totals_stay,
