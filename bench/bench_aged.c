@@ -277,9 +277,11 @@ static void aged_init(struct aged *a)
 	a->random = 7;
 	a->agent.series = series_table_new(&(struct series_table_options){0});
 	a->agent.judge = judge_new(&a->agent.policy, "host:web1");
+	a->agent.exemplars = exemplars_new(1);
 	a->agent.writer = tick_writer_new();
 	a->agent.keyframe_writer = tick_writer_new();
-	if (!a->agent.series || !a->agent.judge || !a->agent.writer || !a->agent.keyframe_writer)
+	if (!a->agent.series || !a->agent.judge || !a->agent.exemplars || !a->agent.writer ||
+	    !a->agent.keyframe_writer)
 		exit(1);
 	for (unsigned i = 0; i < ROUTES; i++)
 		ranks += 1.0 / (i + 1);
