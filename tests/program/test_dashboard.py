@@ -38,6 +38,17 @@ def scene(s):
     return hub, listen, http
 
 
+def scene_of_applications(s):
+    """A hub, and an agent and an exporter that bring it what applications here count."""
+    listen = s.port()
+    hub = start_hub(s, listen, s.port())
+    s.write("run/vow.yaml", "capture: {http: false, host: false}\n")
+    s.start(s.program("vowd"), "--dir", s.dir("run"))
+    s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
+    s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub", f"127.0.0.1:{listen}")
+    return hub
+
+
 @test
 @needs("vow-hub", "vow-export", "node", "npm", "chromium")
 def figures_appear_and_move(s):
@@ -53,12 +64,7 @@ def the_table_shows_what_the_api_says(s):
 @test
 @needs("vow-hub", "vow-export", "vowd", "vow", "node", "npm", "chromium")
 def deliveries_and_routes_show_four_percentiles(s):
-    listen = s.port()
-    hub = start_hub(s, listen, s.port())
-    s.write("run/vow.yaml", "capture: {http: false, host: false}\n")
-    s.start(s.program("vowd"), "--dir", s.dir("run"))
-    s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
-    s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub", f"127.0.0.1:{listen}")
+    hub = scene_of_applications(s)
     receiver = s.start(s.program("examples/webhook_receiver"))
     s.until(lambda: "listening on" in receiver.log(), 5, "the receiver's address")
     worker = s.start(s.program("examples/webhook_worker"), "--url",
@@ -71,12 +77,7 @@ def deliveries_and_routes_show_four_percentiles(s):
 @test
 @needs("vow-hub", "vow-export", "vowd", "vow", "node", "npm", "chromium")
 def the_slowest_are_shown_with_their_tags(s):
-    listen = s.port()
-    hub = start_hub(s, listen, s.port())
-    s.write("run/vow.yaml", "capture: {http: false, host: false}\n")
-    s.start(s.program("vowd"), "--dir", s.dir("run"))
-    s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
-    s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub", f"127.0.0.1:{listen}")
+    hub = scene_of_applications(s)
     s.start(s.program("tests/tagged"), "shop", "/pay", 10**6, 200, "fast", "/pay", 2 * 10**9, 200,
             "slow", "/book", 9 * 10**9, 503, "4bf92f3577b34da6a3ce929d0e0e4736",
             "/quiet", 10**6, 200, "", env={"VOW_DIR": s.dir("run")})

@@ -235,17 +235,21 @@ CHECK_TEST(test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along)
 	scene_end(&s);
 }
 
-static uint64_t scene_total_of(struct scene *s, const char *host)
+/* Totals of the series of this host and route; NULL: of any. */
+static uint64_t scene_total_of(struct scene *s, const char *host, const char *route)
 {
 	const struct series_table *table = fleet_table(s->fleet);
 	struct series_counts counts = {0};
 
 	series_reader_register();
 	series_read_lock();
-	for (series_id id = 0; id < series_count(table); id++)
-		if (strcmp(series_key_of(series_at(table, id))->host, host) == 0)
-			series_window_add(table, series_at(table, id), SERIES_TOTAL, NULL, NULL,
-					  &counts);
+	for (series_id id = 0; id < series_count(table); id++) {
+		const struct series *series = series_at(table, id);
+		const struct series_key *key = series_key_of(series);
+
+		if ((!host || !strcmp(key->host, host)) && (!route || !strcmp(key->route, route)))
+			series_window_add(table, series, SERIES_TOTAL, NULL, NULL, &counts);
+	}
 	series_read_unlock();
 	series_reader_unregister();
 	return counts.count;
@@ -294,8 +298,8 @@ CHECK_TEST(test_agent_that_is_gone_is_forgotten_and_its_totals_stay)
 	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
 	for (unsigned start = 0; start < 2; start++) {
 		CHECK_EQ_U64(scene_hosts(&s), 1);
-		CHECK_EQ_U64(scene_total_of(&s, "web-1"), 0);
-		CHECK_EQ_U64(scene_total_of(&s, FLEET_GONE), 20);
+		CHECK_EQ_U64(scene_total_of(&s, "web-1", NULL), 0);
+		CHECK_EQ_U64(scene_total_of(&s, FLEET_GONE, NULL), 20);
 		CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 30);
 		CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 1);
 		CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
@@ -327,11 +331,11 @@ CHECK_TEST(test_agent_that_comes_back_counts_under_its_own_name_again)
 	CHECK_OK(scene_send(&s, peer, 4, 7));
 	scene_second(&s);
 	CHECK_EQ_U64(ear.ends, 0);
-	CHECK_EQ_U64(scene_total_of(&s, "web-1"), 7);
+	CHECK_EQ_U64(scene_total_of(&s, "web-1", NULL), 7);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 37);
 	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
 	scene_crash(&s);
-	CHECK_EQ_U64(scene_total_of(&s, "web-1"), 7);
+	CHECK_EQ_U64(scene_total_of(&s, "web-1", NULL), 7);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 37);
 	scene_end(&s);
 }
@@ -343,22 +347,6 @@ static void scene_old_route(struct scene *s, struct merge_peer *peer, uint64_t s
 
 	scene_tick_of(s, s->wall - NS_PER_S, 4, "/old", count, true, &record);
 	CHECK_OK(scene_batch(peer, &record, 0, s->wall));
-}
-
-static uint64_t scene_total_of_route(struct scene *s, const char *route)
-{
-	const struct series_table *table = fleet_table(s->fleet);
-	struct series_counts counts = {0};
-
-	series_reader_register();
-	series_read_lock();
-	for (series_id id = 0; id < series_count(table); id++)
-		if (strcmp(series_key_of(series_at(table, id))->route, route) == 0)
-			series_window_add(table, series_at(table, id), SERIES_TOTAL, NULL, NULL,
-					  &counts);
-	series_read_unlock();
-	series_reader_unregister();
-	return counts.count;
 }
 
 /* A restart right behind a checkpoint. */
@@ -383,31 +371,31 @@ CHECK_TEST(test_route_that_nobody_uses_for_a_month_goes_on_as_other)
 	/* Two restarts on the way: it is not forgotten while a window shows it. */
 	for (unsigned half = 0; half < 2; half++) {
 		scene_restart(&s);
-		CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
+		CHECK_EQ_U64(scene_total_of(&s, NULL, "/old"), 10);
 		scene_clock(&s, s.wall + MONTH / 2 - NS_PER_H);
 		peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1);
 		CHECK_OK(scene_send(&s, peer, 2 + half, 5));
 		scene_second(&s);
 	}
 	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
-	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, "/old"), 10);
 	/* The longest window shows up to three days more than a month. */
 	scene_clock(&s, s.wall + 4 * 24 * NS_PER_H);
 	for (unsigned i = 0; i < 10; i++) /* windows are looked through every few seconds */
 		scene_second(&s);
 	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
-	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 0);
-	CHECK_EQ_U64(scene_total_of_route(&s, FLEET_OTHER), 10);
-	CHECK_EQ_U64(scene_total_of_route(&s, "/pay"), 10);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, "/old"), 0);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, FLEET_OTHER), 10);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, "/pay"), 10);
 	scene_restart(&s);
 	CHECK_EQ_U64(series_count(fleet_table(s.fleet)), 2);
-	CHECK_EQ_U64(scene_total_of(&s, "web-1"), 20);
+	CHECK_EQ_U64(scene_total_of(&s, "web-1", NULL), 20);
 	/* Used again, it counts under its name again. */
 	peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1);
 	scene_old_route(&s, peer, 4, 7);
 	scene_second(&s);
-	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 7);
-	CHECK_EQ_U64(scene_total_of_route(&s, FLEET_OTHER), 10);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, "/old"), 7);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, FLEET_OTHER), 10);
 	scene_end(&s);
 }
 
@@ -432,15 +420,15 @@ CHECK_TEST(test_series_of_a_store_without_times_begin_to_wait_now)
 	CHECK_OK(scene_send(&s, peer, 2, 5));
 	scene_second(&s);
 	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
-	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, "/old"), 10);
 	scene_restart(&s);
-	CHECK_EQ_U64(scene_total_of_route(&s, "/old"), 10);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, "/old"), 10);
 	scene_clock(&s, s.wall + MONTH + NS_PER_H);
 	peer = scene_hello(&s, &s.ears[0], "web-1", 1, 1);
 	CHECK_OK(scene_send(&s, peer, 3, 5));
 	scene_second(&s);
 	CHECK_OK(merge_forget(s.merge, s.wall - MONTH, NULL));
-	CHECK_EQ_U64(scene_total_of_route(&s, FLEET_OTHER), 10);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, FLEET_OTHER), 10);
 	scene_end(&s);
 }
 
