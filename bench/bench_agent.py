@@ -28,6 +28,10 @@ def cpu_percent(program, seconds):
     return 100 * (program.cpu_seconds() - before) / (time.monotonic() - began)
 
 
+def observed(s, run):
+    return sum(row["count"] for row in s.vow("routes", "--total", dir=run))
+
+
 def bench(s):
     run = s.dir("run")
     vowd = s.start(s.program("vowd"), "--dir", run)
@@ -41,7 +45,9 @@ def bench(s):
             str(RATE_PER_THREAD * (WORK_S + 5)), str(RATE_PER_THREAD), "1000000", "1000000",
             env={"VOW_DIR": run})
     time.sleep(2)
+    before, began = observed(s, run), time.monotonic()
     row("vowd at 1 M observations/s", cpu_percent(vowd, WORK_S), "% cpu", "of a core", 4)
+    print(f"# {(observed(s, run) - before) / (time.monotonic() - began):.0f} observations/s came")
     row("vowd resident, at work", vowd.rss_bytes() / MIB, "MiB", "", 12)
     row("vowd and vow-export resident", (vowd.rss_bytes() + export.rss_bytes()) / MIB, "MiB", "",
         32)

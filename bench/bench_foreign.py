@@ -56,9 +56,9 @@ def lttng(folder):
             daemon.wait(20)
 
 
-def prometheus(folder, threads):
+def prometheus(folder):
     program = compile_peer(folder, "g++", "prometheus.cc", "-lprometheus-cpp-core", "-pthread")
-    return float(run(program, str(threads))) if program else None
+    return float(run(program, "1")) if program else None
 
 
 def row(peer, ours, its, limit):
@@ -73,8 +73,7 @@ def main():
     ours = float(run(os.path.join(BUILD, "bench_peers"), "observe"))
     with tempfile.TemporaryDirectory(prefix="vow-bench-") as folder:
         row("LTTng-UST", ours, lttng(folder), 0.05)
-        row("prometheus-cpp", ours, prometheus(folder, 1), 0.2)
-        row("prometheus-cpp, 2 threads", ours, prometheus(folder, 2), 0.2)
+        row("prometheus-cpp", ours, prometheus(folder), 0.2)
 
 
 sys.exit(main())

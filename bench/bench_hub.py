@@ -45,7 +45,7 @@ def run(s, hosts):
     rate = (hub_count(s, url, "vow_hub_histograms_total") - first) / took
     print(f"hub: histograms made durable\t{rate:.0f}\t1/s\tpromise\t{PROMISE}\t"
           f"{PROMISE / rate:.3f}\t1.000")
-    print(f"# {hosts} hosts, {hosts * RECORDS * SERIES} histograms in {took:.2f} s, "
+    print(f"# {hosts} hosts, {rate * took:.0f} histograms in {took:.2f} s, "
           f"{hub_count(s, url, 'vow_hub_commits_total'):.0f} commits, "
           f"hub {hub.cpu_seconds():.2f} s of CPU, {hub.rss_bytes() / 2**20:.1f} MiB, "
           f"store {hub_count(s, url, 'vow_hub_store_bytes') / 2**20:.1f} MiB")

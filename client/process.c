@@ -153,7 +153,7 @@ static int process_map(int *memfd, struct vow_shm **shm)
 		close(fd);
 		return rc;
 	}
-	/* A core file has no use for 200 MB of holes. */
+	/* A core file has no use for 390 MB of holes. */
 	madvise(map, VOW_SHM_SIZE, MADV_DONTDUMP);
 	*memfd = fd;
 	*shm = map;

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of the HTTP capture share: the pairs that tests/tools/capture_dump.c prints, and raw
 clients that speak HTTP in ways which a library would not."""
+import concurrent.futures
+import contextlib
+import os
 import re
 import socket
-import threading
 
 from story import *
 
@@ -82,14 +84,9 @@ class Agent:
         return sum(row["count"] for row in self.routes())
 
     def settled(self):
-        """Waits until two ticks in a row show the same count, and returns it."""
-        seen = []
-
-        def still():
-            seen.append((self.story.vow("status", dir=self.run)["ticks_total"], self.count()))
-            return any(tick < seen[-1][0] and count == seen[-1][1] for tick, count in seen)
-        self.story.until(still, 10, "count that stands still")
-        return seen[-1][1]
+        """The count once what was on its way when this was called has come."""
+        self.story.ticks_later(dir=self.run)
+        return self.count()
 
 
 class Raw:
@@ -230,9 +227,20 @@ def slow_download(port, path, seconds):
 
 
 def at_once(*calls):
-    """Runs (function, args...) in threads and waits for all of them."""
-    threads = [threading.Thread(target=call[0], args=call[1:]) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    """Runs (function, args...) in threads; returns what they return, or fails as one of them."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        return [call.result() for call in [pool.submit(*call) for call in calls]]
+
+
+def run_first(s, pid, children=0):
+    """Lets a process, its children (so many at least) and their threads run before others, where we
+    may say so: a pause as a call returns to it would be in its stamps and not in ours, which are
+    taken within the call."""
+    def family():
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as born:
+            return [pid, *map(int, born.read().split())]
+    s.until(lambda: len(family()) > children, 30, f"{children} children of {pid}")
+    with contextlib.suppress(OSError):
+        for one in family():
+            for task in os.listdir(f"/proc/{one}/task"):
+                os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(1))

@@ -24,7 +24,7 @@ def gunicorn(s):
                       "--access-logfile", s.path("app.log"), "--access-logformat", "%(s)s %(U)s",
                       "--worker-tmp-dir", s.dir("tmp"), "app", cwd=s.path(),
                       env={"PYTHONPATH": s.path()})
-    s.until(lambda: program.log().count("Booting worker") == 2, 30, "workers of gunicorn")
+    s.until(lambda: program.log().count("Booting worker") >= 2, 30, "workers of gunicorn")
     return path
 
 

@@ -100,6 +100,8 @@ def kill_producer(s, number, death, chance):
         elif call:
             reached = doomed.traced.run_to_trap(PER_LIFE)
         else:
+            # Death while it opens is for the named points.
+            s.until(lambda: doomed.observed() > 0, 5, "a first call")
             time.sleep(chance.uniform(0, 0.004))
         if reached:
             doomed.step(instructions)
@@ -143,7 +145,9 @@ def an_application_killed_anywhere_is_counted_to_the_call_in_flight(s):
     s.until(all_reported, 10, "report of what was observed")
     s.ticks_later(dir=s.dir("run"))  # nothing may be added twice
     check_producers(s, deaths)
-    for row in s.vow("exemplars", "--total", dir=s.dir("run")):
+    exemplars = s.vow("exemplars", "--total", dir=s.dir("run"))
+    at_least(len(exemplars), 1, "exemplars")
+    for row in exemplars:
         equal(row["tag"], "odd" if row["latency_ns"] % 2 else "even",
               f"seed {SEED}: tag of {row['latency_ns']} ns of {row['route']}")
     status = s.vow("status", dir=s.dir("run"))
@@ -216,6 +220,7 @@ def an_agent_killed_anywhere_loses_nothing_and_counts_nothing_twice(s):
             "busy": Doomed(s, "busy", "/busy", burst=200)}
     points, reached = agent_deaths(), set()
     named = set(testpoints.points(f"{BUILD}/vowd"))
+    check(AT_START < named, f"the points of vowd are not all of {AT_START}")
     for _ in range(max(KILLS, len(named) + 3)):
         name = next(points)
         if kill_agent(s, name, chance):

@@ -41,7 +41,7 @@ def lanes_that_fill_within_a_second_are_emptied_early_and_nothing_spills(s):
     equal(app.wait(30), 0, "status of the application")
     s.until(lambda: counted(s) == 30000, 5, "total of 30000")
     made = status(s)["ticks_total"] - ticks
-    at_least(made, time.monotonic() - began + 4, "ticks: one a second and some early ones")
+    at_least(made, time.monotonic() - began + 3, "ticks: one a second and some early ones")
     at_most(made, 11 * (time.monotonic() - began), "ticks: no more than ten a second")
     print(f"# {made} ticks; {lanes(s)['detail']}")
     # A busy machine may come late for a lane; all of them would say 66 %.
@@ -100,8 +100,8 @@ def a_process_that_becomes_another_program_is_counted_through_every_exec(s):
 @needs("vowd", "vow")
 def an_application_that_is_stopped_delays_nobody_and_goes_on_where_it_was(s):
     start(s)
-    stopped = observe(s, "stopped", 2, 6000, 2000)
-    s.until(lambda: counted(s) > 1000, 10, "some observations")
+    stopped = observe(s, "stopped", 2, 6000, 600)
+    s.until(lambda: counted(s) > 0, 10, "some observations")
     stopped.signal(19)  # SIGSTOP
     s.until(lambda: open(f"/proc/{stopped.pid}/stat", encoding="utf-8").read()
             .rsplit(")", 1)[1].split()[0] == "T", 5, "stop")

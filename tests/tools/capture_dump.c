@@ -6,9 +6,9 @@
  *	response_bytes pid flags local_port remote_port started_at command
  *
  * queue_ns is -1 when unknown. The line "ready" on stderr says that capturing has begun. At the
- * end the ring is drained and stderr gets one line "NAME VALUE" for each counter, for "records"
- * (pairs taken), "late" (pairs seen although capturing had ended), and for "bpf_ns" and "bpf_runs"
- * (0 without kernel.bpf_stats_enabled).
+ * end the rings are drained and stderr gets one line "NAME VALUE" for each counter, for "records"
+ * (pairs taken), "missed" (program runs that the kernel left out), "late" (pairs seen although
+ * capturing had ended), and for "bpf_ns" and "bpf_runs" (0 without kernel.bpf_stats_enabled).
  *
  *	-q		print no pairs
  *	-p PORT		print only pairs in which one side has this port

@@ -29,7 +29,7 @@ $(TOOLS): $(B)/tests/%: $(B)/tests/tools/%.o $(call part_archive,collectors) $(c
 
 # What tests preload into programs that are not ours; without a sanitizer, which those lack.
 PRELOADS := $(patsubst tests/tools/preload/%.c,$(B)/tests/%.so,$(wildcard tests/tools/preload/*.c))
-$(PRELOADS): $(B)/tests/%.so: tests/tools/preload/%.c
+$(PRELOADS): $(B)/tests/%.so: tests/tools/preload/%.c $(B)/.flags
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 $(VOW_STD) $(VOW_WARN) $(CFLAGS) -shared $(LDFLAGS) -o $@ $<

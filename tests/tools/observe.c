@@ -6,7 +6,7 @@
  *	observe SERVICE ROUTE THREADS COUNT RATE_PER_S FAST_NS SLOW_NS
  *
  * COUNT and RATE_PER_S are for each thread; RATE_PER_S 0 is as fast as it goes. The latencies of a
- * thread spread evenly over [x, 2x) around FAST_NS; SIGUSR1 changes to SLOW_NS, SIGUSR2 back.
+ * thread spread evenly from FAST_NS to twice that; SIGUSR1 changes to SLOW_NS, SIGUSR2 back.
  * Prints "ready", then "truth P50 P90 P95 P99 MAX" in ns, the exact percentiles of what it observed
  * at FAST_NS, and "observed N" when done; its threads stay until its standard input ends.
  */
