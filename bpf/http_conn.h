@@ -113,7 +113,9 @@ static __always_inline bool socket_wanted(const struct sock *sk)
 
 /*
  * The next position of a ring, HTTP_RING_NONE when it is full. Whoever comes between makes it try
- * again; so many processors share no ring that it would run out of tries.
+ * again; so many processors share no ring that it would run out of tries. Held up between the two
+ * loads it may find that the reader is past its position, hence a signed difference: that ring is
+ * not full, and the swap fails and tells where it is by now.
  */
 static __always_inline __u64 ring_reserve(struct http_ring *ring)
 {
@@ -123,7 +125,7 @@ static __always_inline __u64 ring_reserve(struct http_ring *ring)
 	for (int tries = 0; tries < RING_TRIES; tries++) {
 		__u64 seen;
 
-		if (at - *(volatile __u64 *)&ring->taken > slot_mask)
+		if ((__s64)(at - *(volatile __u64 *)&ring->taken) > (__s64)slot_mask)
 			break;
 		seen = __sync_val_compare_and_swap(&ring->written, at, at + 1);
 		if (seen == at)

@@ -47,15 +47,24 @@ static struct http_ring *ring_at(unsigned which)
 	return (struct http_ring *)(rings + which * http_ring_bytes(&shape));
 }
 
-/* A slot that is the writer's own; NULL when the ring is full. */
-static struct http_slot *reserve(unsigned which, uint64_t *position)
+static __u64 written(unsigned which)
+{
+	return __atomic_load_n(&ring_at(which)->written, __ATOMIC_RELAXED);
+}
+
+/*
+ * A slot that is the writer's own, for one who saw `written` at some time; NULL when the ring is
+ * full.
+ */
+static struct http_slot *reserve_from(unsigned which, __u64 at, uint64_t *position)
 {
 	struct http_ring *ring = ring_at(which);
-	__u64 at = __atomic_load_n(&ring->written, __ATOMIC_RELAXED);
 	struct http_slot *slot;
 
 	do {
-		if (at - __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE) >= shape.slots)
+		__u64 done = __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE);
+
+		if ((__s64)(at - done) >= (__s64)shape.slots)
 			return NULL;
 	} while (!__atomic_compare_exchange_n(&ring->written, &at, at + 1, false, __ATOMIC_SEQ_CST,
 					      __ATOMIC_RELAXED));
@@ -67,6 +76,11 @@ static struct http_slot *reserve(unsigned which, uint64_t *position)
 	 */
 	(void)__atomic_load_n(&slot->stamp, __ATOMIC_ACQUIRE);
 	return slot;
+}
+
+static struct http_slot *reserve(unsigned which, uint64_t *position)
+{
+	return reserve_from(which, written(which), position);
 }
 
 static void stamp(struct http_slot *slot, uint64_t position)
@@ -185,6 +199,31 @@ CHECK_TEST(test_record_that_is_being_written_holds_back_those_behind_it)
 	end();
 }
 
+CHECK_TEST(test_writer_that_is_held_up_finds_room_behind_the_reader)
+{
+	uint64_t position = 0;
+	struct http_slot *slot;
+	__u64 seen;
+
+	begin(1, 16);
+	seen = written(0);
+	for (uint64_t number = 0; number < 5; number++)
+		CHECK(record_write(0, number, 0));
+	CHECK_EQ_U64(drain(512), 5);
+	slot = reserve_from(0, seen, &position);
+	CHECK(slot != NULL);
+	CHECK_EQ_U64(position, 5);
+	slot->record.started_at = 5;
+	stamp(slot, position);
+	CHECK_EQ_U64(drain(512), 1);
+	CHECK_EQ_U64(taken[0], 5);
+	/* And it sees that the ring got full meanwhile. */
+	for (uint64_t number = 6; number < 22; number++)
+		CHECK(record_write(0, number, 0));
+	CHECK(reserve_from(0, seen, &position) == NULL);
+	end();
+}
+
 CHECK_TEST(test_path_is_filled_up_with_zeros_whatever_lay_in_the_slot)
 {
 	static const unsigned words[] = {0, 1, 12, 13};
@@ -299,6 +338,7 @@ CHECK_MAIN("http_ring", test_shape_fits_the_bytes_it_is_given,
 	   test_records_come_in_order_lap_after_lap,
 	   test_full_ring_takes_no_more_until_it_is_drained,
 	   test_record_that_is_being_written_holds_back_those_behind_it,
+	   test_writer_that_is_held_up_finds_room_behind_the_reader,
 	   test_path_is_filled_up_with_zeros_whatever_lay_in_the_slot,
 	   test_every_ring_gets_its_share_of_small_drains,
 	   test_rings_that_cannot_be_mapped_are_an_error,
