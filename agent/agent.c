@@ -12,9 +12,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-/* Of 34 series with tags that is an hour, 0.6 MB; of more it is less. */
-#define EXEMPLAR_GROUPS_MAX 2048
-
 mono_ns agent_steady(const struct agent *agent, mono_ns mono)
 {
 	return agent->steady_offset + mono;
@@ -131,7 +128,7 @@ static int parts_make(struct agent *agent, struct diag *d)
 	snprintf(scope, sizeof(scope), "host:%s", agent->host);
 	agent->series = series_table_new(&series);
 	agent->gauges = gauge_table_new(0);
-	agent->exemplars = exemplars_new(EXEMPLAR_GROUPS_MAX);
+	agent->exemplars = exemplars_new(EXEMPLARS_OF_AGENT);
 	agent->judge = judge_new(&agent->policy, scope);
 	agent->writer = tick_writer_new();
 	agent->keyframe_writer = tick_writer_new();

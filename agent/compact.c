@@ -10,6 +10,7 @@
 struct compact {
 	struct backlog *sums;
 	struct tick_writer *writer;
+	struct exemplars *tagged; /* of what is summed up, while it is written; else NULL */
 	wall_ns start, end; /* of what is summed up */
 	wall_ns next_end; /* of the tick that is looked at */
 };
@@ -105,6 +106,16 @@ static int put_delta(void *arg, const struct series_delta *delta)
 	return tick_add_delta(((struct compact *)arg)->writer, delta);
 }
 
+/* What was among the slowest of its minute when its tick ended may have been outdone by later ones. */
+static int add_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
+{
+	struct compact *compact = arg;
+
+	/* So the minutes that are kept hold a whole hour, and the one before its first tick too. */
+	exemplars_add(compact->tagged, id, exemplar, compact->end - EXEMPLARS_AHEAD * NS_PER_MIN);
+	return 0;
+}
+
 static int put_exemplar(void *arg, series_id id, const struct exemplar *exemplar)
 {
 	return tick_add_exemplar(((struct compact *)arg)->writer, id, exemplar);
@@ -120,17 +131,33 @@ static int put_total(void *arg, const char *collector, const char *reason, uint6
 	return tick_add_total(((struct compact *)arg)->writer, collector, reason, total);
 }
 
+/* The names of all ticks, and the slowest of their exemplars. */
+static int put_tagged(struct compact *compact, const struct journal_record *records, size_t count)
+{
+	const struct tick_visitor kept = {.series = put_series, .exemplar = add_exemplar};
+	int rc = 0;
+
+	compact->tagged = exemplars_new(EXEMPLARS_OF_AGENT);
+	if (!compact->tagged)
+		return -ENOMEM;
+	for (size_t i = 0; i < count && !rc; i++)
+		rc = tick_read(records[i].wire, records[i].wire_size, &kept, compact, NULL);
+	if (!rc)
+		rc = exemplars_fresh(compact->tagged, put_exemplar, compact);
+	exemplars_free(compact->tagged);
+	compact->tagged = NULL;
+	return rc;
+}
+
 static int compact_write(struct compact *compact, const struct journal_record *records,
 			 size_t count, const uint8_t **wire, size_t *wire_size)
 {
-	const struct tick_visitor kept = {.series = put_series, .exemplar = put_exemplar};
 	const struct tick_visitor latest = {.gauge = put_gauge, .total = put_total};
 	const struct journal_record *last = &records[count - 1];
-	int rc = 0;
+	int rc;
 
 	tick_begin(compact->writer, compact->start, compact->end - compact->start);
-	for (size_t i = 0; i < count && !rc; i++)
-		rc = tick_read(records[i].wire, records[i].wire_size, &kept, compact, NULL);
+	rc = put_tagged(compact, records, count);
 	if (!rc)
 		rc = backlog_deltas(compact->sums, put_delta, compact);
 	if (!rc)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Makes one tick of neighbouring ones, for a journal whose hub is away for long: counts,
- * histograms and names of all, gauges and collectors' totals of the last. Counts stay exact; only
- * when within the span it was gets coarser. Main thread.
+ * histograms and names of all, of each series and minute the slowest exemplars, gauges and
+ * collectors' totals of the last. Counts stay exact; only when within the span it was gets coarser.
+ * Main thread.
  */
 #ifndef VOW_AGENT_COMPACT_H
 #define VOW_AGENT_COMPACT_H

@@ -75,8 +75,11 @@ struct series *intake_names_find(const struct intake_names *names, uint32_t id)
 #define INTAKE_GAUGES_MAX  GAUGE_NAMES_MAX
 #define INTAKE_TOTALS_MAX  1024
 #define INTAKE_ACTIONS_MAX 4096
-/* Of these, which are beside the counts, more are left out: an hour of an agent has 8192 at most. */
-#define INTAKE_EXEMPLARS_MAX 16384
+/*
+ * Of these, which are beside the counts, more are left out: an agent tells no more at a time than
+ * the 8192 that it keeps, and leaves no more of an hour that it sums up. As many again are room.
+ */
+#define INTAKE_EXEMPLARS_MAX (2 * EXEMPLARS_OF_AGENT * EXEMPLARS_KEPT)
 
 struct intake_reader {
 	const struct intake_context *context;

@@ -22,6 +22,8 @@
 /* Minutes that a clock elsewhere may be ahead of this one's; what is later still is refused. */
 #define EXEMPLARS_AHEAD	 2
 #define EXEMPLAR_TAG_MAX VOW_SHM_TAG
+/* Minutes of series that an agent keeps and tells: of 34 with tags an hour, 0.6 MB; of more less. */
+#define EXEMPLARS_OF_AGENT 2048
 
 struct exemplar {
 	wall_ns at; /* when it ended */
