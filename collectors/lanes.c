@@ -493,6 +493,13 @@ static void lanes_overflow(struct lanes *lanes, mono_ns now)
 	}
 }
 
+static unsigned lanes_app_exemplars(struct lanes_app *app, wall_ns now)
+{
+	if (app->let_go)
+		return 0;
+	return lane_segment_exemplars(&app->segment, app->lanes->context.exemplars, now);
+}
+
 static void lanes_exemplars(struct lanes *lanes, mono_ns now)
 {
 	dur_ns every = lanes->drain_every > LANES_EXEMPLARS_EVERY ? lanes->drain_every
@@ -508,8 +515,7 @@ static void lanes_exemplars(struct lanes *lanes, mono_ns now)
 	if (lanes->exemplar_left > lanes->app_count)
 		lanes->exemplar_left = lanes->app_count;
 	while (lanes->exemplar_left && taken < LANES_EXEMPLARS)
-		taken += lane_segment_exemplars(&lanes->apps[--lanes->exemplar_left]->segment,
-						lanes->context.exemplars, wall);
+		taken += lanes_app_exemplars(lanes->apps[--lanes->exemplar_left], wall);
 }
 
 static void lanes_values(struct lanes *lanes, mono_ns now)
@@ -608,11 +614,11 @@ static void lanes_commit(void *state)
 	for (unsigned i = 0; i < lanes->app_count;) {
 		struct lanes_app *app = lanes->apps[i];
 
+		/* Also of one that was let go: what was read of it before is given back. */
 		lane_segment_commit(&app->segment);
 		if (app->segment.drained) {
 			lanes->apps[i] = lanes->apps[--lanes->app_count];
-			lane_segment_exemplars(&app->segment, lanes->context.exemplars,
-					       clock_wall());
+			lanes_app_exemplars(app, clock_wall());
 			lanes_app_end(app);
 		} else {
 			i++;

@@ -304,6 +304,49 @@ static uint64_t forged_bytes(const struct forged *forged)
 	return (uint64_t)st.st_blocks * 512;
 }
 
+static void forged_tag(struct forged *forged)
+{
+	struct vow_shm_lane *lane = &forged->shm->lanes[0];
+
+	lane->exemplar[0] = (struct vow_shm_exemplar){
+		.number = 1,
+		.ended_unix_ns = clock_wall(),
+		.what = VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0),
+		.tag = {UINT64_MAX, UINT64_MAX},
+	};
+	__atomic_store_n(&lane->exemplars, 1, __ATOMIC_RELEASE);
+}
+
+CHECK_TEST(test_exemplars_of_a_segment_that_is_let_go_stay_in_it)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	struct forged bad = forged_new(agent->dir, 1, SEALS);
+	struct forged good = forged_new(agent->dir, 2, SEALS);
+	const uint64_t what = VOW_SHM_WHAT(VOW_SHM_OBSERVED, 1, 0, 200, 0);
+
+	attach(agent, "2 applications");
+	lanes_agent_poll(agent);
+	/* A drain sees them, and no look at exemplars is due yet. */
+	agent->now -= 99 * NS_PER_MS;
+	forged_push(&bad, 0, what);
+	forged_push(&good, 0, what);
+	forged_tag(&bad);
+	forged_tag(&good);
+	lanes_agent_poll(agent);
+	CHECK_EQ_U64(good.shm->lanes[0].exemplars_taken, 0);
+	CHECK_OK(fallocate(bad.fd, 0, (off_t)offsetof(struct vow_shm, blocks), 129 << 20));
+	lanes_agent_tick(agent);
+	CHECK_STR_HAS(lanes_agent_status(agent).detail, "1 application ");
+	CHECK_EQ_U64(lanes_agent_count(agent), 2);
+	CHECK_EQ_U64(bad.shm->lanes[0].head, 1);
+	CHECK_EQ_U64(bad.shm->lanes[0].exemplars_taken, 0);
+	CHECK_EQ_U64(good.shm->lanes[0].exemplars_taken, 1);
+	check_one_clean_exemplar(agent);
+	forged_close(&good);
+	forged_close(&bad);
+	lanes_agent_free(agent);
+}
+
 CHECK_TEST(test_a_segment_that_takes_too_much_memory_is_let_go_and_others_are_read)
 {
 	struct lanes_agent *agent = lanes_agent_new();
@@ -421,6 +464,7 @@ CHECK_MAIN("segment", test_sealed_segment_opens_and_others_are_refused_with_the_
 	   test_wrong_version_is_told_and_the_others_are_read,
 	   test_a_user_with_too_many_segments_is_refused_and_others_are_read,
 	   test_a_segment_that_takes_too_much_memory_is_let_go_and_others_are_read,
+	   test_exemplars_of_a_segment_that_is_let_go_stay_in_it,
 	   test_claims_of_what_was_never_written_do_not_fill_the_memory,
 	   test_garbage_at_the_intake_is_survived,
 	   test_both_sides_meet_at_one_folder_by_any_of_its_names)
