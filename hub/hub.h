@@ -18,8 +18,7 @@ struct hub_options {
 	const char *dir; /* store, lock and token; NULL: HUB_DIR_DEFAULT */
 	const char *listen; /* of gRPC, "127.0.0.1:7412" */
 	const char *http; /* "127.0.0.1:7413" */
-	const char *
-		http_names; /* by which loopback's HTTP is asked, separated by commas; NULL: none */
+	const char *http_names; /* for listen_is_asked(), on loopback; NULL: none */
 	const char *config; /* as given on the command line; NULL: looked for */
 	bool verbose; /* log agents that come and go */
 };

@@ -90,11 +90,13 @@ static bool listen_is_among(const char *name, const char *names)
 	size_t length = strlen(name);
 
 	while (names && *names) {
-		size_t next = strcspn(names, ",");
+		size_t next;
 
-		if (next == length && strncasecmp(names, name, length) == 0)
+		names += strspn(names, ", ");
+		next = strcspn(names, ", ");
+		if (next && next == length && strncasecmp(names, name, length) == 0)
 			return true;
-		names += next + (names[next] == ',');
+		names += next;
 	}
 	return false;
 }

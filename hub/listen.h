@@ -21,10 +21,10 @@ bool listen_is_loopback(const char *listen);
 
 /*
  * Whether a request with this Host header ("localhost:7413") asks for this host: by an address of
- * loopback, as localhost, by the name in listen_on, or by one of names (separated by commas; NULL:
- * none), on any port. Whatever else it says, its name only leads here: a page of a stranger whose
- * name was made to point to loopback asks so, and would read the answer. Case does not count. Never
- * blocks.
+ * loopback, as localhost, by the name in listen_on, or by one of names (separated by commas, spaces
+ * or both; NULL: none), on any port. Whatever else it says, its name only leads here: a page of a
+ * stranger whose name was made to point to loopback asks so, and would read the answer. Case does
+ * not count. Never blocks.
  */
 bool listen_is_asked(const char *host, const char *listen_on, const char *names);
 

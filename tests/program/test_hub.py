@@ -278,7 +278,7 @@ def a_page_whose_name_was_made_to_lead_here_reads_nothing(s):
     for name in ("localhost", f"LOCALHOST:{hub.http}", "127.0.0.1", "127.8.9.1:80", "[::1]:80"):
         equal(hub.get("/api/v1/status", headers={"Host": name})[0], 200, f"status for {name}")
     hub.program.stop()
-    hub.more = ["--http-names", "dash.example,vow.example"]
+    hub.more = ["--http-names", "dash.example, vow.example"]
     hub.start()
     for name in ("dash.example", "vow.example:443", f"127.0.0.1:{hub.http}"):
         equal(hub.get("/api/v1/status", headers={"Host": name})[0], 200, f"status for {name}")

@@ -41,6 +41,27 @@ CHECK_TEST(test_host_headers_that_ask_for_this_host)
 	CHECK(!listen_is_asked("dash", "127.0.0.1:7413", ""));
 }
 
+CHECK_TEST(test_names_may_have_spaces_between_them)
+{
+	static const char *const lists[] = {
+		"dash, vow.example",
+		" dash ,vow.example ",
+		"dash vow.example",
+		",dash,, vow.example,",
+	};
+	static const char *const foreign[] = {
+		"", "[]", "[]:80", " ", "[ ]", " dash", "dash, vow.example"};
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		CHECK(listen_is_asked("dash:80", "127.0.0.1:7413", lists[i]));
+		CHECK(listen_is_asked("vow.example", "127.0.0.1:7413", lists[i]));
+		for (size_t k = 0; k < ARRAY_LEN(foreign); k++)
+			if (listen_is_asked(foreign[k], "127.0.0.1:7413", lists[i]))
+				CHECK_FAIL("'%s' is answered for '%s'", foreign[k], lists[i]);
+	}
+	CHECK(!listen_is_asked("[]", "127.0.0.1:7413", " "));
+}
+
 CHECK_TEST(test_name_that_the_hub_listens_on_is_its_own)
 {
 	CHECK(listen_is_asked("intern:99", "intern:7413", NULL));
@@ -68,6 +89,6 @@ CHECK_TEST(test_only_loopback_is_reached_from_this_host_alone)
 }
 
 CHECK_MAIN("listen", test_host_headers_that_ask_for_this_host,
-	   test_name_that_the_hub_listens_on_is_its_own,
+	   test_names_may_have_spaces_between_them, test_name_that_the_hub_listens_on_is_its_own,
 	   test_host_header_as_long_as_it_can_be_is_refused,
 	   test_only_loopback_is_reached_from_this_host_alone)
