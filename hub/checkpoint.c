@@ -317,6 +317,27 @@ static int checkpoint_replay_from(struct checkpoint *c, int64_t after, enum flee
 
 /* ---- loading: totals --------------------------------------------------------------------------- */
 
+/*
+ * Of what is left after a part was taken out, the largest value is known by its bucket alone, unless
+ * it was the largest of all. What was the largest of all is in the other part, so that both together
+ * have it again. False: what is left is no histogram.
+ */
+static bool checkpoint_bound(struct hist *rest)
+{
+	if (!rest->count) {
+		rest->max_ns = 0;
+		return !rest->sum_ns;
+	}
+	while (!rest->slots[rest->high - 1])
+		rest->high--;
+	if (hist_slot(rest->max_ns) != rest->high - 1)
+		rest->max_ns = hist_slot_last(rest->high - 1);
+	/* Of a single value, the sum says more than its bucket. */
+	if (rest->max_ns > rest->sum_ns)
+		rest->max_ns = rest->sum_ns;
+	return hist_slot(rest->max_ns) == rest->high - 1;
+}
+
 /* What stands in the store without what the table has of it by now; false when that is more. */
 static bool checkpoint_subtract(struct hist *from, const struct hist *part)
 {
@@ -329,7 +350,7 @@ static bool checkpoint_subtract(struct hist *from, const struct hist *part)
 	}
 	from->count -= part->count;
 	from->sum_ns -= part->sum_ns;
-	return true;
+	return checkpoint_bound(from);
 }
 
 static int checkpoint_rest(const struct hist *part, const uint8_t *bytes, size_t size,

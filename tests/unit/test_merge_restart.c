@@ -62,7 +62,7 @@ CHECK_TEST(test_restart_right_at_a_checkpoint_gives_the_same_fleet)
 /* A fleet's windows, by counts and by buckets. */
 struct shown {
 	uint64_t counts[WINDOW_COUNT];
-	struct hist sums[WINDOW_COUNT];
+	struct hist sums[WINDOW_COUNT], waits[WINDOW_COUNT];
 };
 
 static void scene_show(struct scene *s, struct shown *shown)
@@ -77,11 +77,19 @@ static void scene_show(struct scene *s, struct shown *shown)
 			struct series_counts counts = {0};
 
 			series_window_add(table, series_at(table, id), (enum series_window)w,
-					  &shown->sums[w], NULL, &counts);
+					  &shown->sums[w], &shown->waits[w], &counts);
 			shown->counts[w] += counts.count;
 		}
 	series_read_unlock();
 	series_reader_unregister();
+}
+
+static void same_hist(const struct hist *a, const struct hist *b)
+{
+	CHECK_MEM(a->slots, b->slots, sizeof(a->slots));
+	CHECK_EQ_U64(a->count, b->count);
+	CHECK_EQ_U64(a->sum_ns, b->sum_ns);
+	CHECK_EQ_U64(a->max_ns, b->max_ns);
 }
 
 /* From 5 min on; finer windows come from raw ticks by when they arrived, within a second. */
@@ -93,16 +101,46 @@ static void same_windows(const struct shown *a, const struct shown *b)
 				   series_window_name((enum series_window)w),
 				   (unsigned long long)a->counts[w],
 				   (unsigned long long)b->counts[w]);
-		CHECK_MEM(a->sums[w].slots, b->sums[w].slots, sizeof(a->sums[w].slots));
-		CHECK_EQ_U64(a->sums[w].sum_ns, b->sums[w].sum_ns);
-		CHECK_EQ_U64(a->sums[w].max_ns, b->sums[w].max_ns);
+		same_hist(&a->sums[w], &b->sums[w]);
+		same_hist(&a->waits[w], &b->waits[w]);
 	}
+}
+
+static size_t hist_of(uint64_t ns, uint64_t count, uint8_t *packed)
+{
+	static struct hist hist;
+
+	hist_clear(&hist);
+	hist_record(&hist, ns, count);
+	return (size_t)hist_pack(&hist, packed, HIST_PACKED_MAX);
+}
+
+/* As scene_send(), of events that took `latency`, all of which waited `wait`; 0: none did. */
+static void scene_send_of(struct scene *s, struct merge_peer *peer, uint64_t seq, uint64_t count,
+			  dur_ns latency, dur_ns wait)
+{
+	static const struct series_key key = {
+		.service = "shop", .method = "GET", .route = "/pay", .status_class = CLASS_2XX};
+	static uint8_t packed[2][HIST_PACKED_MAX];
+	struct series_delta delta = {
+		.id = 3, .hist = packed[0], .queue = packed[1], .counts.count = count};
+	struct stream_record record = {.seq = seq};
+
+	delta.hist_size = hist_of(latency, count, packed[0]);
+	if (wait)
+		delta.queue_size = hist_of(wait, count, packed[1]);
+	tick_begin(s->writer, s->wall - NS_PER_S, NS_PER_S);
+	CHECK_OK(tick_add_series(s->writer, delta.id, &key));
+	CHECK_OK(tick_add_delta(s->writer, &delta));
+	CHECK_OK(tick_end(s->writer, &record.tick, &record.tick_size));
+	CHECK_OK(scene_batch(peer, &record, 0, s->wall));
 }
 
 /*
  * Forty days of two agents, most of them in leaps; checkpoints now and then, and at times the hub is
  * killed: behind a checkpoint, right at one, twice before the next. Beside it what the windows show
- * is what they showed before, and goes on to be what a hub that was never killed shows.
+ * is what they showed before, and goes on to be what a hub that was never killed shows: also the
+ * largest latency, be it of a second that the hub lives through again or of one before.
  */
 CHECK_TEST(test_windows_of_days_are_the_same_after_each_restart)
 {
@@ -110,15 +148,19 @@ CHECK_TEST(test_windows_of_days_are_the_same_after_each_restart)
 	struct scene s;
 	struct merge_peer *peer;
 	struct ear ear = {0};
-	uint64_t seq = 0, total = 0;
+	uint64_t seq = 0, total = 0, random = 1;
 	unsigned restarts = 0;
 
 	scene_start(&s);
 	peer = scene_hello(&s, &ear, "web-1", 1, 1);
 	for (unsigned i = 0; i < 3000; i++) {
 		uint64_t count = 1 + i % 7;
+		dur_ns latency;
 
-		CHECK_OK(scene_send(&s, peer, ++seq, count));
+		/* Knuth's linear congruential generator; mostly some ms, now and then up to 2 s. */
+		random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		latency = NS_PER_MS + (random >> 40) * (random >> 33 & 63 ? 1 : 128);
+		scene_send_of(&s, peer, ++seq, count, latency, i % 500 < 40 ? latency / 3 : 0);
 		total += count;
 		scene_second(&s);
 		if (i % 30 == 29)
@@ -141,6 +183,45 @@ CHECK_TEST(test_windows_of_days_are_the_same_after_each_restart)
 	CHECK(restarts > 30);
 	CHECK(before.counts[WINDOW_1D] < before.counts[WINDOW_30D]);
 	scene_end(&s);
+}
+
+/* Seconds with an event of 5 ms and checkpoints, then one more; checkpoint, and the process dies. */
+static void largest_outlives_restart(unsigned seconds, dur_ns latency, dur_ns wait)
+{
+	static struct shown before, after;
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer = scene_start_hello(&s, &ear);
+
+	for (unsigned i = 0; i < 150; i++) {
+		if (i < seconds)
+			CHECK_OK(scene_send(&s, peer, i + 1, 1));
+		scene_second(&s);
+		if (i % 20 == 0)
+			CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	}
+	scene_send_of(&s, peer, seconds + 1, 1, latency, wait);
+	scene_second(&s);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	scene_show(&s, &before);
+	scene_crash(&s);
+	fleet_step_windows(s.fleet, fleet_now(s.fleet));
+	scene_show(&s, &after);
+	CHECK_EQ_U64(after.counts[SERIES_TOTAL], seconds + 1);
+	CHECK_EQ_U64(after.sums[SERIES_TOTAL].max_ns, latency);
+	CHECK_EQ_U64(after.waits[SERIES_TOTAL].max_ns, wait);
+	same_windows(&after, &before);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_largest_latency_of_seconds_before_a_checkpoint_outlives_a_restart)
+{
+	largest_outlives_restart(150, 50 * NS_PER_MS, 20 * NS_PER_MS);
+}
+
+CHECK_TEST(test_one_value_of_the_bucket_of_the_largest_outlives_a_restart)
+{
+	largest_outlives_restart(1, 5 * NS_PER_MS + 1000, 0);
 }
 
 CHECK_TEST(test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones)
@@ -589,6 +670,8 @@ CHECK_MAIN("merge_restart", test_restart_without_any_checkpoint_gives_the_same_f
 	   test_restart_behind_a_checkpoint_gives_the_same_fleet,
 	   test_restart_right_at_a_checkpoint_gives_the_same_fleet,
 	   test_windows_of_days_are_the_same_after_each_restart,
+	   test_largest_latency_of_seconds_before_a_checkpoint_outlives_a_restart,
+	   test_one_value_of_the_bucket_of_the_largest_outlives_a_restart,
 	   test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones,
 	   test_raw_tick_that_broke_is_set_aside_and_the_hub_starts,
 	   test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along,
