@@ -404,15 +404,32 @@ static int checkpoint_load_total(void *arg, const struct store_series *row)
 	return 0;
 }
 
-/* Every event that the windows were given must be part of some stored total. */
-static bool checkpoint_covers(const struct checkpoint *c)
+/*
+ * 0: every event that the windows were given is part of some stored total. 1: a series has some that
+ * the store does not know. One that was only named, say by an exemplar, has none. -ENOMEM.
+ */
+static int checkpoint_covers(struct checkpoint *c)
 {
 	const struct series_table *table = fleet_table(c->fleet);
-	size_t rows = 0;
+	const size_t count = series_count(table);
+	bool *stored = calloc(count ? count : 1, sizeof(*stored));
+	int rc = 0;
 
+	if (!stored)
+		return diag_set(c->d, -ENOMEM, NULL, NULL, "no memory for all series");
 	for (size_t no = 0; no < c->series_count; no++)
-		rows += c->series[no] != NULL;
-	return series_count(table) <= rows;
+		if (c->series[no])
+			stored[series_id_of(c->series[no])] = true;
+	for (series_id id = 0; id < count && !rc; id++) {
+		struct series_counts counts = {0};
+
+		if (stored[id])
+			continue;
+		checkpoint_total(c, series_at(table, id), &counts);
+		rc = counts.count != 0;
+	}
+	free(stored);
+	return rc;
 }
 
 /* ---- loading: the rest -------------------------------------------------------------------------- */
@@ -504,8 +521,8 @@ static int checkpoint_load_all(struct checkpoint *c)
 	if (!rc && c->windows)
 		rc = checkpoint_load_windows(c);
 	fleet_merged(c->fleet, merge_applied(c->merge));
-	if (!rc && !checkpoint_covers(c))
-		return 1;
+	if (!rc)
+		rc = checkpoint_covers(c);
 	if (!rc)
 		rc = store_series_read(c->store, checkpoint_load_total, c, c->d);
 	/* Old ticks may have given numbers a meaning that later ones changed. */

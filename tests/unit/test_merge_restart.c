@@ -224,6 +224,48 @@ CHECK_TEST(test_one_value_of_the_bucket_of_the_largest_outlives_a_restart)
 	largest_outlives_restart(1, 5 * NS_PER_MS + 1000, 0);
 }
 
+/* A tick with a series of which it has but an exemplar. */
+static void scene_send_exemplar(struct scene *s, struct merge_peer *peer, uint64_t seq)
+{
+	static const struct series_key key = {
+		.service = "shop", .method = "GET", .route = "/cart", .status_class = CLASS_2XX};
+	const struct exemplar exemplar = {
+		.at = s->wall - NS_PER_S, .latency_ns = NS_PER_MS, .status = 200, .tag = "slow"};
+	struct stream_record record = {.seq = seq};
+
+	tick_begin(s->writer, s->wall - NS_PER_S, NS_PER_S);
+	CHECK_OK(tick_add_series(s->writer, 4, &key));
+	CHECK_OK(tick_add_exemplar(s->writer, 4, &exemplar));
+	CHECK_OK(tick_end(s->writer, &record.tick, &record.tick_size));
+	CHECK_OK(scene_batch(peer, &record, 0, s->wall));
+}
+
+CHECK_TEST(test_series_of_an_exemplar_alone_keeps_the_windows_over_a_restart)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer = scene_start_hello(&s, &ear);
+
+	for (unsigned seq = 1; seq <= 200; seq++) {
+		CHECK_OK(scene_send(&s, peer, seq, 1));
+		scene_second(&s);
+		if (seq % 20 == 0)
+			CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	}
+	scene_send_exemplar(&s, peer, 201);
+	scene_second(&s);
+	CHECK_EQ_U64(series_count(fleet_table(s.fleet)), 2);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	for (unsigned start = 0; start < 2; start++) {
+		scene_crash(&s);
+		fleet_step_windows(s.fleet, fleet_now(s.fleet));
+		CHECK_EQ_U64(scene_count(&s, WINDOW_1D), 200);
+		CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 200);
+		CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	}
+	scene_end(&s);
+}
+
 CHECK_TEST(test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones)
 {
 	struct scene s;
@@ -672,6 +714,7 @@ CHECK_MAIN("merge_restart", test_restart_without_any_checkpoint_gives_the_same_f
 	   test_windows_of_days_are_the_same_after_each_restart,
 	   test_largest_latency_of_seconds_before_a_checkpoint_outlives_a_restart,
 	   test_one_value_of_the_bucket_of_the_largest_outlives_a_restart,
+	   test_series_of_an_exemplar_alone_keeps_the_windows_over_a_restart,
 	   test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones,
 	   test_raw_tick_that_broke_is_set_aside_and_the_hub_starts,
 	   test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along,
