@@ -28,7 +28,7 @@ struct checkpoint {
 	/* loading */
 	struct series **series; /* by number in the store */
 	size_t series_count;
-	bool windows, contradiction;
+	bool relive, contradiction;
 	struct windows windows_saved;
 	mono_ns resume; /* windows were taken up as of before; 0: were not */
 	mono_ns now, second; /* second: begin of the one being lived through */
@@ -382,7 +382,7 @@ static int checkpoint_load_total(void *arg, const struct store_series *row)
 		return 0;
 	hist_clear(c->latency);
 	hist_clear(c->queue);
-	if (c->windows)
+	if (c->relive)
 		checkpoint_total(c, s, &has);
 	if (has.count > row->count || has.errors > row->errors)
 		c->contradiction = true;
@@ -487,7 +487,10 @@ static int checkpoint_load_action(void *arg, const char *host, const uint8_t *ti
 	return 0;
 }
 
-/* Windows as they were, where the store has them; else what the last hour brought. */
+/*
+ * Windows as they were, where the store has them; else what the last hour brought. Without living
+ * through raw ticks again, what the store has of them.
+ */
 static int checkpoint_load_windows(struct checkpoint *c)
 {
 	struct windows_resume resume;
@@ -495,14 +498,18 @@ static int checkpoint_load_windows(struct checkpoint *c)
 	int rc = windows_find(c->store, merge_applied(c->merge), &resume, c->d);
 
 	if (rc == 1 && !fleet_resume(c->fleet, &resume.clock, resume.newest)) {
+		/* The windows do without those raw ticks for good: no later restart tries them. */
+		if (!c->relive)
+			resume.record = resume.applied;
 		c->resume = resume.clock.first_tick + resume.clock.second * NS_PER_S;
 		rc = windows_load(fleet_windows(c->fleet), c->store, &resume, c->series,
 				  c->series_count, c->d);
 		return rc ? rc : checkpoint_replay_from(c, resume.record, FLEET_WINDOWS);
 	}
-	if (rc >= 0)
-		rc = store_records_since(c->store, clock_wall() - NS_PER_H, CHECKPOINT_REPLAY_BYTES,
-					 &after, c->d);
+	if (rc < 0 || !c->relive)
+		return rc < 0 ? rc : 0;
+	rc = store_records_since(c->store, clock_wall() - NS_PER_H, CHECKPOINT_REPLAY_BYTES, &after,
+				 c->d);
 	return rc ? rc : checkpoint_replay_from(c, after, FLEET_WINDOWS);
 }
 
@@ -518,7 +525,7 @@ static int checkpoint_load_all(struct checkpoint *c)
 		rc = store_names_read(c->store, checkpoint_load_name, c, c->d);
 	if (!rc)
 		rc = checkpoint_load_applied(c);
-	if (!rc && c->windows)
+	if (!rc)
 		rc = checkpoint_load_windows(c);
 	fleet_merged(c->fleet, merge_applied(c->merge));
 	if (!rc)
@@ -526,7 +533,7 @@ static int checkpoint_load_all(struct checkpoint *c)
 	if (!rc)
 		rc = store_series_read(c->store, checkpoint_load_total, c, c->d);
 	/* Old ticks may have given numbers a meaning that later ones changed. */
-	if (!rc && c->windows)
+	if (!rc && c->relive)
 		rc = store_names_read(c->store, checkpoint_load_name, c, c->d);
 	if (!rc)
 		rc = checkpoint_load_judge(c);
@@ -537,13 +544,13 @@ static int checkpoint_load_all(struct checkpoint *c)
 	return rc;
 }
 
-int checkpoint_load(struct fleet *fleet, struct merge *merge, struct store *store, bool windows,
+int checkpoint_load(struct fleet *fleet, struct merge *merge, struct store *store, bool relive,
 		    struct diag *d)
 {
 	struct checkpoint c;
 	int rc = checkpoint_init(&c, fleet, merge, store, d);
 
-	c.windows = windows;
+	c.relive = relive;
 	if (!rc)
 		rc = checkpoint_load_all(&c);
 	checkpoint_deinit(&c);

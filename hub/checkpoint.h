@@ -17,14 +17,14 @@
 int checkpoint_save(struct fleet *fleet, struct merge *merge, struct store *store, struct diag *d);
 
 /*
- * Fills a fresh fleet and merge. With windows, these are what they were: slots from the store, and
+ * Fills a fresh fleet and merge. Windows are what they were: slots from the store, and, with relive,
  * the raw ticks of some two minutes before the checkpoint once more (hub/windows.h); in a store
- * without slots of this checkpoint, the raw ticks of the last hour (of the last 64 MiB). A raw tick behind the checkpoint that
- * cannot be read any more is set aside, and merge_counters() says how many were. 1: raw ticks
- * contradict the totals; make fleet and merge anew and load without windows. Negative: the store's
- * errno, -ENOMEM.
+ * without slots of this checkpoint, the raw ticks of the last hour (of the last 64 MiB). A raw tick
+ * behind the checkpoint that cannot be read any more is set aside, and merge_counters() says how many
+ * were. 1, only with relive: raw ticks contradict the totals; make fleet and merge anew and load
+ * without, which leaves those two minutes out of the windows. Negative: the store's errno, -ENOMEM.
  */
-int checkpoint_load(struct fleet *fleet, struct merge *merge, struct store *store, bool windows,
+int checkpoint_load(struct fleet *fleet, struct merge *merge, struct store *store, bool relive,
 		    struct diag *d);
 
 #endif

@@ -381,8 +381,8 @@ static int hub_load(struct hub *hub, struct diag *d)
 	if (!rc)
 		rc = checkpoint_load(hub->fleet, hub->merge, hub->store, true, d);
 	if (rc == 1) {
-		log_warn("windows begin anew: raw ticks do not fit the totals, which stay as they "
-			 "were");
+		log_warn("windows lack what came since they were last saved: raw ticks do not fit "
+			 "the totals, which stay as they were");
 		hub_drop_fleet(hub);
 		rc = hub_make_fleet(hub, d);
 		if (!rc)

@@ -266,6 +266,73 @@ CHECK_TEST(test_series_of_an_exemplar_alone_keeps_the_windows_over_a_restart)
 	scene_end(&s);
 }
 
+static void scene_send_route(struct scene *s, struct merge_peer *peer, uint64_t seq,
+			     const char *route, bool named)
+{
+	struct stream_record record = {.seq = seq};
+
+	scene_tick_of(s, s->wall - NS_PER_S, 3, route, 10, named, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s->wall));
+	scene_second(s);
+}
+
+static uint64_t scene_total_of_route(struct scene *s, const char *route)
+{
+	const struct series_table *table = fleet_table(s->fleet);
+	struct series_counts counts = {0};
+
+	series_reader_register();
+	series_read_lock();
+	for (series_id id = 0; id < series_count(table); id++)
+		if (strcmp(series_key_of(series_at(table, id))->route, route) == 0)
+			series_window_add(table, series_at(table, id), SERIES_TOTAL, NULL, NULL,
+					  &counts);
+	series_read_unlock();
+	series_reader_unregister();
+	return counts.count;
+}
+
+CHECK_TEST(test_raw_ticks_that_contradict_the_totals_cost_the_windows_minutes_alone)
+{
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer = scene_start_hello(&s, &ear);
+	uint64_t day;
+
+	scene_clock(&s, s.wall + 2 * NS_PER_H);
+	for (unsigned seq = 1; seq <= 400; seq++) {
+		scene_send_route(&s, peer, seq, "/pay", seq == 1);
+		if (seq % 20 == 0)
+			CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	}
+	/* The agent's number means another route from now on, by which older ticks are read. */
+	scene_send_route(&s, peer, 401, "/new", true);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	scene_kill(&s);
+	CHECK_OK(store_open(check_dir(), &s.store, NULL));
+	scene_make(&s);
+	CHECK_RC(checkpoint_load(s.fleet, s.merge, s.store, true, &(struct diag){0}), 1);
+	merge_free(s.merge);
+	fleet_free(s.fleet);
+	scene_make(&s);
+	CHECK_OK(checkpoint_load(s.fleet, s.merge, s.store, false, &(struct diag){0}));
+	fleet_step_windows(s.fleet, fleet_now(s.fleet));
+	day = scene_count(&s, WINDOW_1D);
+	CHECK_GE_U64(day, 4010 - 10 * 130);
+	CHECK_LE_U64(day, 4010);
+	CHECK_EQ_U64(scene_total_of_route(&s, "/pay"), 4000);
+	CHECK_EQ_U64(scene_total_of_route(&s, "/new"), 10);
+	/* The next restart is as any other. */
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	scene_send_route(&s, peer, 402, "/new", false);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	scene_crash(&s);
+	fleet_step_windows(s.fleet, fleet_now(s.fleet));
+	CHECK_EQ_U64(scene_count(&s, WINDOW_1D), day + 10);
+	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 4020);
+	scene_end(&s);
+}
+
 CHECK_TEST(test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones)
 {
 	struct scene s;
@@ -715,6 +782,7 @@ CHECK_MAIN("merge_restart", test_restart_without_any_checkpoint_gives_the_same_f
 	   test_largest_latency_of_seconds_before_a_checkpoint_outlives_a_restart,
 	   test_one_value_of_the_bucket_of_the_largest_outlives_a_restart,
 	   test_series_of_an_exemplar_alone_keeps_the_windows_over_a_restart,
+	   test_raw_ticks_that_contradict_the_totals_cost_the_windows_minutes_alone,
 	   test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones,
 	   test_raw_tick_that_broke_is_set_aside_and_the_hub_starts,
 	   test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along,
