@@ -276,17 +276,21 @@ static void scene_send_route(struct scene *s, struct merge_peer *peer, uint64_t 
 	scene_second(s);
 }
 
-static uint64_t scene_total_of_route(struct scene *s, const char *route)
+/* Totals of the series of this host and route; NULL: of any. */
+static uint64_t scene_total_of(struct scene *s, const char *host, const char *route)
 {
 	const struct series_table *table = fleet_table(s->fleet);
 	struct series_counts counts = {0};
 
 	series_reader_register();
 	series_read_lock();
-	for (series_id id = 0; id < series_count(table); id++)
-		if (strcmp(series_key_of(series_at(table, id))->route, route) == 0)
-			series_window_add(table, series_at(table, id), SERIES_TOTAL, NULL, NULL,
-					  &counts);
+	for (series_id id = 0; id < series_count(table); id++) {
+		const struct series *series = series_at(table, id);
+		const struct series_key *key = series_key_of(series);
+
+		if ((!host || !strcmp(key->host, host)) && (!route || !strcmp(key->route, route)))
+			series_window_add(table, series, SERIES_TOTAL, NULL, NULL, &counts);
+	}
 	series_read_unlock();
 	series_reader_unregister();
 	return counts.count;
@@ -320,8 +324,8 @@ CHECK_TEST(test_raw_ticks_that_contradict_the_totals_cost_the_windows_minutes_al
 	day = scene_count(&s, WINDOW_1D);
 	CHECK_GE_U64(day, 4010 - 10 * 130);
 	CHECK_LE_U64(day, 4010);
-	CHECK_EQ_U64(scene_total_of_route(&s, "/pay"), 4000);
-	CHECK_EQ_U64(scene_total_of_route(&s, "/new"), 10);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, "/pay"), 4000);
+	CHECK_EQ_U64(scene_total_of(&s, NULL, "/new"), 10);
 	/* The next restart is as any other. */
 	peer = scene_hello(&s, &ear, "web-1", 1, 1);
 	scene_send_route(&s, peer, 402, "/new", false);
@@ -423,26 +427,6 @@ CHECK_TEST(test_raw_tick_that_broke_with_a_name_takes_those_that_need_it_along)
 	CHECK_EQ_U64(merge_counters(s.merge).gap_records_total, 2);
 	CHECK_EQ_U64(scene_count(&s, SERIES_TOTAL), 10);
 	scene_end(&s);
-}
-
-/* Totals of the series of this host and route; NULL: of any. */
-static uint64_t scene_total_of(struct scene *s, const char *host, const char *route)
-{
-	const struct series_table *table = fleet_table(s->fleet);
-	struct series_counts counts = {0};
-
-	series_reader_register();
-	series_read_lock();
-	for (series_id id = 0; id < series_count(table); id++) {
-		const struct series *series = series_at(table, id);
-		const struct series_key *key = series_key_of(series);
-
-		if ((!host || !strcmp(key->host, host)) && (!route || !strcmp(key->route, route)))
-			series_window_add(table, series, SERIES_TOTAL, NULL, NULL, &counts);
-	}
-	series_read_unlock();
-	series_reader_unregister();
-	return counts.count;
 }
 
 static size_t scene_hosts(struct scene *s)
