@@ -224,8 +224,11 @@ static int checkpoint_load_name(void *arg, int64_t agent, uint32_t id, series_id
 {
 	struct checkpoint *c = arg;
 
-	if (no >= c->series_count || !c->series[no])
-		return 0; /* the agent will be asked for its names again */
+	if (no >= c->series_count || !c->series[no]) {
+		/* The agent will be asked for its names again; the number may go to another series. */
+		fleet_renumber(c->fleet);
+		return 0;
+	}
 	return merge_restore_name(c->merge, agent, id, c->series[no]) == -ENOMEM ? -ENOMEM : 0;
 }
 

@@ -523,6 +523,37 @@ static void scene_old_route(struct scene *s, struct merge_peer *peer, uint64_t s
 	CHECK_OK(scene_batch(peer, &record, 0, s->wall));
 }
 
+CHECK_TEST(test_number_of_a_series_of_an_exemplar_alone_is_no_other_series_later)
+{
+	struct scene s;
+	struct ear ear = {0}, other = {0};
+	struct merge_peer *peer = scene_start_hello(&s, &ear), *second;
+	struct stream_record record = {.seq = 202};
+
+	CHECK_OK(scene_send(&s, peer, 1, 1));
+	scene_send_exemplar(&s, peer, 2);
+	for (unsigned seq = 3; seq <= 200; seq++) {
+		CHECK_OK(scene_send(&s, peer, seq, 1));
+		scene_second(&s);
+		if (seq % 20 == 0)
+			CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	}
+	scene_crash(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	CHECK_OK(scene_send(&s, peer, 201, 1));
+	second = scene_hello(&s, &other, "web-2", 1, 1);
+	CHECK_OK(scene_send(&s, second, 1, 7));
+	scene_second(&s);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	scene_crash(&s);
+	peer = scene_hello(&s, &ear, "web-1", 1, 1);
+	scene_tick_of(&s, s.wall - NS_PER_S, 4, "/cart", 100, false, &record);
+	CHECK_OK(scene_batch(peer, &record, 0, s.wall));
+	scene_second(&s);
+	CHECK_EQ_U64(scene_total_of(&s, "web-2", NULL), 7);
+	scene_end(&s);
+}
+
 /* A restart right behind a checkpoint. */
 static void scene_restart(struct scene *s)
 {
@@ -766,6 +797,7 @@ CHECK_MAIN("merge_restart", test_restart_without_any_checkpoint_gives_the_same_f
 	   test_largest_latency_of_seconds_before_a_checkpoint_outlives_a_restart,
 	   test_one_value_of_the_bucket_of_the_largest_outlives_a_restart,
 	   test_series_of_an_exemplar_alone_keeps_the_windows_over_a_restart,
+	   test_number_of_a_series_of_an_exemplar_alone_is_no_other_series_later,
 	   test_raw_ticks_that_contradict_the_totals_cost_the_windows_minutes_alone,
 	   test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones,
 	   test_raw_tick_that_broke_is_set_aside_and_the_hub_starts,
