@@ -201,8 +201,8 @@ static int scene_batch(struct merge_peer *peer, const struct stream_record *reco
 }
 
 /* The tick of the second that is now as record seq, which is taken. */
-static void scene_put(struct scene *s, struct merge_peer *peer, uint64_t seq, uint64_t count,
-		      bool named)
+static inline void scene_put(struct scene *s, struct merge_peer *peer, uint64_t seq, uint64_t count,
+			     bool named)
 {
 	struct stream_record record = {.seq = seq};
 
@@ -233,6 +233,26 @@ static uint64_t scene_count(struct scene *s, enum series_window window)
 	return counts.count;
 }
 
+/* Totals of the series of this host and route; NULL: of any. */
+static inline uint64_t scene_total_of(struct scene *s, const char *host, const char *route)
+{
+	const struct series_table *table = fleet_table(s->fleet);
+	struct series_counts counts = {0};
+
+	series_reader_register();
+	series_read_lock();
+	for (series_id id = 0; id < series_count(table); id++) {
+		const struct series *series = series_at(table, id);
+		const struct series_key *key = series_key_of(series);
+
+		if ((!host || !strcmp(key->host, host)) && (!route || !strcmp(key->route, route)))
+			series_window_add(table, series, SERIES_TOTAL, NULL, NULL, &counts);
+	}
+	series_read_unlock();
+	series_reader_unregister();
+	return counts.count;
+}
+
 struct found { /* what the store kept of records that could not be read */
 	unsigned count;
 	uint64_t seq;
@@ -240,7 +260,7 @@ struct found { /* what the store kept of records that could not be read */
 	char reason[120];
 };
 
-static int found_refused(void *arg, const struct store_refused *refused)
+static inline int found_refused(void *arg, const struct store_refused *refused)
 {
 	struct found *found = arg;
 
