@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The collector of what the host itself feels: processor, memory, pressure, TCP, sockets, as
- * gauges, once a second from /proc. Rates are over the second that has passed.
+ * gauges, once a second from /proc. Rates are over the second that has passed. Beside them what the
+ * kernel tells by itself (alarms of pressure), and what is asked only when something went wrong
+ * (which listening socket refused connections).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +11,8 @@
 #include <string.h>
 
 #include "collectors/collector.h"
+#include "collectors/host_alarm.h"
+#include "collectors/host_listen.h"
 #include "collectors/host_proc.h"
 #include "lib/base/str.h"
 
@@ -19,6 +23,8 @@ struct host {
 	struct host_proc last;
 	mono_ns last_at; /* 0: not read yet */
 	uint64_t readings;
+	struct host_alarm alarm;
+	struct host_listen listen;
 };
 
 static int host_open(const struct collector_context *context, void **state, struct diag *d)
@@ -28,13 +34,19 @@ static int host_open(const struct collector_context *context, void **state, stru
 	if (!host)
 		return diag_errno(d, -ENOMEM, "host", NULL, "no memory");
 	host->gauges = context->gauges;
+	host_alarm_open(&host->alarm, context->loop, "/proc");
+	host_listen_open(&host->listen);
 	*state = host;
 	return 0;
 }
 
 static void host_close(void *state)
 {
-	free(state);
+	struct host *host = state;
+
+	host_alarm_close(&host->alarm);
+	host_listen_close(&host->listen);
+	free(host);
 }
 
 static void set(const struct host *host, const char *name, double value, mono_ns now)
@@ -89,9 +101,34 @@ static void set_rates(const struct host *host, const struct host_proc *p, mono_n
 		    grown(last->tcp_retransmits, p->tcp_retransmits) / seconds, now);
 		set(host, "tcp_segments_per_s", grown(last->tcp_sent, p->tcp_sent) / seconds, now);
 	}
-	if (both & HOST_LISTEN)
+	if (both & HOST_LISTEN) {
 		set(host, "tcp_listen_overflows_per_s",
 		    grown(last->listen_overflows, p->listen_overflows) / seconds, now);
+		set(host, "tcp_listen_drops_per_s",
+		    grown(last->listen_drops, p->listen_drops) / seconds, now);
+	}
+}
+
+static void set_alarms(const struct host *host, mono_ns now)
+{
+	static const char *const names[HOST_PRESSURES] = {
+		[HOST_PRESSURE_CPU] = "psi_cpu_alarms_total",
+		[HOST_PRESSURE_MEMORY] = "psi_memory_alarms_total",
+		[HOST_PRESSURE_IO] = "psi_io_alarms_total",
+	};
+
+	for (size_t i = 0; i < HOST_PRESSURES; i++)
+		if (host->alarm.watches[i])
+			set(host, names[i], (double)host->alarm.totals[i], now);
+}
+
+/* At first, to know what was dropped before; then whenever the host's own count has grown. */
+static void look_at_listeners(struct host *host, const struct host_proc *p, mono_ns now)
+{
+	if (!host->listen.known || p->listen_drops != host->last.listen_drops)
+		/* What cannot be told apart is in the host's own rate. */
+		(void)host_listen_read(&host->listen, now);
+	host_listen_publish(&host->listen, host->gauges, now);
 }
 
 static uint64_t host_poll(void *state, mono_ns now)
@@ -105,30 +142,66 @@ static uint64_t host_poll(void *state, mono_ns now)
 	set_levels(host, &p, now);
 	if (host->last_at)
 		set_rates(host, &p, now);
+	set_alarms(host, now);
+	look_at_listeners(host, &p, now);
 	host->last = p;
 	host->last_at = now;
 	host->readings++;
 	return 0;
 }
 
+/* "cpu at 60 % of a second, memory at 10 %, io at 30 %"; what is not armed is left out. */
+static void alarms_text(const struct host_alarm *alarm, struct str *to)
+{
+	const char *before = ", alarms of pressure: ";
+
+	for (size_t i = 0; i < HOST_PRESSURES; i++) {
+		if (!alarm->watches[i])
+			continue;
+		str_printf(to, "%s%s from %.0f %% on", before, host_alarm_name(i),
+			   host_alarm_share(i) * 100);
+		before = ", ";
+	}
+}
+
+/* Why alarms that could be there are not; the others have no file of pressure. */
+static void refused_text(const struct host_alarm *alarm, struct str *to)
+{
+	for (size_t i = 0; i < HOST_PRESSURES; i++)
+		if (alarm->errs[i] && alarm->errs[i] != -ENOENT && alarm->errs[i] != -EOPNOTSUPP) {
+			str_printf(to,
+				   "%sno alarms of pressure (%s): they need CAP_SYS_RESOURCE, or "
+				   "kernel 6.5",
+				   to->length ? "; " : "", strerror(-alarm->errs[i]));
+			return;
+		}
+}
+
+static void missing_text(const struct host *host, struct str *to)
+{
+	if (!host->readings || host->last.parts == HOST_PARTS)
+		return;
+	str_put(to, "not on this host:");
+	for (unsigned part = 1; part < HOST_PARTS; part <<= 1)
+		if (!(host->last.parts & part))
+			str_printf(to, " /proc/%s", host_proc_file(part));
+}
+
 static void host_status(const void *state, struct collector_status *status)
 {
 	const struct host *host = state;
-	struct str problem;
+	struct str text;
 
 	status->tier = host ? "proc" : "off";
 	if (!host)
 		return;
 	status->events_total = host->readings;
-	snprintf(status->detail, sizeof(status->detail),
-		 "processor, memory, pressure, TCP and sockets from /proc, once a second");
-	if (!host->readings || host->last.parts == HOST_PARTS)
-		return;
-	str_init(&problem, status->problem, sizeof(status->problem));
-	str_put(&problem, "not on this host:");
-	for (unsigned part = 1; part < HOST_PARTS; part <<= 1)
-		if (!(host->last.parts & part))
-			str_printf(&problem, " /proc/%s", host_proc_file(part));
+	str_init(&text, status->detail, sizeof(status->detail));
+	str_put(&text, "processor, memory, pressure, TCP and sockets from /proc, once a second");
+	alarms_text(&host->alarm, &text);
+	str_init(&text, status->problem, sizeof(status->problem));
+	missing_text(host, &text);
+	refused_text(&host->alarm, &text);
 }
 
 const struct collector_ops host_collector = {

@@ -116,7 +116,8 @@ static bool parse_tcp(const char *text, struct host_proc *out)
 
 static bool parse_listen(const char *text, struct host_proc *out)
 {
-	return column_value(text, "TcpExt:", "ListenOverflows", &out->listen_overflows);
+	return column_value(text, "TcpExt:", "ListenOverflows", &out->listen_overflows) &&
+	       column_value(text, "TcpExt:", "ListenDrops", &out->listen_drops);
 }
 
 static bool parse_sockets(const char *text, struct host_proc *out)

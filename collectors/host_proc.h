@@ -31,6 +31,7 @@ struct host_proc {
 	uint64_t stalled_us[HOST_PRESSURES]; /* time in which some task waited, since boot */
 	uint64_t tcp_retransmits, tcp_sent; /* segments since boot */
 	uint64_t listen_overflows; /* connections refused since a queue was full */
+	uint64_t listen_drops; /* the same, and those refused for other reasons: memory, a filter */
 	uint64_t sockets; /* in use */
 };
 

@@ -159,6 +159,8 @@ static void loop_fd_ready(uv_poll_t *uv, int status, int events)
 		ready |= LOOP_READ;
 	if (events & UV_WRITABLE)
 		ready |= LOOP_WRITE;
+	if (events & UV_PRIORITIZED)
+		ready |= LOOP_PRIORITY;
 	/* An error on the descriptor comes as a negative status, and libuv has stopped. */
 	if (status < 0 || (events & UV_DISCONNECT))
 		ready |= LOOP_HANGUP;
@@ -193,6 +195,8 @@ void loop_fd_change(struct loop_fd *watch, unsigned events)
 		wanted |= UV_WRITABLE;
 	if (events & LOOP_HANGUP)
 		wanted |= UV_DISCONNECT;
+	if (events & LOOP_PRIORITY)
+		wanted |= UV_PRIORITIZED;
 	/* Starting with no events is libuv's way of stopping. */
 	uv_poll_start(&watch->uv, wanted, loop_fd_ready);
 }

@@ -38,7 +38,8 @@ struct loop_timer *loop_timer_start(struct loop *loop, dur_ns after, dur_ns ever
 void loop_timer_again(struct loop_timer *timer, dur_ns after, dur_ns every);
 void loop_timer_stop(struct loop_timer *timer); /* frees it; NULL is allowed */
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
+/* LOOP_PRIORITY: what the kernel tells out of turn, as a pressure trigger of /proc/pressure does. */
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4, LOOP_PRIORITY = 8 };
 typedef void (*loop_fd_fn)(void *arg, int fd, unsigned ready);
 
 /*

@@ -58,6 +58,7 @@ CHECK_TEST(test_figures_are_read_from_their_files)
 	CHECK_EQ_U64(p.tcp_sent, 777);
 	CHECK_EQ_U64(p.tcp_retransmits, 12);
 	CHECK_EQ_U64(p.listen_overflows, 34);
+	CHECK_EQ_U64(p.listen_drops, 35);
 	CHECK_EQ_U64(p.sockets, 88);
 }
 

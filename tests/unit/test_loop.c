@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -153,6 +155,41 @@ CHECK_TEST(test_pipe_without_reader_is_a_hangup)
 	close(ends[1]);
 }
 
+static void scene_priority(void *arg, int fd, unsigned ready)
+{
+	struct scene *scene = arg;
+
+	(void)fd;
+	scene->ready |= ready;
+	loop_stop(scene->loop);
+}
+
+/* A byte out of band is the kernel's other use of the event that pressure triggers raise. */
+CHECK_TEST(test_what_comes_out_of_turn_is_told_as_priority)
+{
+	struct scene scene = {.loop = loop_new()};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), server;
+
+	CHECK_OK(bind(listener, (struct sockaddr *)&address, size));
+	CHECK_OK(listen(listener, 1));
+	CHECK_OK(getsockname(listener, (struct sockaddr *)&address, &size));
+	CHECK_OK(connect(client, (struct sockaddr *)&address, size));
+	server = accept(listener, NULL, NULL);
+	CHECK(server >= 0);
+	CHECK(loop_fd_watch(scene.loop, server, LOOP_PRIORITY, scene_priority, &scene));
+	CHECK_EQ_I64(send(client, "!", 1, MSG_OOB), 1);
+	CHECK_OK(loop_run(scene.loop));
+	CHECK_EQ_U64(scene.ready, LOOP_PRIORITY);
+	loop_free(scene.loop);
+	close(server);
+	close(client);
+	close(listener);
+}
+
 CHECK_TEST(test_regular_file_cannot_be_watched)
 {
 	struct loop *loop = loop_new();
@@ -260,6 +297,7 @@ CHECK_MAIN("loop", test_timer_repeats_and_is_never_early,
 	   test_late_loop_calls_once_for_missed_intervals,
 	   test_timer_may_stop_itself_and_loop_ends_without_sources,
 	   test_finished_timer_starts_again, test_watch_calls_until_all_is_read,
-	   test_pipe_without_reader_is_a_hangup, test_regular_file_cannot_be_watched,
-	   test_signal_arrives_in_the_loop, test_wakeups_from_a_thread_are_merged_but_never_lost,
+	   test_pipe_without_reader_is_a_hangup, test_what_comes_out_of_turn_is_told_as_priority,
+	   test_regular_file_cannot_be_watched, test_signal_arrives_in_the_loop,
+	   test_wakeups_from_a_thread_are_merged_but_never_lost,
 	   test_loop_that_was_stopped_before_it_ran_is_freed_whole, test_lack_of_memory_is_null)
