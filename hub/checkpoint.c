@@ -15,6 +15,8 @@
 #define CHECKPOINT_JUDGE_MAX (16u << 20)
 /* Raw ticks that are read again for the windows: about two seconds' work. */
 #define CHECKPOINT_REPLAY_BYTES (64u << 20)
+/* Raw ticks that are looked through for exemplars: less than a second, or two when all have some. */
+#define CHECKPOINT_TAGGED_BYTES (128u << 20)
 /* Older seconds than this are lived through in steps of half a minute: only 1 h still shows them. */
 #define CHECKPOINT_FINE (10 * NS_PER_MIN)
 
@@ -318,6 +320,33 @@ static int checkpoint_replay_from(struct checkpoint *c, int64_t after, enum flee
 	return rc < 0 ? rc : store_commit(c->store, c->d);
 }
 
+/* ---- loading: exemplars ---------------------------------------------------------------------- */
+
+static int checkpoint_load_tagged(void *arg, const struct store_record *record)
+{
+	struct checkpoint *c = arg;
+
+	if (record->no > merge_applied(c->merge))
+		return 1; /* comes with all that it holds */
+	if (!tick_has_exemplars(record->tick, record->tick_size))
+		return 0;
+	if (merge_restore_exemplars(c->merge, record))
+		return diag_set(c->d, -ENOMEM, NULL, NULL, "no memory for exemplars");
+	return 0;
+}
+
+/* Of the hour in which they are kept, by what agents call their series as of the checkpoint. */
+static int checkpoint_load_exemplars(struct checkpoint *c)
+{
+	const wall_ns since = clock_wall() - EXEMPLARS_MINUTES * NS_PER_MIN;
+	int64_t after;
+	int rc = store_records_since(c->store, since, CHECKPOINT_TAGGED_BYTES, &after, c->d);
+
+	if (!rc)
+		rc = store_records_read(c->store, after, checkpoint_load_tagged, c, c->d);
+	return rc < 0 ? rc : 0;
+}
+
 /* ---- loading: totals --------------------------------------------------------------------------- */
 
 /*
@@ -528,6 +557,8 @@ static int checkpoint_load_all(struct checkpoint *c)
 		rc = store_names_read(c->store, checkpoint_load_name, c, c->d);
 	if (!rc)
 		rc = checkpoint_load_applied(c);
+	if (!rc)
+		rc = checkpoint_load_exemplars(c);
 	if (!rc)
 		rc = checkpoint_load_windows(c);
 	fleet_merged(c->fleet, merge_applied(c->merge));

@@ -321,6 +321,20 @@ int intake_read(const struct intake_context *context, const uint8_t *tick, size_
 	return 0;
 }
 
+int intake_read_exemplars(const struct intake_context *context, const uint8_t *tick,
+			  size_t tick_size, struct intake *intake, struct diag *d)
+{
+	static const struct tick_visitor visitor = {.exemplar = intake_exemplar};
+	struct intake_reader reader = {.context = context, .intake = intake, .d = d};
+	int rc;
+
+	*intake = (struct intake){0};
+	rc = tick_read(tick, tick_size, &visitor, &reader, d);
+	if (rc)
+		intake_deinit(intake);
+	return rc;
+}
+
 static int intake_name(void *arg, series_id id, const struct series_key *key)
 {
 	struct intake_reader *reader = arg;

@@ -80,6 +80,13 @@ int intake_read(const struct intake_context *context, const uint8_t *tick, size_
 		struct intake *intake, struct diag *d);
 void intake_deinit(struct intake *intake);
 
+/*
+ * The same for its exemplars alone, of series that are known by now: what it names stays unread.
+ * -EPROTO, -ENOMEM.
+ */
+int intake_read_exemplars(const struct intake_context *context, const uint8_t *tick,
+			  size_t tick_size, struct intake *intake, struct diag *d);
+
 struct tick_writer;
 
 /*

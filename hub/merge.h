@@ -110,6 +110,8 @@ void merge_restore_refused(struct merge *merge, const struct store_refused *refu
 /* Merges a raw tick again, as far as `share` says; at is the fleet's clock then. */
 int merge_restore_record(struct merge *merge, const struct store_record *record,
 			 enum fleet_share share, mono_ns at, struct diag *d);
+/* Of a raw tick that was merged, the exemplars alone, as far as they can be read. -ENOMEM. */
+int merge_restore_exemplars(struct merge *merge, const struct store_record *record);
 /*
  * Sets a raw tick aside that cannot be merged again, as if it came now: it counts as lost, its bytes
  * are kept with the reason, and in its place stay the names that it gives. Opens a transaction of

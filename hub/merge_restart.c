@@ -56,6 +56,25 @@ int merge_restore_record(struct merge *merge, const struct store_record *record,
 	return 0;
 }
 
+int merge_restore_exemplars(struct merge *merge, const struct store_record *record)
+{
+	struct source *source = sources_find_no(merge->sources, record->agent);
+	struct intake_context context;
+	struct intake intake;
+	struct diag d; /* who lives through it again tells what is wrong with it */
+	int rc;
+
+	if (!source)
+		return 0;
+	context = merge_context(merge, source);
+	rc = intake_read_exemplars(&context, record->tick, record->tick_size, &intake, &d);
+	if (rc)
+		return rc == -ENOMEM ? rc : 0;
+	fleet_merge(merge->fleet, &intake, FLEET_TOTALS, 0);
+	intake_deinit(&intake);
+	return 0;
+}
+
 static int merge_restore_lost(struct merge *merge, struct source *source, uint64_t seq,
 			      struct diag *d)
 {

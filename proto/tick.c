@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/data/varint.h"
 #include "proto/action.h"
 #include "proto/message.h"
 #include "vow/v1/tick.pb-c.h"
@@ -256,6 +257,27 @@ static int read_exemplar(const Vow__V1__Exemplar *message, const struct tick_vis
 	if (!visitor->exemplar || !exemplar_tag_set(&exemplar, message->tag, strlen(message->tag)))
 		return 0;
 	return visitor->exemplar(arg, message->id, &exemplar);
+}
+
+bool tick_has_exemplars(const uint8_t *bytes, size_t size)
+{
+	enum { EXEMPLARS = 8, FIXED_64 = 1, DELIMITED = 2 }; /* the field; wire types of a tick's */
+	const uint8_t *p = bytes, *end = bytes + size;
+	uint64_t head, length;
+
+	while (p < end && varint_get(&p, end, &head) == 0) {
+		if (head == (EXEMPLARS << 3 | DELIMITED))
+			return true;
+		length = sizeof(uint64_t);
+		if ((head & 7) != FIXED_64 && varint_get(&p, end, &length) < 0)
+			return false;
+		if ((head & 7) == 0) /* the number was all of it */
+			length = 0;
+		if (length > (size_t)(end - p))
+			return false;
+		p += length;
+	}
+	return false;
 }
 
 static int read_tick(const Vow__V1__Tick *tick, const struct tick_visitor *visitor, void *arg,

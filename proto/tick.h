@@ -55,6 +55,9 @@ struct tick_visitor {
 	int (*exemplar)(void *arg, series_id id, const struct exemplar *exemplar);
 };
 
+/* Whether there is an exemplar in it; about 10 ns for each part of a tick. False for what is no tick. */
+bool tick_has_exemplars(const uint8_t *bytes, size_t size);
+
 /*
  * Checks the bytes while reading (they may come from anyone): -EPROTO with d filled when they are
  * not a tick; memory used is bounded by a multiple of size. Packed histograms are handed on

@@ -210,7 +210,7 @@ static inline void scene_put(struct scene *s, struct merge_peer *peer, uint64_t 
 	CHECK_OK(scene_batch(peer, &record, 0, s->wall));
 }
 
-static int scene_send(struct scene *s, struct merge_peer *peer, uint64_t seq, uint64_t count)
+static inline int scene_send(struct scene *s, struct merge_peer *peer, uint64_t seq, uint64_t count)
 {
 	struct stream_record record = {.seq = seq};
 

@@ -402,6 +402,32 @@ CHECK_TEST(test_every_cut_is_refused_or_a_shorter_tick)
 	tick_writer_free(writer);
 }
 
+CHECK_TEST(test_exemplars_are_found_without_reading_the_rest)
+{
+	struct tick_writer *writer = tick_writer_new();
+	const uint8_t *bytes;
+	size_t size, tagged;
+
+	tick_begin(writer, 1700000001 * NS_PER_S, NS_PER_S);
+	CHECK_OK(tick_add_series(writer, 7, &key_of_shop));
+	CHECK_OK(tick_add_delta(writer, &delta_of_shop));
+	CHECK_OK(tick_add_total(writer, "http", "ring_full", 6));
+	CHECK_OK(tick_end(writer, &bytes, &size));
+	CHECK(!tick_has_exemplars(bytes, size));
+	tagged = size;
+	CHECK_OK(tick_add_exemplar(writer, 7, &exemplar_of_shop));
+	CHECK_OK(tick_add_gauge(writer, &gauge_of_queue));
+	CHECK_OK(tick_end(writer, &bytes, &size));
+	for (size_t cut = 0; cut <= size; cut++) {
+		uint8_t *copy = malloc(cut ? cut : 1);
+
+		memcpy(copy, bytes, cut);
+		CHECK(tick_has_exemplars(copy, cut) == (cut > tagged));
+		free(copy);
+	}
+	tick_writer_free(writer);
+}
+
 CHECK_TEST(test_garbage_is_refused_or_read_but_never_harms)
 {
 	struct tick_writer *writer = tick_writer_new();
@@ -597,6 +623,7 @@ CHECK_MAIN("tick", test_everything_comes_back_in_the_promised_order,
 	   test_gauge_that_is_no_number_is_not_written, test_empty_tick_is_a_tick,
 	   test_begin_forgets_the_tick_before, test_visitor_ends_the_reading,
 	   test_every_cut_is_refused_or_a_shorter_tick,
+	   test_exemplars_are_found_without_reading_the_rest,
 	   test_garbage_is_refused_or_read_but_never_harms, test_values_out_of_range_are_refused,
 	   test_million_empty_parts_are_refused_before_they_cost_memory,
 	   test_the_densest_honest_tick_is_read, test_the_densest_large_honest_tick_is_read,
