@@ -16,6 +16,12 @@
 /* Of 270 series with tags that is an hour, 5 MB; of more it is less. */
 #define FLEET_EXEMPLAR_GROUPS_MAX 16384
 
+/*
+ * A total of more takes no further ones but by seconds of windows, which hold 2^32 each: a packed
+ * histogram ends at 2^62, and a total that cannot be packed would keep the hub from checkpoints.
+ */
+#define FLEET_COUNT_MAX (UINT64_C(1) << 61)
+
 struct fleet_mark { /* of a series */
 	mono_ns heard; /* the fleet's clock when its last events came; 0: not known yet */
 	bool dirty;
@@ -157,6 +163,29 @@ bool fleet_renumbered(const struct fleet *fleet)
 	return fleet->renumbered;
 }
 
+static uint64_t fleet_count(const struct fleet *fleet, const struct series *s,
+			    enum series_window window)
+{
+	struct series_counts counts = {0};
+
+	series_read_lock();
+	series_window_add(fleet->table, s, window, NULL, NULL, &counts);
+	series_read_unlock();
+	return counts.count;
+}
+
+/* Past the windows: it came late, or is more than one second of a series can hold. */
+static int fleet_merge_total(struct fleet *fleet, const struct intake_delta *in,
+			     const struct series_counts *counts)
+{
+	const struct series_delta *delta = &in->delta;
+
+	if (fleet_count(fleet, in->series, SERIES_TOTAL) > FLEET_COUNT_MAX - counts->count)
+		return 0;
+	return series_restore_total(in->series, delta->hist, delta->hist_size, delta->queue,
+				    delta->queue_size, counts);
+}
+
 /*
  * The judge gets the agent's own delta and not the table's sum, because only the former says which
  * thresholds were decided on raw nanoseconds.
@@ -177,11 +206,7 @@ static int fleet_merge_delta(struct fleet *fleet, const struct intake_delta *in,
 	if (share != FLEET_TOTALS)
 		rc = series_merge_packed(in->series, delta->hist, delta->hist_size, delta->queue,
 					 delta->queue_size, &counts);
-	/* Totals also take what is more than one second of a series can hold. */
-	if (rc == -EOVERFLOW)
-		rc = series_restore_total(in->series, delta->hist, delta->hist_size, delta->queue,
-					  delta->queue_size, &counts);
-	return rc;
+	return rc == -EOVERFLOW ? fleet_merge_total(fleet, in, &counts) : rc;
 }
 
 void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_share share,
@@ -211,17 +236,6 @@ void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_sh
 }
 
 /* ---- hosts that are gone, and series that nobody uses any more ------------------------------------ */
-
-static uint64_t fleet_count(const struct fleet *fleet, const struct series *s,
-			    enum series_window window)
-{
-	struct series_counts counts = {0};
-
-	series_read_lock();
-	series_window_add(fleet->table, s, window, NULL, NULL, &counts);
-	series_read_unlock();
-	return counts.count;
-}
 
 /* Moves the totals of the series `key` to the series `into`. */
 static void fleet_fold(struct fleet *fleet, const struct series_key *key,

@@ -50,7 +50,10 @@ enum fleet_share { /* what a record counts in */
 		   FLEET_TOTALS, /* it came late */
 		   FLEET_WINDOWS, /* lived through again: totals and judge know it already */
 };
-/* Adds a record that is durable; at is the fleet's clock. */
+/*
+ * Adds a record that is durable; at is the fleet's clock. What would take a total beyond 2^61 events,
+ * as made-up figures alone do, counts in none.
+ */
 void fleet_merge(struct fleet *fleet, const struct intake *intake, enum fleet_share share,
 		 mono_ns at);
 

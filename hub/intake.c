@@ -81,6 +81,9 @@ struct series *intake_names_find(const struct intake_names *names, uint32_t id)
  */
 #define INTAKE_EXEMPLARS_MAX (2 * EXEMPLARS_OF_AGENT * EXEMPLARS_KEPT)
 
+/* Of a series in a tick, which is an hour at most: 300 million a second. */
+#define INTAKE_COUNT_MAX (UINT64_C(1) << 40)
+
 struct intake_reader {
 	const struct intake_context *context;
 	struct intake *intake;
@@ -170,6 +173,8 @@ static const char *intake_contradiction(const struct series_delta *delta)
 		return "a latency histogram is broken";
 	if (count != delta->counts.count)
 		return "a histogram holds another number of events than were counted";
+	if (count > INTAKE_COUNT_MAX)
+		return "there are more events than any host has";
 	if (delta->queue_size &&
 	    hist_packed_totals(delta->queue, delta->queue_size, &count, &sum, &max))
 		return "a queue histogram is broken";

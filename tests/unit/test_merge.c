@@ -444,6 +444,62 @@ CHECK_TEST(test_record_that_comes_late_counts_in_totals_and_in_no_window)
 	scene_end(&s);
 }
 
+/* No agent counts so much: it would take a total beyond what can be stored, and checkpoints with it. */
+CHECK_TEST(test_counts_beyond_all_measure_do_not_keep_the_hub_from_its_checkpoints)
+{
+	struct scene s;
+	struct ear ear = {0}, hostile = {0};
+	struct merge_peer *peer = scene_start_hello(&s, &ear);
+	struct merge_peer *liar = scene_hello(&s, &hostile, "web-2", 1, 1);
+
+	for (unsigned seq = 1; seq <= 3; seq++) {
+		CHECK_OK(scene_send(&s, peer, seq, 10));
+		CHECK(scene_send(&s, liar, seq, UINT64_C(1) << 62) >= 0);
+		scene_second(&s);
+	}
+	CHECK_EQ_U64(fleet_unmerged_total(s.fleet), 0);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	CHECK_EQ_U64(scene_total_of(&s, "web-1", NULL), 30);
+	scene_crash(&s);
+	CHECK_EQ_U64(scene_total_of(&s, "web-1", NULL), 30);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	scene_end(&s);
+}
+
+/* What many records can add up to, each of which is still believed. */
+CHECK_TEST(test_total_that_made_up_figures_fill_stays_what_a_checkpoint_can_hold)
+{
+	const struct series_key key = {.host = "web-2", .service = "shop", .route = "/pay"};
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer = scene_start_hello(&s, &ear);
+	static struct hist hist;
+	static uint8_t packed[HIST_PACKED_MAX];
+	struct intake_delta delta = {.series = series_get(fleet_table(s.fleet), &key)};
+	const struct intake intake = {.deltas = &delta, .delta_count = 1};
+
+	hist_record(&hist, 5 * NS_PER_MS, UINT64_C(1) << 60);
+	delta.delta = (struct series_delta){
+		.id = series_id_of(delta.series),
+		.key = series_key_of(delta.series),
+		.hist = packed,
+		.hist_size = (size_t)hist_pack(&hist, packed, sizeof(packed)),
+		.counts.count = UINT64_C(1) << 60,
+	};
+	for (unsigned seq = 1; seq <= 5; seq++) {
+		CHECK_OK(scene_send(&s, peer, seq, 10));
+		fleet_merge(s.fleet, &intake, FLEET_TOTALS, fleet_now(s.fleet));
+		scene_second(&s);
+	}
+	CHECK_EQ_U64(scene_total_of(&s, "web-2", NULL), UINT64_C(1) << 61);
+	CHECK_EQ_U64(scene_total_of(&s, "web-1", NULL), 50);
+	CHECK_EQ_U64(fleet_unmerged_total(s.fleet), 0);
+	CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	scene_crash(&s);
+	CHECK_EQ_U64(scene_total_of(&s, "web-2", NULL), UINT64_C(1) << 61);
+	scene_end(&s);
+}
+
 CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_record_sent_again_counts_once_and_is_acknowledged_again,
 	   test_jump_without_proof_ends_the_stream_and_counts_nothing,
@@ -455,6 +511,8 @@ CHECK_MAIN("merge", test_record_is_acknowledged_only_after_the_commit,
 	   test_record_that_cannot_be_read_is_a_gap_with_a_reason_and_stops_nothing,
 	   test_record_that_cannot_be_read_says_why,
 	   test_record_with_more_gauges_than_an_agent_has_is_set_aside,
+	   test_counts_beyond_all_measure_do_not_keep_the_hub_from_its_checkpoints,
+	   test_total_that_made_up_figures_fill_stays_what_a_checkpoint_can_hold,
 	   test_gauges_of_all_hosts_of_a_fleet_are_kept,
 	   test_name_given_by_a_record_that_cannot_be_read_outlives_a_crash,
 	   test_name_given_by_a_repeat_outlives_a_crash, test_number_without_a_record_is_a_gap,
