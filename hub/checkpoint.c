@@ -352,9 +352,10 @@ static int checkpoint_load_exemplars(struct checkpoint *c)
 /*
  * Of what is left after a part was taken out, the largest value is known by its bucket alone, unless
  * it was the largest of all. What was the largest of all is in the other part, so that both together
- * have it again. False: what is left is no histogram.
+ * have it again. A sum that ended at the largest number says nothing of what is left: any will do
+ * that there can be. False: what is left is no histogram.
  */
-static bool checkpoint_bound(struct hist *rest)
+static bool checkpoint_bound(struct hist *rest, bool sum_ended)
 {
 	if (!rest->count) {
 		rest->max_ns = 0;
@@ -364,6 +365,8 @@ static bool checkpoint_bound(struct hist *rest)
 		rest->high--;
 	if (hist_slot(rest->max_ns) != rest->high - 1)
 		rest->max_ns = hist_slot_last(rest->high - 1);
+	if (sum_ended && rest->sum_ns < rest->max_ns)
+		rest->sum_ns = rest->max_ns;
 	/* Of a single value, the sum says more than its bucket. */
 	if (rest->max_ns > rest->sum_ns)
 		rest->max_ns = rest->sum_ns;
@@ -373,6 +376,8 @@ static bool checkpoint_bound(struct hist *rest)
 /* What stands in the store without what the table has of it by now; false when that is more. */
 static bool checkpoint_subtract(struct hist *from, const struct hist *part)
 {
+	const bool sum_ended = from->sum_ns == UINT64_MAX;
+
 	if (part->count > from->count || part->sum_ns > from->sum_ns)
 		return false;
 	for (uint32_t slot = part->low; slot < part->high; slot++) {
@@ -382,7 +387,7 @@ static bool checkpoint_subtract(struct hist *from, const struct hist *part)
 	}
 	from->count -= part->count;
 	from->sum_ns -= part->sum_ns;
-	return checkpoint_bound(from);
+	return checkpoint_bound(from, sum_ended);
 }
 
 static int checkpoint_rest(const struct hist *part, const uint8_t *bytes, size_t size,

@@ -170,6 +170,17 @@ CHECK_TEST(test_one_value_of_the_bucket_of_the_largest_outlives_a_restart)
 	largest_outlives_restart(1, 5 * NS_PER_MS + 1000, 0);
 }
 
+/* An application that subtracts its clocks the wrong way round: sums end at the largest number. */
+CHECK_TEST(test_windows_outlive_a_restart_when_a_sum_of_latencies_is_at_its_end)
+{
+	largest_outlives_restart(150, UINT64_MAX, UINT64_MAX);
+}
+
+CHECK_TEST(test_one_value_beside_a_sum_at_its_end_outlives_a_restart)
+{
+	largest_outlives_restart(1, UINT64_MAX, 0);
+}
+
 /* A tick with a series of which it has but an exemplar. */
 static void scene_send_exemplar(struct scene *s, struct merge_peer *peer, uint64_t seq)
 {
@@ -325,6 +336,8 @@ CHECK_TEST(test_slots_of_a_hub_from_before_are_not_taken_for_newer_ones)
 CHECK_MAIN("merge_windows", test_windows_of_days_are_the_same_after_each_restart,
 	   test_largest_latency_of_seconds_before_a_checkpoint_outlives_a_restart,
 	   test_one_value_of_the_bucket_of_the_largest_outlives_a_restart,
+	   test_windows_outlive_a_restart_when_a_sum_of_latencies_is_at_its_end,
+	   test_one_value_beside_a_sum_at_its_end_outlives_a_restart,
 	   test_series_of_an_exemplar_alone_keeps_the_windows_over_a_restart,
 	   test_number_of_a_series_of_an_exemplar_alone_is_no_other_series_later,
 	   test_raw_ticks_that_contradict_the_totals_cost_the_windows_minutes_alone,
