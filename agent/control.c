@@ -38,7 +38,8 @@ struct control {
 	struct fd_listener listener;
 	struct loop *loop;
 	struct loop_fd *watch;
-	struct loop_timer *sweep;
+	struct loop_timer *sweep; /* runs while there is something to sweep: it is a wake-up */
+	bool deaf; /* no connection could be taken: tried again at the next sweep */
 	struct loop_wakeup *stop;
 	struct client *clients;
 	unsigned client_count;
@@ -187,6 +188,11 @@ static void on_client(void *arg, int fd, unsigned ready)
 		client_close(client);
 }
 
+static void sweep_later(struct control *control)
+{
+	loop_timer_again(control->sweep, NS_PER_S, 0);
+}
+
 static void on_connect(void *arg, int listen_fd, unsigned ready)
 {
 	struct control *control = arg;
@@ -195,8 +201,11 @@ static void on_connect(void *arg, int listen_fd, unsigned ready)
 	(void)ready;
 	if (fd < 0) {
 		/* Out of descriptors, say: who waits keeps the socket ready, until the next sweep. */
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
 			loop_fd_change(control->watch, 0);
+			control->deaf = true;
+			sweep_later(control);
+		}
 		return;
 	}
 	struct client *client =
@@ -213,7 +222,8 @@ static void on_connect(void *arg, int listen_fd, unsigned ready)
 	client->heard_at = clock_mono();
 	client->next = control->clients;
 	control->clients = client;
-	control->client_count++;
+	if (control->client_count++ == 0)
+		sweep_later(control);
 }
 
 static void on_sweep(void *arg)
@@ -221,12 +231,16 @@ static void on_sweep(void *arg)
 	struct control *control = arg;
 	mono_ns now = clock_mono();
 
-	loop_fd_change(control->watch, LOOP_READ);
+	if (control->deaf)
+		loop_fd_change(control->watch, LOOP_READ);
+	control->deaf = false;
 	for (struct client *client = control->clients, *next; client; client = next) {
 		next = client->next;
 		if (now - client->heard_at > CONTROL_IDLE_S * NS_PER_S)
 			client_close(client);
 	}
+	if (control->clients)
+		sweep_later(control);
 }
 
 static void on_stop(void *arg)
@@ -276,8 +290,7 @@ int control_start(const char *path, const struct series_table *series, struct bo
 	if (control->loop) {
 		control->watch = loop_fd_watch(control->loop, control->listener.fd, LOOP_READ,
 					       on_connect, control);
-		control->sweep =
-			loop_timer_start(control->loop, NS_PER_S, NS_PER_S, on_sweep, control);
+		control->sweep = loop_timer_start(control->loop, NS_PER_S, 0, on_sweep, control);
 		control->stop = loop_wakeup_new(control->loop, on_stop, control->loop);
 	}
 	if (!control->watch || !control->sweep || !control->stop)

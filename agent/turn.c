@@ -24,6 +24,21 @@ uint64_t turn_poll(struct agent *agent, mono_ns mono)
 	return taken;
 }
 
+dur_ns turn_patience(const struct agent *agent)
+{
+	dur_ns least = UINT64_MAX;
+
+	for (size_t i = 0; i < agent->source_count; i++) {
+		const struct source *source = &agent->sources[i];
+		if (!source->state || !source->ops->patience)
+			continue;
+		dur_ns own = source->ops->patience(source->state);
+		if (own < least)
+			least = own;
+	}
+	return least;
+}
+
 static bool turn_wanted(const struct agent *agent)
 {
 	for (size_t i = 0; i < agent->source_count; i++) {

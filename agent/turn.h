@@ -24,4 +24,7 @@ void turn_run_early(struct agent *agent, mono_ns mono, wall_ns wall);
 /* Asks every collector for what it has. Returns observations taken. */
 uint64_t turn_poll(struct agent *agent, mono_ns mono);
 
+/* How long the least patient collector can go without being asked (collector_ops.patience). */
+dur_ns turn_patience(const struct agent *agent);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/pace.h"
 #include "agent/privileges.h"
 #include "agent/turn.h"
 #include "lib/base/clock.h"
@@ -48,32 +49,14 @@ static const struct opts_program program = {
 	.section = 8,
 };
 
-/*
- * How often collectors are asked. Each time takes 25 us and turns an application off a processor,
- * so as seldom as rings and lanes allow: a lane has room for 1024 records at first, the rings of
- * the HTTP capture for 8,192. More often after a poll that found so many that they fill.
- */
-#define POLL_MANY_NS	 (5 * NS_PER_MS)
-#define POLL_BUSY_NS	 (10 * NS_PER_MS)
-#define POLL_IDLE_NS	 (20 * NS_PER_MS) /* nothing came for a while */
-#define POLL_MANY	 1000 /* events in one poll */
-#define POLLS_UNTIL_IDLE 20
-
 #define TICK_NS NS_PER_S
 
 struct vowd {
 	struct agent agent;
 	struct loop *loop;
 	struct loop_timer *poll, *tick;
-	unsigned idle_polls;
+	struct pace pace;
 };
-
-static dur_ns until_next_poll(const struct vowd *vowd, uint64_t taken)
-{
-	if (taken >= POLL_MANY)
-		return POLL_MANY_NS;
-	return vowd->idle_polls < POLLS_UNTIL_IDLE ? POLL_BUSY_NS : POLL_IDLE_NS;
-}
 
 static void on_poll(void *arg)
 {
@@ -82,11 +65,7 @@ static void on_poll(void *arg)
 	uint64_t taken = turn_poll(&vowd->agent, now);
 
 	turn_run_early(&vowd->agent, now, clock_wall());
-	if (taken)
-		vowd->idle_polls = 0;
-	else if (vowd->idle_polls < POLLS_UNTIL_IDLE)
-		vowd->idle_polls++;
-	loop_timer_again(vowd->poll, until_next_poll(vowd, taken), 0);
+	loop_timer_again(vowd->poll, pace_step(&vowd->pace, taken, turn_patience(&vowd->agent)), 0);
 }
 
 /* Ticks end on whole seconds of the clock on the wall, so those of many hosts line up. */

@@ -60,6 +60,11 @@ struct collector_ops {
 	/* Drains for a bounded time (about 2 ms at most). Returns observations taken. May be NULL. */
 	uint64_t (*poll)(void *state, mono_ns now);
 	/*
+	 * How long poll() can stay away from a source that was still, so that what then comes all
+	 * at once is neither lost nor coarsened. NULL: as long as one likes.
+	 */
+	dur_ns (*patience)(const void *state);
+	/*
 	 * Whether a commit() before the regular tick would keep what is observed next from being
 	 * coarsened, as of the last poll(). Costs nothing to ask. May be NULL.
 	 */

@@ -20,6 +20,7 @@
 
 struct host {
 	struct gauge_table *gauges;
+	struct host_proc_files files;
 	struct host_proc last;
 	mono_ns last_at; /* 0: not read yet */
 	uint64_t readings;
@@ -36,6 +37,7 @@ static int host_open(const struct collector_context *context, void **state, stru
 	host->gauges = context->gauges;
 	host_alarm_open(&host->alarm, context->loop, "/proc");
 	host_listen_open(&host->listen);
+	host_proc_open(&host->files, "/proc");
 	*state = host;
 	return 0;
 }
@@ -46,6 +48,7 @@ static void host_close(void *state)
 
 	host_alarm_close(&host->alarm);
 	host_listen_close(&host->listen);
+	host_proc_close(&host->files);
 	free(host);
 }
 
@@ -138,7 +141,7 @@ static uint64_t host_poll(void *state, mono_ns now)
 
 	if (host->last_at && now - host->last_at < EVERY)
 		return 0;
-	host_proc_read("/proc", &p);
+	host_proc_read(&host->files, &p);
 	set_levels(host, &p, now);
 	if (host->last_at)
 		set_rates(host, &p, now);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/fd.h"
 
@@ -141,28 +142,42 @@ static const struct {
 	{HOST_SOCKETS, "net/sockstat", parse_sockets},
 };
 
-static bool part_read(const char *proc, const char *file, char text[FILE_MAX])
+_Static_assert(ARRAY_LEN(parts) == HOST_FILES, "a file for each part");
+
+void host_proc_open(struct host_proc_files *files, const char *proc)
 {
 	char path[256];
-	_cleanup_(fd_closep) int fd = -1;
-	ssize_t n;
 
-	snprintf(path, sizeof(path), "%s/%s", proc, file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd >= 0 ? fd_read_full(fd, text, FILE_MAX - 1) : -1;
+	for (size_t i = 0; i < HOST_FILES; i++) {
+		snprintf(path, sizeof(path), "%s/%s", proc, parts[i].file);
+		files->fd[i] = open(path, O_RDONLY | O_CLOEXEC);
+	}
+}
+
+void host_proc_close(struct host_proc_files *files)
+{
+	for (size_t i = 0; i < HOST_FILES; i++)
+		fd_closep(&files->fd[i]);
+}
+
+/* One call is enough: such a file is one text, made anew when it is read from its beginning. */
+static bool part_read(int fd, char text[FILE_MAX])
+{
+	ssize_t n = fd >= 0 ? pread(fd, text, FILE_MAX - 1, 0) : -1;
+
 	if (n < 0)
 		return false;
 	text[n] = '\0';
 	return true;
 }
 
-void host_proc_read(const char *proc, struct host_proc *out)
+void host_proc_read(const struct host_proc_files *files, struct host_proc *out)
 {
 	char text[FILE_MAX];
 
 	memset(out, 0, sizeof(*out));
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (part_read(proc, parts[i].file, text) && parts[i].parse(text, out))
+	for (size_t i = 0; i < HOST_FILES; i++)
+		if (part_read(files->fd[i], text) && parts[i].parse(text, out))
 			out->parts |= parts[i].part;
 }
 

@@ -21,6 +21,8 @@
 
 #define SWEEP_EVERY  (125 * NS_PER_MS)
 #define GAUGES_EVERY NS_PER_S
+/* A system call for each program, and nothing that anybody waits for. */
+#define MISSED_EVERY (10 * NS_PER_S)
 #define POLL_BUDGET  (2 * NS_PER_MS)
 #define DRAIN_STEP   512 /* records between two looks at the clock; 50 to 300 us */
 
@@ -29,11 +31,12 @@ struct http {
 	struct http_bpf *bpf;
 	struct http_series *series;
 	mono_ns now; /* of the poll that is running */
-	mono_ns sweep_at, gauges_at;
+	mono_ns sweep_at, gauges_at, missed_at;
 	struct http_bpf_sweep sweep;
 	uint64_t events_total;
 	uint64_t incomplete[HTTP_OUTCOMES];
 	uint64_t no_memory;
+	uint64_t missed; /* program runs that the kernel skipped */
 };
 
 static void http_close(void *state)
@@ -133,7 +136,18 @@ static uint64_t http_poll(void *state, mono_ns now)
 		gauges_set(http);
 		http->gauges_at = now;
 	}
+	if (now - http->missed_at >= MISSED_EVERY) {
+		http->missed = http_bpf_missed(http->bpf);
+		http->missed_at = now;
+	}
 	return taken;
+}
+
+static dur_ns http_patience(const void *state)
+{
+	const struct http *http = state;
+
+	return http_bpf_patience(http->bpf);
 }
 
 static void http_reload(void *state, const struct vow_config *config)
@@ -152,7 +166,7 @@ static void drop_add(struct collector_status *status, const char *reason, uint64
 static void http_status(const void *state, struct collector_status *status)
 {
 	const struct http *http = state;
-	uint64_t counters[HTTP_COUNTERS] = {0}, missed;
+	uint64_t counters[HTTP_COUNTERS] = {0};
 
 	status->tier = http ? "A" : "off";
 	if (!http)
@@ -166,20 +180,20 @@ static void http_status(const void *state, struct collector_status *status)
 	for (unsigned i = HTTP_COMPLETE + 1; i < HTTP_OUTCOMES; i++)
 		drop_add(status, http_text_outcome(i), http->incomplete[i]);
 	drop_add(status, "no_memory", http->no_memory);
-	missed = http_bpf_missed(http->bpf);
 	snprintf(status->detail, sizeof(status->detail),
 		 "HTTP/1 in plain text, server and client side, by socket tracepoints; pairs seen "
 		 "%llu, connections now %llu, given up as not HTTP/1 %llu, calls without readable "
 		 "bytes %llu, program runs skipped %llu",
 		 (unsigned long long)counters[HTTP_SEEN], (unsigned long long)http->sweep.open,
 		 (unsigned long long)counters[HTTP_IGNORED],
-		 (unsigned long long)counters[HTTP_NO_PAYLOAD], (unsigned long long)missed);
+		 (unsigned long long)counters[HTTP_NO_PAYLOAD], (unsigned long long)http->missed);
 }
 
 const struct collector_ops http_collector = {
 	.name = "http",
 	.open = http_open,
 	.poll = http_poll,
+	.patience = http_patience,
 	.reload = http_reload,
 	.status = http_status,
 	.close = http_close,

@@ -20,6 +20,7 @@ _Static_assert(sizeof(struct http_record) == 208, "layout shared with the kernel
 struct http_bpf {
 	struct http_skel *skel;
 	struct bpf_link *sweep;
+	struct http_ring_shape shape;
 	struct http_ring_reader *rings;
 };
 
@@ -141,8 +142,14 @@ int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options,
 		return err;
 	}
 	__atomic_store_n(&bpf->skel->bss->capturing, 1, __ATOMIC_RELEASE);
+	bpf->shape = shape;
 	*out = bpf;
 	return 0;
+}
+
+dur_ns http_bpf_patience(const struct http_bpf *bpf)
+{
+	return http_ring_patience(&bpf->shape);
 }
 
 void http_bpf_stop(struct http_bpf *bpf)
@@ -193,17 +200,22 @@ int http_bpf_sweep(struct http_bpf *bpf, struct http_bpf_sweep *sweep)
 int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTERS])
 {
 	int cpus = libbpf_num_possible_cpus();
-	uint64_t *each = cpus > 0 ? calloc((size_t)cpus, sizeof(*each)) : NULL;
+	uint64_t *each = cpus > 0 ? calloc((size_t)cpus, HTTP_COUNTERS * sizeof(*each)) : NULL;
+	__u32 keys[HTTP_COUNTERS], next, count = HTTP_COUNTERS;
 	int err = each ? 0 : -ENOMEM;
 
+	/* All by one call, since it is made each second; at the end of the map it tells ENOENT. */
+	if (!err &&
+	    bpf_map_lookup_batch(bpf_map__fd(bpf->skel->maps.counters), NULL, &next, keys, each,
+				 &count, NULL) &&
+	    errno != ENOENT)
+		err = -errno;
+	if (!err && count != HTTP_COUNTERS)
+		err = -EPROTO;
 	for (__u32 i = 0; !err && i < HTTP_COUNTERS; i++) {
-		if (bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.counters), &i, each)) {
-			err = -errno;
-			break;
-		}
-		counters[i] = 0;
+		counters[keys[i]] = 0;
 		for (int cpu = 0; cpu < cpus; cpu++)
-			counters[i] += each[cpu];
+			counters[keys[i]] += each[i * (__u32)cpus + (__u32)cpu];
 	}
 	free(each);
 	return err;

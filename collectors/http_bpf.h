@@ -32,6 +32,9 @@ void http_bpf_close(struct http_bpf *bpf); /* NULL is allowed */
  */
 void http_bpf_stop(struct http_bpf *bpf);
 
+/* How long http_bpf_drain() may stay away before rings that were empty are full. */
+dur_ns http_bpf_patience(const struct http_bpf *bpf);
+
 typedef void (*http_bpf_fn)(void *arg, const struct http_record *record);
 
 /*

@@ -8,6 +8,7 @@
 
 #include "bpf/http_ring.h"
 #include "lib/base/diag.h"
+#include "lib/base/types.h"
 
 /* What the rings are to be, chosen before the programs are loaded. */
 struct http_ring_shape {
@@ -20,6 +21,12 @@ struct http_ring_shape http_ring_shape_of(size_t bytes, unsigned processors);
 
 /* Bytes of one ring. */
 size_t http_ring_bytes(const struct http_ring_shape *shape);
+
+/*
+ * How long a ring takes to fill when all processors that write to it, one or few, do nothing but
+ * answer the smallest requests there are: 10 us each, measured with nginx.
+ */
+dur_ns http_ring_patience(const struct http_ring_shape *shape);
 
 struct http_ring_reader;
 

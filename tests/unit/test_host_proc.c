@@ -27,6 +27,16 @@ static void folders_make(void)
 	mkdir(path, 0700);
 }
 
+/* Opens, reads and closes. */
+static void read_once(const char *proc, struct host_proc *p)
+{
+	struct host_proc_files files;
+
+	host_proc_open(&files, proc);
+	host_proc_read(&files, p);
+	host_proc_close(&files);
+}
+
 CHECK_TEST(test_figures_are_read_from_their_files)
 {
 	struct host_proc p;
@@ -45,7 +55,7 @@ CHECK_TEST(test_figures_are_read_from_their_files)
 	file_make("net/netstat",
 		  "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 34 35\n");
 	file_make("net/sockstat", "sockets: used 88\nTCP: inuse 4 orphan 0\n");
-	host_proc_read(check_dir(), &p);
+	read_once(check_dir(), &p);
 	CHECK_EQ_U64(p.parts, HOST_PARTS);
 	CHECK_EQ_U64(p.cpu_total, 1030);
 	CHECK_EQ_U64(p.cpu_busy, 190);
@@ -66,7 +76,7 @@ CHECK_TEST(test_missing_and_broken_files_are_absent_parts)
 {
 	struct host_proc p;
 
-	host_proc_read(check_dir(), &p);
+	read_once(check_dir(), &p);
 	CHECK_EQ_U64(p.parts, 0);
 	folders_make();
 	file_make("stat", "cpu  100 10\n");
@@ -74,7 +84,7 @@ CHECK_TEST(test_missing_and_broken_files_are_absent_parts)
 	file_make("loadavg", "0.00\n");
 	file_make("net/snmp", "Tcp: OutSegs RetransSegs\nTcp: 1\n");
 	file_make("net/netstat", "TcpExt: ListenOverflows");
-	host_proc_read(check_dir(), &p);
+	read_once(check_dir(), &p);
 	CHECK_EQ_U64(p.parts, HOST_LOAD);
 }
 
@@ -82,12 +92,42 @@ CHECK_TEST(test_this_host_is_read)
 {
 	struct host_proc p;
 
-	host_proc_read("/proc", &p);
+	read_once("/proc", &p);
 	CHECK_EQ_U64(p.parts & (HOST_CPU | HOST_LOAD | HOST_MEMORY),
 		     HOST_CPU | HOST_LOAD | HOST_MEMORY);
 	CHECK_LE_U64(p.cpu_busy, p.cpu_total);
 	CHECK_LE_U64(p.memory_available_bytes, p.memory_total_bytes);
 }
 
+CHECK_TEST(test_open_files_tell_what_is_new)
+{
+	struct host_proc_files files;
+	struct host_proc before, after;
+
+	folders_make();
+	file_make("loadavg", "0.25 0 0 1/2 3\n");
+	file_make("net/sockstat", "sockets: used 88\n");
+	host_proc_open(&files, check_dir());
+	host_proc_read(&files, &before);
+	file_make("loadavg", "0.75 0 0 1/2 3\n");
+	file_make("net/sockstat", "sockets: used 9\n");
+	host_proc_read(&files, &after);
+	host_proc_close(&files);
+	CHECK_NEAR(before.load1, 0.25, 1e-9);
+	CHECK_EQ_U64(before.sockets, 88);
+	CHECK_NEAR(after.load1, 0.75, 1e-9);
+	CHECK_EQ_U64(after.sockets, 9);
+	/* And those of this host's /proc: ticks have passed when its clock has. */
+	host_proc_open(&files, "/proc");
+	host_proc_read(&files, &before);
+	do {
+		host_proc_read(&files, &after);
+	} while (after.cpu_total == before.cpu_total);
+	host_proc_close(&files);
+	CHECK(after.cpu_total > before.cpu_total);
+	CHECK_EQ_U64(after.parts, before.parts);
+}
+
 CHECK_MAIN("host_proc", test_figures_are_read_from_their_files,
-	   test_missing_and_broken_files_are_absent_parts, test_this_host_is_read)
+	   test_missing_and_broken_files_are_absent_parts, test_this_host_is_read,
+	   test_open_files_tell_what_is_new)
