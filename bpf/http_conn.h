@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * One connection that may speak HTTP/1: what is kept about it in its socket, how its pairs of
+ * One connection that may speak HTTP/1: what is kept about it, how its pairs of
  * request and response are reported once they end, and the counters that account for the others.
  * Kernel side.
  */
@@ -52,13 +52,6 @@ struct http_conn {
 	struct http_record record; /* of the open pair, filled as its facts come to be known */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct http_conn);
-} conns SEC(".maps");
-
 /* User space sets the size of its rings, and their number, before loading; see http_ring.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -99,14 +92,6 @@ static __always_inline void count_lost(__u32 reason)
 {
 	counter_add(HTTP_SEEN, 1);
 	counter_add(reason, 1);
-}
-
-static __always_inline bool socket_wanted(const struct sock *sk)
-{
-	__u16 family = sk->__sk_common.skc_family;
-
-	return (family == AF_INET || family == AF_INET6 || family == AF_UNIX) &&
-	       sk->sk_type == SOCK_STREAM;
 }
 
 /* ---- the end of a pair ------------------------------------------------------------------------ */

@@ -9,6 +9,7 @@
 #include "bpf/http_conn.h"
 #include "bpf/http_head.h"
 #include "bpf/payload.h"
+#include "bpf/socket.h"
 
 /* One socket call that moved bytes. */
 struct socket_call {
@@ -18,7 +19,8 @@ struct socket_call {
 	struct head_text *t; /* room for what is read of the payload */
 	__u64 now; /* when it ended */
 	__u64 queue_ns; /* how long the bytes had been in the socket */
-	struct payload p;
+	struct payload_source from; /* where its bytes are */
+	struct payload p; /* the first stretch of them */
 	__u32 moved;
 	bool received;
 };
@@ -71,19 +73,19 @@ static __always_inline void record_peer(struct http_record *r, const struct sock
 {
 	__u32 *address = (__u32 *)r->remote_address;
 
-	r->family = sk->__sk_common.skc_family;
+	r->family = socket_field(sk, __sk_common.skc_family);
 	if (r->family == AF_UNIX)
 		return;
-	r->local_port = sk->__sk_common.skc_num;
-	r->remote_port = __builtin_bswap16(sk->__sk_common.skc_dport);
+	r->local_port = socket_field(sk, __sk_common.skc_num);
+	r->remote_port = __builtin_bswap16(socket_field(sk, __sk_common.skc_dport));
 	if (r->family == AF_INET) {
-		address[0] = sk->__sk_common.skc_daddr;
+		address[0] = socket_field(sk, __sk_common.skc_daddr);
 		return;
 	}
-	address[0] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[0];
-	address[1] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[1];
-	address[2] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2];
-	address[3] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
+	address[0] = socket_field(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[0]);
+	address[1] = socket_field(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[1]);
+	address[2] = socket_field(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[2]);
+	address[3] = socket_field(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[3]);
 }
 
 static __always_inline void request_begin(const struct socket_call *call, __u64 started_at,
@@ -184,20 +186,23 @@ static __noinline void request_path_more(struct http_conn *c, struct head_text *
 /* ---- responses -------------------------------------------------------------------------------- */
 
 /* Notes whether the last chunk of a chunked body was among the bytes that were just moved. */
-static __noinline void response_chunked(struct http_conn *c, __u32 moved)
+static __noinline void response_chunked(struct http_conn *c, const struct payload_source *from,
+					__u32 moved)
 {
-	if (payload_tail(moved) == WORD('0', '\r', '\n', '\r', '\n', 0, 0, 0))
+	if (payload_tail(from, moved) == WORD('0', '\r', '\n', '\r', '\n', 0, 0, 0))
 		c->chunked = 2;
 }
 
-/* A response moved `moved` more bytes. */
-static __always_inline void response_more(struct http_conn *c, __u64 now, __u64 moved)
+/* The call moved `moved` more bytes of a response. */
+static __always_inline void response_more(const struct socket_call *call, __u32 moved)
 {
-	c->last_at = now;
+	struct http_conn *c = call->c;
+
+	c->last_at = call->now;
 	c->record.response_bytes += moved;
 	if (c->left == LEFT_UNKNOWN) {
 		if (c->chunked)
-			response_chunked(c, moved);
+			response_chunked(c, &call->from, moved);
 		return;
 	}
 	if (moved < c->left) {
@@ -286,7 +291,7 @@ static __always_inline bool response_seen(struct socket_call *call)
 	if (!status) {
 		if (c->phase != PHASE_RESPONSE)
 			return false;
-		response_more(c, call->now, moved);
+		response_more(call, moved);
 		return true;
 	}
 	if (status < 200 && status != 101) {
@@ -305,7 +310,7 @@ static __always_inline bool response_seen(struct socket_call *call)
 	c->first_at = call->now;
 	response_length(c, t, status, moved);
 	c->phase = PHASE_RESPONSE;
-	response_more(c, call->now, moved);
+	response_more(call, moved);
 	if (status == 101) {
 		conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 		conn_ignore(c);

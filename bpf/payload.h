@@ -39,6 +39,16 @@ struct payload {
 	__u32 skipped; /* bytes in front of it that are done with */
 };
 
+/*
+ * Where the bytes of a call are: in one buffer, or where the registers say that the system call was
+ * entered with; both 0: of the call that the task is in. Kept by reference up to where the bytes
+ * are read: numbers of system calls on the stack would multiply the verifier's work.
+ */
+struct payload_source {
+	const struct pt_regs *regs;
+	__u64 buffer;
+};
+
 /* All three arguments that matter, whatever the processor calls them. */
 struct payload_call {
 	__u64 number;
@@ -57,10 +67,19 @@ static __always_inline const struct pt_regs *payload_regs(struct task_struct *ta
 	return bpf_rdonly_cast(task->stack + regs_offset, bpf_core_type_id_kernel(struct pt_regs));
 }
 
-static __always_inline void payload_call_read(struct payload_call *call, struct task_struct *task)
+static __always_inline void payload_call_read(struct payload_call *call,
+					      const struct payload_source *from)
 {
-	const struct pt_regs *regs = payload_regs(task);
+	const struct pt_regs *regs = from->regs;
 
+	if (from->buffer) {
+		call->number = NR_READ;
+		call->second = from->buffer;
+		call->third = 0;
+		return;
+	}
+	if (!regs)
+		regs = payload_regs(bpf_get_current_task_btf());
 #if defined(__TARGET_ARCH_x86)
 	call->number = regs->orig_ax;
 	call->second = regs->si;
@@ -82,8 +101,9 @@ static __always_inline void payload_from_iovec(struct payload *p, __u64 at, __u3
 	p->length = v.length < moved ? v.length : moved;
 }
 
-/* The first stretch of the call by `task` that moved `moved` bytes. */
-static __always_inline void payload_first(struct payload *p, struct task_struct *task, __u32 moved)
+/* The first stretch of a call that moved `moved` bytes. */
+static __always_inline void payload_first(struct payload *p, const struct payload_source *from,
+					  __u32 moved)
 {
 	struct payload_call call;
 	struct user_msghdr_head head;
@@ -91,7 +111,7 @@ static __always_inline void payload_first(struct payload *p, struct task_struct 
 	p->at = 0;
 	p->length = 0;
 	p->skipped = 0;
-	payload_call_read(&call, task);
+	payload_call_read(&call, from);
 	switch (call.number) {
 	case NR_READ:
 	case NR_WRITE:
@@ -117,14 +137,14 @@ static __always_inline void payload_first(struct payload *p, struct task_struct 
  * chunked body; 0 when they are not to be had. Of a vector that was sent only in part, it is the
  * end of what was asked for.
  */
-static __always_inline __u64 payload_tail(__u32 moved)
+static __always_inline __u64 payload_tail(const struct payload_source *from, __u32 moved)
 {
 	struct payload_call call;
 	struct user_msghdr_head head;
 	struct user_iovec v = {};
 	__u64 tail = 0;
 
-	payload_call_read(&call, bpf_get_current_task_btf());
+	payload_call_read(&call, from);
 	switch (call.number) {
 	case NR_READ:
 	case NR_WRITE:
