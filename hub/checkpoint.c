@@ -33,6 +33,7 @@ struct checkpoint {
 	bool relive, contradiction;
 	struct windows windows_saved;
 	mono_ns resume; /* windows were taken up as of before; 0: were not */
+	int64_t ahead; /* of the fleet's clock over the time of day, when raw ticks came */
 	mono_ns now, second; /* second: begin of the one being lived through */
 	enum fleet_share share;
 };
@@ -125,6 +126,7 @@ static int checkpoint_save_all(struct checkpoint *c, bool everything)
 	const int64_t applied = merge_applied(c->merge);
 	int rc = store_begin(c->store, c->d);
 
+	fleet_windows(c->fleet)->ahead = (int64_t)(fleet_now(c->fleet) - clock_wall());
 	if (!rc)
 		rc = windows_save(fleet_windows(c->fleet), fleet_table(c->fleet), c->store, applied,
 				  everything, &c->windows_saved, c->d);
@@ -278,7 +280,7 @@ static int checkpoint_replay(void *arg, const struct store_record *record)
 {
 	struct checkpoint *c = arg;
 	int64_t applied = merge_applied(c->merge);
-	mono_ns at = record->arrived < c->now ? record->arrived : c->now;
+	mono_ns at = record->arrived + (uint64_t)c->ahead;
 	enum fleet_share share = record->late ? FLEET_TOTALS : FLEET_ALL;
 	struct diag why = {0};
 	int rc;
@@ -290,6 +292,7 @@ static int checkpoint_replay(void *arg, const struct store_record *record)
 			return 0;
 		share = FLEET_WINDOWS;
 	}
+	at = at < c->now ? at : c->now;
 	checkpoint_advance(c, at);
 	rc = merge_restore_record(c->merge, record, share, at, &why);
 	if (rc == -EPROTO || rc == -ENOKEY) {
@@ -534,10 +537,11 @@ static int checkpoint_load_windows(struct checkpoint *c)
 	int64_t after;
 	int rc = windows_find(c->store, merge_applied(c->merge), &resume, c->d);
 
-	if (rc == 1 && !fleet_resume(c->fleet, &resume.clock, resume.newest)) {
+	if (rc == 1 && !fleet_resume(c->fleet, &resume)) {
 		/* The windows do without those raw ticks for good: no later restart tries them. */
 		if (!c->relive)
 			resume.record = resume.applied;
+		c->ahead = resume.ahead;
 		c->resume = resume.clock.first_tick + resume.clock.second * NS_PER_S;
 		rc = windows_load(fleet_windows(c->fleet), c->store, &resume, c->series,
 				  c->series_count, c->d);

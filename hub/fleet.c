@@ -331,14 +331,17 @@ void fleet_merged(struct fleet *fleet, int64_t record)
 	fleet->windows.merged = record;
 }
 
-int fleet_resume(struct fleet *fleet, const struct series_clock *clock, uint32_t newest)
+int fleet_resume(struct fleet *fleet, const struct windows_resume *resume)
 {
-	const mono_ns end = clock->first_tick + newest * NS_PER_S, now = fleet_now(fleet);
+	const mono_ns end = resume->clock.first_tick + resume->newest * NS_PER_S;
+	mono_ns now;
 
+	fleet->steady_offset += (uint64_t)resume->ahead;
+	now = fleet_now(fleet);
 	/* Else, when the time of day was set back, all until it has caught up would be one second. */
 	if (end > now)
 		fleet->steady_offset += end - now;
-	return series_restore_clock(fleet->table, clock);
+	return series_restore_clock(fleet->table, &resume->clock);
 }
 
 void fleet_step(struct fleet *fleet, mono_ns now, wall_ns wall, judge_action_fn fn, void *arg)

@@ -27,7 +27,8 @@ int fleet_reload(struct fleet *fleet, const struct vow_config *config);
 
 /*
  * The clock of windows, objectives and cooldowns: time of day when the fleet was made, plus what
- * CLOCK_MONOTONIC counted since. It never jumps, and goes on across restarts.
+ * CLOCK_MONOTONIC counted since. It never jumps, and goes on across restarts: who sets the time of
+ * day moves nothing, neither then nor later (fleet_resume()).
  */
 mono_ns fleet_now(const struct fleet *fleet);
 
@@ -69,10 +70,10 @@ void fleet_step_windows(struct fleet *fleet, mono_ns now);
 struct windows *fleet_windows(struct fleet *fleet);
 void fleet_merged(struct fleet *fleet, int64_t record);
 /*
- * A fresh fleet's windows go on with this clock, whose newest second was `newest`. Errors as
- * series_restore_clock().
+ * A fresh fleet goes on with this clock, as far ahead of the time of day as it was, and not before
+ * its newest second. Errors as series_restore_clock().
  */
-int fleet_resume(struct fleet *fleet, const struct series_clock *clock, uint32_t newest);
+int fleet_resume(struct fleet *fleet, const struct windows_resume *resume);
 
 /* Remembers an action for the board's history; host "" for the fleet's own judge. */
 void fleet_remember(struct fleet *fleet, const char *host, const struct action *action);

@@ -546,7 +546,8 @@ int merge_forget(struct merge *merge, wall_ns before, struct diag *d)
 		merge->counters.gap_records_total += s->row.gap_records_total;
 		sources_forget(merge->sources, s);
 	}
-	fleet_age(merge->fleet, before, merge_host_stays, merge);
+	fleet_age(merge->fleet, before + fleet_now(merge->fleet) - clock_wall(), merge_host_stays,
+		  merge);
 	return 0;
 }
 

@@ -8,6 +8,8 @@
 #include "proto/tick.h"
 
 #define WINDOWS_VALUE "windows" /* its name in the store */
+/* Its size when it said nothing of the time of day. */
+#define WINDOWS_VALUE_BEFORE offsetof(struct windows_resume, ahead)
 /*
  * So long before the checkpoint the boundary lies at least: what shows less than a minute lives from
  * raw ticks alone.
@@ -136,14 +138,16 @@ static uint32_t floor_choose(const struct windows *windows, uint32_t second)
 	return floor;
 }
 
-static int resume_save(const struct windows_mark *mark, struct series_clock clock,
-		       struct store *store, int64_t applied, struct diag *d)
+static int resume_save(const struct windows *windows, const struct windows_mark *mark,
+		       struct series_clock clock, struct store *store, int64_t applied,
+		       struct diag *d)
 {
 	const struct windows_resume resume = {
 		.clock = {clock.first_tick, mark->second},
 		.newest = clock.second,
 		.record = mark->record,
 		.applied = applied,
+		.ahead = windows->ahead,
 	};
 
 	return store_value_put(store, WINDOWS_VALUE, &resume, mark->second ? sizeof(resume) : 0, d);
@@ -170,7 +174,7 @@ int windows_save(const struct windows *windows, struct series_table *table, stru
 	for (unsigned tier = WINDOWS_TIER; tier < SERIES_TIERS && !rc; tier++)
 		rc = tier_save(&saving, table, tier, mark.second, &next->until[tier]);
 	if (!rc)
-		rc = resume_save(&mark, clock, store, applied, d);
+		rc = resume_save(windows, &mark, clock, store, applied, d);
 	tick_writer_free(saving.writer);
 	return rc;
 }
@@ -186,9 +190,10 @@ int windows_find(struct store *store, int64_t applied, struct windows_resume *re
 
 	if (rc <= 0)
 		return rc;
-	rc = size == sizeof(*resume);
+	*resume = (struct windows_resume){0};
+	rc = size == sizeof(*resume) || size == WINDOWS_VALUE_BEFORE;
 	if (rc)
-		memcpy(resume, bytes, sizeof(*resume));
+		memcpy(resume, bytes, size);
 	free(bytes);
 	return rc && resume->applied == applied && resume->clock.second &&
 	       resume->clock.second % series_tier_grain(WINDOWS_TIER) == 0 &&

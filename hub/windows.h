@@ -29,6 +29,7 @@ struct windows {
 	bool saved; /* the store has slots of this table, up to these seconds */
 	uint32_t until[SERIES_TIERS];
 	uint32_t floor; /* of earlier boundaries it does not have all */
+	int64_t ahead; /* ns that the table's clock is ahead of the time of day; who saves sets it */
 };
 
 /* Ends a second of the table: `before` was its newest. */
@@ -46,6 +47,7 @@ struct windows_resume {
 	uint32_t newest; /* the second of the checkpoint */
 	int64_t record; /* the raw tick after which living through begins */
 	int64_t applied; /* the last one that the checkpoint holds */
+	int64_t ahead; /* 0 also where a hub from before did not know */
 };
 /*
  * 1: resume is filled. 0: there is none, none that can be understood, or it is of another checkpoint

@@ -181,6 +181,75 @@ CHECK_TEST(test_one_value_beside_a_sum_at_its_end_outlives_a_restart)
 	largest_outlives_restart(1, UINT64_MAX, 0);
 }
 
+/* Somebody sets the clock by so much, in seconds, while the hub runs; then it is killed. */
+static void clock_set_before_restart(int64_t by, unsigned after_s)
+{
+	static struct shown before, after;
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer = scene_start_hello(&s, &ear);
+	const mono_ns offset = s.wall - clock_mono();
+
+	for (unsigned seq = 1; seq <= 300 + after_s; seq++) {
+		CHECK_OK(scene_send(&s, peer, seq, 1));
+		s.wall += NS_PER_S + (seq == 300 ? (wall_ns)by * NS_PER_S : 0);
+		clock_fake(s.wall - offset - (seq < 300 ? 0 : (wall_ns)by * NS_PER_S), s.wall);
+		CHECK_OK(merge_commit(s.merge, NULL));
+		fleet_step(s.fleet, fleet_now(s.fleet), s.wall, scene_no_action, NULL);
+		if (seq % 20 == 0)
+			CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	}
+	scene_show(&s, &before);
+	scene_crash(&s);
+	fleet_step_windows(s.fleet, fleet_now(s.fleet));
+	scene_show(&s, &after);
+	same_windows(&after, &before);
+	/* A second more or less by when records arrived. */
+	CHECK_GE_U64(after.counts[WINDOW_1M] + 2, before.counts[WINDOW_1M]);
+	CHECK_LE_U64(after.counts[WINDOW_1M], before.counts[WINDOW_1M] + 2);
+	scene_end(&s);
+}
+
+CHECK_TEST(test_windows_outlive_a_restart_after_the_clock_was_set_forward)
+{
+	clock_set_before_restart(7200, 200);
+}
+
+CHECK_TEST(test_windows_outlive_a_restart_after_the_clock_was_set_back)
+{
+	clock_set_before_restart(-7200, 200);
+}
+
+CHECK_TEST(test_windows_of_a_hub_that_did_not_note_the_time_of_day_are_taken_up)
+{
+	static struct shown before, after;
+	struct scene s;
+	struct ear ear = {0};
+	struct merge_peer *peer = scene_start_hello(&s, &ear);
+	uint8_t *bytes;
+	size_t size;
+
+	for (unsigned seq = 1; seq <= 300; seq++) {
+		CHECK_OK(scene_send(&s, peer, seq, 1));
+		scene_second(&s);
+		if (seq == 100)
+			scene_clock(&s, s.wall + 2 * NS_PER_H);
+		if (seq % 20 == 0)
+			CHECK_OK(checkpoint_save(s.fleet, s.merge, s.store, NULL));
+	}
+	CHECK_RC(store_value_get(s.store, "windows", &bytes, &size, NULL), 1);
+	CHECK_OK(store_begin(s.store, NULL));
+	CHECK_OK(store_value_put(s.store, "windows", bytes, size - sizeof(int64_t), NULL));
+	CHECK_OK(store_commit(s.store, NULL));
+	free(bytes);
+	scene_show(&s, &before);
+	scene_crash(&s);
+	fleet_step_windows(s.fleet, fleet_now(s.fleet));
+	scene_show(&s, &after);
+	same_windows(&after, &before);
+	scene_end(&s);
+}
+
 /* A tick with a series of which it has but an exemplar. */
 static void scene_send_exemplar(struct scene *s, struct merge_peer *peer, uint64_t seq)
 {
@@ -338,6 +407,9 @@ CHECK_MAIN("merge_windows", test_windows_of_days_are_the_same_after_each_restart
 	   test_one_value_of_the_bucket_of_the_largest_outlives_a_restart,
 	   test_windows_outlive_a_restart_when_a_sum_of_latencies_is_at_its_end,
 	   test_one_value_beside_a_sum_at_its_end_outlives_a_restart,
+	   test_windows_outlive_a_restart_after_the_clock_was_set_forward,
+	   test_windows_outlive_a_restart_after_the_clock_was_set_back,
+	   test_windows_of_a_hub_that_did_not_note_the_time_of_day_are_taken_up,
 	   test_series_of_an_exemplar_alone_keeps_the_windows_over_a_restart,
 	   test_number_of_a_series_of_an_exemplar_alone_is_no_other_series_later,
 	   test_raw_ticks_that_contradict_the_totals_cost_the_windows_minutes_alone,
