@@ -36,7 +36,7 @@ static bool source_wanted(const struct agent *agent, const struct collector_ops 
 		return agent->config->capture_http;
 	if (!strcmp(ops->name, "lanes"))
 		return agent->config->capture_lanes;
-	if (!strcmp(ops->name, "host"))
+	if (!strcmp(ops->name, "host") || !strcmp(ops->name, "tcp"))
 		return agent->config->capture_host;
 	return true;
 }

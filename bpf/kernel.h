@@ -33,6 +33,7 @@
 #define TCP_CLOSE	7
 #define TCP_CLOSE_WAIT	8
 #define TCP_LAST_ACK	9
+#define TCP_LISTEN	10
 
 #define RCV_SHUTDOWN  1 /* in sk_shutdown: nothing more to receive; the peer's FIN, or our close */
 #define SEND_SHUTDOWN 2 /* the process closed, or ended its sending half */

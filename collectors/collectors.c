@@ -5,7 +5,8 @@
 #define COLLECTORS(X) \
 	X(http)       \
 	X(lanes)      \
-	X(host)
+	X(host)       \
+	X(tcp)
 
 #define DECLARE(name) extern const struct collector_ops name##_collector;
 COLLECTORS(DECLARE)

@@ -101,8 +101,8 @@ static bool names_route(unsigned status)
 	return status != 404 && status != 405 && status != 410 && status != 400 && status != 414;
 }
 
-static const char *peer_text(struct peer *peer, const struct http_record *r,
-			     const uint64_t words[PEER_WORDS])
+static const char *peer_words_text(struct peer *peer, const struct http_record *r,
+				   const uint64_t words[PEER_WORDS])
 {
 	if (!peer->text[0] || memcmp(peer->words, words, sizeof(peer->words)) != 0) {
 		memcpy(peer->words, words, sizeof(peer->words));
@@ -123,7 +123,7 @@ static void key_fill(struct http_series *series, const struct http_record *r,
 	series_text_set(key->route, sizeof(key->route), route, strlen(route));
 	strcpy(key->method, http_text_method(r->method));
 	if (r->role == HTTP_CLIENT)
-		strcpy(key->peer, peer_text(&series->peer, r, &kind->words[1]));
+		strcpy(key->peer, peer_words_text(&series->peer, r, &kind->words[1]));
 	key->kind = SERIES_HTTP;
 	key->role = r->role == HTTP_CLIENT ? SERIES_CLIENT : SERIES_SERVER;
 	key->status_class = (uint8_t)series_class_of(r->status);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "collectors/http_text.h"
 
-#include <arpa/inet.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "collectors/peer_text.h"
 #include "lib/base/types.h"
 
 const char *http_text_method(unsigned method)
@@ -76,19 +74,13 @@ size_t http_text_path(const struct http_record *record, char path[HTTP_PATH_MAX 
 
 const char *http_text_peer(const struct http_record *record, char peer[HTTP_TEXT_PEER_MAX + 1])
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	char address[INET6_ADDRSTRLEN] = "?";
-	const uint8_t *at = record->remote_address;
-	bool v6 = record->family == AF_INET6;
+	uint8_t address[16] = {[10] = 0xff, [11] = 0xff};
 
 	if (record->family == AF_UNIX)
 		return strcpy(peer, "unix");
-	if (v6 && !memcmp(at, mapped, sizeof(mapped))) {
-		at += sizeof(mapped);
-		v6 = false;
-	}
-	inet_ntop(v6 ? AF_INET6 : AF_INET, at, address, sizeof(address));
-	snprintf(peer, HTTP_TEXT_PEER_MAX + 1, v6 ? "[%.39s]:%u" : "%.39s:%u", address,
-		 record->remote_port);
-	return peer;
+	if (record->family == AF_INET6)
+		memcpy(address, record->remote_address, sizeof(address));
+	else
+		memcpy(address + 12, record->remote_address, 4);
+	return peer_text(address, record->remote_port, peer);
 }

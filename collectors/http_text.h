@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "bpf/http_record.h"
+#include "collectors/peer_text.h"
 
 /* "GET"; "" for HTTP_METHOD_NONE and anything unknown. */
 const char *http_text_method(unsigned method);
@@ -22,8 +23,8 @@ const char *http_text_counter(unsigned counter);
  */
 size_t http_text_path(const struct http_record *record, char path[HTTP_PATH_MAX + 1]);
 
-/* "10.0.0.7:8080", "[2001:db8::1]:443", "unix". Longest: 47 bytes without the NUL. */
-#define HTTP_TEXT_PEER_MAX 47
+/* "unix", or the address and port as peer_text() writes them. */
+#define HTTP_TEXT_PEER_MAX PEER_TEXT_MAX
 const char *http_text_peer(const struct http_record *record, char peer[HTTP_TEXT_PEER_MAX + 1]);
 
 #endif

@@ -2,7 +2,9 @@
 """What the host feels, each by its real cause: processes that wait for a processor, queues that are
 full."""
 import contextlib
+import errno
 import socket
+import sys
 
 from story import *
 
@@ -69,6 +71,166 @@ def a_full_listen_queue_is_counted_for_its_address(s):
     before = host.gauges("tcp_listen_drops_total")[label]
     s.ticks_later(dir=host.run)
     equal(host.gauges("tcp_listen_drops_total")[label], before, "drops of a socket that is gone")
+
+
+@test
+@needs("bpf")
+def a_connection_that_is_refused_counts_for_its_peer(s):
+    host = Host(s)
+    port, v6 = s.port(), s.port()
+    for _ in range(5):
+        with socket.socket() as client:
+            equal(client.connect_ex(("127.0.0.1", port)), errno.ECONNREFUSED, "outcome")
+    with socket.socket(socket.AF_INET6) as client:
+        equal(client.connect_ex(("::1", v6)), errno.ECONNREFUSED, "outcome over IPv6")
+    refused = s.until(lambda: (lambda g: g if ("", f"[::1]:{v6}") in g else None)(
+        host.gauges("tcp_connects_refused_total")), 10, "refusals")
+    equal(refused[("", f"127.0.0.1:{port}")], 5, "refused over IPv4")
+    equal(refused[("", f"[::1]:{v6}")], 1, "refused over IPv6")
+    for kind in ("timed_out", "unreachable", "given_up"):
+        check(("", f"127.0.0.1:{port}") not in host.gauges(f"tcp_connects_{kind}_total"), kind)
+
+
+@test
+@needs("bpf")
+def peers_beyond_the_table_are_evicted_and_counted(s):
+    host = Host(s)
+    port, peers = s.port(), 1500
+    for i in range(peers):
+        with socket.socket() as client:
+            client.connect_ex((f"127.1.{i // 250}.{i % 250 + 1}", port))
+    s.until(lambda: host.collector("tcp")["events_total"] >= peers, 10, "all that was refused")
+    s.ticks_later(dir=host.run)
+    at_least(host.gauge("tcp_peers_evicted_total"), peers - 1024, "peers evicted")
+    shown = host.gauges("tcp_connects_refused_total")
+    at_most(len(shown), 64, "peers shown")
+    equal(shown[("", f"127.1.5.250:{port}")], 1, "the last one")
+
+
+class Network:
+    """Two network namespaces with a link between them; `here` and `there` are their commands."""
+
+    def __init__(self, s):
+        self.s = s
+        self.holders = [s.start("unshare", "--net", "sleep", "10000", name=f"net{i}")
+                        for i in range(2)]
+        s.until(lambda: len({os.readlink(f"/proc/{pid}/ns/net") for pid in
+                             ["self", *(h.pid for h in self.holders)]}) == 3, 10, "namespaces")
+        self.here, self.there = (("nsenter", "-t", h.pid, "--net") for h in self.holders)
+        done = s.run(*self.here, "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1",
+                     "netns", self.holders[1].pid, status=None)
+        if done.returncode:
+            skip(f"no pair of network devices here: {done.stderr.strip()}")
+        for side, device, address in ((self.here, "v0", "10.9.8.1"), (self.there, "v1", "10.9.8.2")):
+            s.run(*side, "ip", "address", "add", f"{address}/24", "dev", device)
+            s.run(*side, "ip", "link", "set", device, "up")
+
+    def python(self, side, script, *args, name):
+        return self.s.start(*map(str, side), sys.executable, "-u", "-c", script, *map(str, args),
+                            name=name)
+
+
+SILENCED = """
+import socket, sys
+peer = socket.create_connection(("10.9.8.2", int(sys.argv[1])))
+print("connected", flush=True)
+sys.stdin = open(sys.argv[2])   # a pipe: the peer is gone once it opens
+peer.sendall(b"x")
+print("sent", flush=True)
+peer.recv(1)
+"""
+ACCEPTS = """
+import socket, sys
+listener = socket.create_server(("10.9.8.2", int(sys.argv[1])))
+print("ready", flush=True)
+one, _ = listener.accept()
+if len(sys.argv) > 2:
+    print("accepted", flush=True)
+    open(sys.argv[2])
+    one.sendall(b"x")
+one.recv(1)
+one.recv(1)
+"""
+
+
+@test
+@needs("bpf", "unshare", "nsenter", "ip")
+def what_is_sent_again_counts_for_the_peer_that_was_cut_off(s):
+    host, network, port = Host(s), Network(s), s.port()
+    go = s.path("go")
+    os.mkfifo(go)
+    server = network.python(network.there, ACCEPTS, port, name="server")
+    s.until(lambda: "ready" in server.log(), 10, "server")
+    client = network.python(network.here, SILENCED, port, go, name="client")
+    s.until(lambda: "connected" in client.log(), 10, "connection")
+    label = ("", f"10.9.8.2:{port}")
+    check(label not in host.gauges("tcp_retransmits_total"), "sent again before anything was lost")
+    # What the peer says to us is thrown away on its way: we hear no acknowledgement.
+    s.run(*network.there, "ip", "route", "replace", "blackhole", "10.9.8.1/32")
+    with open(go, "w", encoding="ascii"):
+        s.until(lambda: host.gauges("tcp_retransmits_total").get(label, 0) >= 2, 10, "segments again")
+    equal([l for l in host.gauges("tcp_retransmits_total") if l[1].startswith("10.9.8")],
+          [label], "peers")
+
+
+@test
+@needs("bpf", "unshare", "nsenter", "ip")
+def what_clients_had_sent_again_counts_for_the_port(s):
+    host, network, port = Host(s), Network(s), s.port()
+    go = s.path("go")
+    os.mkfifo(go)
+    server = network.python(network.there, ACCEPTS, port, go, name="server")
+    s.until(lambda: "ready" in server.log(), 10, "server")
+    client = network.python(network.here, "import socket, sys, time\n"
+                            "peer = socket.create_connection(('10.9.8.2', int(sys.argv[1])))\n"
+                            "time.sleep(10000)", port, name="client")
+    s.until(lambda: "accepted" in server.log(), 10, "connection")
+    s.run(*network.here, "ip", "route", "replace", "blackhole", "10.9.8.2/32")
+    with open(go, "w", encoding="ascii"):
+        s.until(lambda: host.gauges("tcp_retransmits_total").get(("", f":{port}"), 0) >= 2, 10,
+                "segments again")
+    check(client.running(), "the client has ended")
+
+
+@test
+@needs("bpf", "unshare", "nsenter", "ip")
+def a_connection_says_why_it_did_not_come_about(s):
+    host, network, port = Host(s), Network(s), s.port()
+    # Nobody has the first address; of the second one a router says that there is no way.
+    s.run(*network.here, "ip", "route", "add", "10.9.9.1/32", "via", "10.9.8.77")
+    s.run(*network.here, "ip", "route", "add", "10.9.9.2/32", "via", "10.9.8.2")
+    s.run(*network.there, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    s.run(*network.there, "ip", "route", "add", "unreachable", "10.9.9.2/32")
+    network.python(network.here, "import socket, sys\n"
+                   "c = socket.socket()\n"
+                   "c.setblocking(False)\n"
+                   "c.connect_ex(('10.9.9.1', int(sys.argv[1])))\n"
+                   "c.close()", port, name="given_up").wait()
+    network.python(network.here, "import socket, sys\n"
+                   "socket.socket().connect_ex(('10.9.9.2', int(sys.argv[1])))",
+                   port, name="unreachable").wait()
+    s.run(*network.there, "ip", "route", "replace", "blackhole", "10.9.8.1/32")
+    network.python(network.here, "import socket, sys\n"
+                   "c = socket.socket()\n"
+                   "c.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 500)\n"
+                   "c.connect_ex(('10.9.8.2', int(sys.argv[1])))", port, name="timed_out").wait(20)
+    for kind, label in (("given_up", f"10.9.9.1:{port}"), ("unreachable", f"10.9.9.2:{port}"),
+                        ("timed_out", f"10.9.8.2:{port}")):
+        s.until(lambda: host.gauges(f"tcp_connects_{kind}_total").get(("", label)) == 1, 10, kind)
+
+
+@test
+@needs("bpf", "setpriv")
+def who_may_not_load_programs_is_told_and_sees_the_rest(s):
+    run = s.dir("plain")
+    os.chown(run, 65534, 65534)
+    s.start(command_path("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups",
+            s.program("vowd"), "--dir", run)
+    status = s.until(lambda: s.vow("status", dir=run), 10, "status")
+    rows = {row["name"]: row for row in status["collectors"]}
+    equal(rows["tcp"]["tier"], "off", "tier")
+    check("CAP_BPF" in rows["tcp"]["problem"], f"what to do: {rows['tcp']['problem']}")
+    equal(rows["host"]["tier"], "proc", "the host's own figures")
 
 
 main("host")
