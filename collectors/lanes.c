@@ -63,6 +63,7 @@ struct lanes_app {
 	int connection, pidfd; /* -1: none */
 	struct loop_fd *connection_watch, *pidfd_watch;
 	uint64_t bytes; /* of memory, as of the last look */
+	uint64_t lost_told; /* of what it says it lost: in the tally since it was let go before */
 	bool ended; /* the owner is gone */
 	bool let_go; /* takes too much memory: read no more, whatever is in it */
 };
@@ -72,6 +73,11 @@ struct lanes_redo {
 	uint64_t id, inode;
 	uint8_t *bytes;
 	size_t size;
+};
+
+/* A segment that was let go, and what it had lost by then: it may be taken again. */
+struct lanes_left {
+	uint64_t id, lost;
 };
 
 struct lanes {
@@ -87,6 +93,8 @@ struct lanes {
 		exemplar_left; /* applications that this round over exemplars has still to look at */
 	struct lanes_redo *redo;
 	unsigned redo_count;
+	struct lanes_left left[LANES_APPS_MAX]; /* the newest; id 0: none */
+	unsigned left_next; /* the oldest of them */
 	unsigned scans; /* scans of /proc that were taken note of */
 	mono_ns round_at, gauges_at, drained_at, exemplars_at;
 	dur_ns drain_every;
@@ -174,13 +182,41 @@ static void lanes_refuse(struct lanes *lanes, pid_t pid, const struct diag *d)
 	snprintf(lanes->refused, sizeof(lanes->refused), "process %d: %.170s", pid, text);
 }
 
+/* What it lost that is not in the tally. A claim: one that runs back is none. */
+static uint64_t lanes_app_lost(const struct lanes_app *app)
+{
+	uint64_t lost = segment_counters(&app->segment.segment).lost;
+
+	return lost > app->lost_told ? lost - app->lost_told : 0;
+}
+
+static void lanes_left_put(struct lanes *lanes, uint64_t id, uint64_t lost)
+{
+	lanes->left[lanes->left_next] = (struct lanes_left){id, lost};
+	lanes->left_next = (lanes->left_next + 1) % LANES_APPS_MAX;
+}
+
+static uint64_t lanes_left_take(struct lanes *lanes, uint64_t id)
+{
+	for (unsigned i = 0; i < LANES_APPS_MAX; i++)
+		if (lanes->left[i].id == id) {
+			lanes->left[i].id = 0;
+			return lanes->left[i].lost;
+		}
+	return 0;
+}
+
 static void lanes_app_end(struct lanes_app *app)
 {
+	uint64_t lost = lanes_app_lost(app);
+
 	loop_fd_unwatch(app->connection_watch);
 	loop_fd_unwatch(app->pidfd_watch);
 	fd_closep(&app->connection);
 	fd_closep(&app->pidfd);
-	app->lanes->tally.no_memory += segment_counters(&app->segment.segment).lost;
+	app->lanes->tally.no_memory += lost;
+	if (app->let_go)
+		lanes_left_put(app->lanes, app->segment.segment.id, app->lost_told + lost);
 	lane_segment_end(&app->segment);
 	free(app);
 }
@@ -318,6 +354,7 @@ static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t p
 	app->pid = pid;
 	app->user = user;
 	app->bytes = segment_bytes(&app->segment.segment);
+	app->lost_told = lanes_left_take(lanes, app->segment.segment.id);
 	app->connection = app->pidfd = -1;
 	lanes->apps[lanes->app_count++] = app;
 	lanes_watch(app);
@@ -698,7 +735,7 @@ static void lanes_status(const void *state, struct collector_status *status)
 		struct vow_shm_counters counters = segment_counters(&segment->segment);
 
 		used += counters.lanes < VOW_SHM_LANES ? counters.lanes : VOW_SHM_LANES;
-		lost += counters.lost;
+		lost += lanes_app_lost(lanes->apps[i]);
 		quarantined += lane_segment_quarantined(segment);
 		broken += segment->overflow.broken;
 	}

@@ -149,13 +149,18 @@ CHECK_TEST(test_a_page_that_cannot_be_had_ends_the_visit_not_the_program)
 
 /* ---- through the collector ------------------------------------------------------------------- */
 
-static void attach(struct lanes_agent *agent, const char *detail)
+/* Found by its name under /proc/self/fd. */
+static void found(struct lanes_agent *agent, const char *detail)
 {
-	/* Found by its name under /proc/self/fd. */
-	lanes_agent_start(agent);
 	for (unsigned i = 0; i < 10000 && !strstr(lanes_agent_status(agent).detail, detail); i++)
 		lanes_agent_poll(agent);
 	CHECK_STR_HAS(lanes_agent_status(agent).detail, detail);
+}
+
+static void attach(struct lanes_agent *agent, const char *detail)
+{
+	lanes_agent_start(agent);
+	found(agent, detail);
 }
 
 static int exemplar_count(void *arg, series_id series, const struct exemplar *exemplar)
@@ -386,6 +391,39 @@ CHECK_TEST(test_a_segment_that_takes_too_much_memory_is_let_go_and_others_are_re
 	lanes_agent_free(agent);
 }
 
+static uint64_t lost_total(const struct lanes_agent *agent)
+{
+	const struct collector_status status = lanes_agent_status(agent);
+
+	CHECK_STR(status.drops[0].reason, "no_memory");
+	return status.drops[0].total;
+}
+
+CHECK_TEST(test_what_a_segment_lost_counts_once_also_when_it_is_let_go_and_taken_again)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	struct forged bad = forged_new(agent->dir, 1, SEALS);
+	const off_t blocks = (off_t)offsetof(struct vow_shm, blocks);
+
+	attach(agent, "1 application ");
+	for (unsigned lost = 5; lost < 20; lost += 5) {
+		bad.shm->counters.lost = lost;
+		CHECK_EQ_U64(lost_total(agent), lost);
+		CHECK_OK(fallocate(bad.fd, 0, blocks, 129 << 20));
+		lanes_agent_tick(agent);
+		CHECK_STR_HAS(lanes_agent_status(agent).detail, "0 applications");
+		CHECK_EQ_U64(lost_total(agent), lost);
+		CHECK_OK(fallocate(bad.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, blocks,
+				   129 << 20));
+		found(agent, "1 application ");
+		CHECK_EQ_U64(lost_total(agent), lost);
+	}
+	bad.shm->counters.lost = 3; /* nonsense */
+	CHECK_EQ_U64(lost_total(agent), 15);
+	forged_close(&bad);
+	lanes_agent_free(agent);
+}
+
 /* Each claim of a block makes the agent look into 22 pages. */
 CHECK_TEST(test_claims_of_what_was_never_written_do_not_fill_the_memory)
 {
@@ -465,6 +503,7 @@ CHECK_MAIN("segment", test_sealed_segment_opens_and_others_are_refused_with_the_
 	   test_a_user_with_too_many_segments_is_refused_and_others_are_read,
 	   test_a_segment_that_takes_too_much_memory_is_let_go_and_others_are_read,
 	   test_exemplars_of_a_segment_that_is_let_go_stay_in_it,
+	   test_what_a_segment_lost_counts_once_also_when_it_is_let_go_and_taken_again,
 	   test_claims_of_what_was_never_written_do_not_fill_the_memory,
 	   test_garbage_at_the_intake_is_survived,
 	   test_both_sides_meet_at_one_folder_by_any_of_its_names)
