@@ -7,6 +7,7 @@
 #ifndef VOW_BPF_HTTP_CONN_H
 #define VOW_BPF_HTTP_CONN_H
 
+#include "bpf/http_overflow.h"
 #include "bpf/http_ring.h"
 #include "bpf/kernel.h"
 
@@ -64,6 +65,19 @@ struct {
 const volatile __u32 ring_mask; /* number of rings - 1 */
 const volatile __u32 slot_mask; /* number of slots in each - 1 */
 
+/* What the rings have no room for; see http_overflow.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct http_overflow));
+} overflows SEC(".maps");
+
+const volatile __u64 hist_cells[256]; /* of lib/data/hist.h, set before loading */
+
+#include "bpf/http_overflow_add.h"
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, HTTP_COUNTERS);
@@ -120,6 +134,17 @@ static __always_inline __u64 ring_reserve(struct http_ring *ring)
 	return HTTP_RING_NONE;
 }
 
+/* Counts a pair for whose record there is no room; a global function as http_overflow_add.h says. */
+__noinline int record_overflow(const struct http_record *r)
+{
+	__u32 only = 0;
+	struct http_overflow *o = bpf_map_lookup_elem(&overflows, &only);
+
+	if (r && (!o || !overflow_add(o, bpf_get_smp_processor_id(), r)))
+		counter_add(HTTP_RING_FULL, 1);
+	return 0;
+}
+
 /* Hands over the record of the connection, the used part of its path only. */
 static __always_inline void record_send(const struct http_record *r)
 {
@@ -129,7 +154,7 @@ static __always_inline void record_send(const struct http_record *r)
 	struct http_slot *slot;
 
 	if (at == HTTP_RING_NONE) {
-		counter_add(HTTP_RING_FULL, 1);
+		record_overflow(r);
 		return;
 	}
 	slot = (struct http_slot *)(ring + 1) + (at & slot_mask);

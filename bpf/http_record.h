@@ -4,7 +4,8 @@
  * and counters that account for those which could not be handed over.
  *
  * The identity that tests assert, once the rings are drained:
- *	records read + sum of the counters from HTTP_RING_FULL to HTTP_LOST_LAST = HTTP_SEEN
+ *	records read + pairs taken from the overflow (http_overflow.h)
+ *		+ sum of the counters from HTTP_RING_FULL to HTTP_LOST_LAST = HTTP_SEEN
  */
 #ifndef VOW_BPF_HTTP_RECORD_H
 #define VOW_BPF_HTTP_RECORD_H
@@ -78,7 +79,7 @@ struct http_record {
 
 enum http_counter {
 	HTTP_SEEN, /* pairs that ended, reported or not */
-	HTTP_RING_FULL, /* lost: user space did not drain in time */
+	HTTP_RING_FULL, /* lost: user space did not drain in time, and the overflow is full */
 	HTTP_STORAGE_FAILED, /* lost: no memory for the socket's state */
 	HTTP_UNCLASSIFIED, /* lost: a response to a request that was not seen */
 	HTTP_COLLAPSED, /* lost: responses sent in one call behind another one, at least */

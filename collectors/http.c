@@ -37,6 +37,8 @@ struct http {
 	uint64_t incomplete[HTTP_OUTCOMES];
 	uint64_t no_memory;
 	uint64_t missed; /* program runs that the kernel skipped */
+	uint64_t summed_total; /* of events_total, those of whom there was no record */
+	uint8_t packed[2][HIST_PACKED_MAX]; /* of the sum at hand */
 };
 
 static void http_close(void *state)
@@ -95,6 +97,58 @@ static void record_taken(void *arg, const struct http_record *r)
 	http->events_total++;
 }
 
+/*
+ * What is bad among latencies of which only buckets are known: an event counts as slow when all of
+ * its bucket is, which is exact unless the threshold lies within that bucket.
+ */
+static void sum_judge(const struct http_overflow_sum *sum, const struct series *series,
+		      struct series_counts *counts)
+{
+	const struct series_key *key = series_key_of(series);
+	dur_ns thresholds[SERIES_THRESHOLDS];
+	unsigned watched = series_thresholds_of(series, thresholds);
+	bool error = series_class_is_error(key->role, key->status_class);
+
+	*counts = (struct series_counts){.count = sum->count, .errors = error ? sum->count : 0};
+	for (unsigned i = 0; i < watched; i++) {
+		uint64_t surely, possibly;
+
+		hist_count_below(sum->latency, thresholds[i], &surely, &possibly);
+		counts->bad[i] = error ? sum->count : sum->count - possibly;
+	}
+}
+
+static int sum_merge(struct http *http, const struct http_overflow_sum *sum)
+{
+	struct series *series = http_series_of_sum(http->series, &sum->record, http->now);
+	struct series_counts counts;
+	ssize_t latency, queue;
+
+	if (!series)
+		return -ENOMEM;
+	latency = hist_pack(sum->latency, http->packed[0], sizeof(http->packed[0]));
+	queue = hist_pack(sum->queue, http->packed[1], sizeof(http->packed[1]));
+	sum_judge(sum, series, &counts);
+	if (latency < 0 || queue < 0)
+		return -EOVERFLOW;
+	return series_merge_packed(series, http->packed[0], (size_t)latency, http->packed[1],
+				   sum->queue->count ? (size_t)queue : 0, &counts);
+}
+
+static void sum_taken(void *arg, const struct http_overflow_sum *sum)
+{
+	struct http *http = arg;
+
+	if (sum->record.outcome != HTTP_COMPLETE) {
+		http->incomplete[sum->record.outcome] += sum->count;
+	} else if (sum_merge(http, sum)) {
+		http->no_memory += sum->count;
+	} else {
+		http->events_total += sum->count;
+		http->summed_total += sum->count;
+	}
+}
+
 static void gauges_set(struct http *http)
 {
 	const struct route_names *routes = http_series_routes(http->series);
@@ -132,6 +186,7 @@ static uint64_t http_poll(void *state, mono_ns now)
 		step = http_bpf_drain(http->bpf, DRAIN_STEP, record_taken, http);
 		taken += step;
 	} while (step == DRAIN_STEP && clock_mono() - now < POLL_BUDGET);
+	taken += http_bpf_overflow(http->bpf, sum_taken, http);
 	if (now - http->gauges_at >= GAUGES_EVERY) {
 		gauges_set(http);
 		http->gauges_at = now;
@@ -182,10 +237,10 @@ static void http_status(const void *state, struct collector_status *status)
 	drop_add(status, "no_memory", http->no_memory);
 	snprintf(status->detail, sizeof(status->detail),
 		 "HTTP/1 in plain text, server and client side, by socket tracepoints; pairs seen "
-		 "%llu, connections now %llu, given up as not HTTP/1 %llu, calls without readable "
-		 "bytes %llu, program runs skipped %llu",
-		 (unsigned long long)counters[HTTP_SEEN], (unsigned long long)http->sweep.open,
-		 (unsigned long long)counters[HTTP_IGNORED],
+		 "%llu, without path %llu, connections now %llu, not HTTP/1 %llu, calls without "
+		 "readable bytes %llu, program runs skipped %llu",
+		 (unsigned long long)counters[HTTP_SEEN], (unsigned long long)http->summed_total,
+		 (unsigned long long)http->sweep.open, (unsigned long long)counters[HTTP_IGNORED],
 		 (unsigned long long)counters[HTTP_NO_PAYLOAD], (unsigned long long)http->missed);
 }
 

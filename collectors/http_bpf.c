@@ -12,6 +12,7 @@
 
 #include "bpf/http.skel.h"
 #include "collectors/http_ring.h"
+#include "lib/data/hist.h"
 
 _Static_assert(sizeof(struct http_record) == 208, "layout shared with the kernel side");
 
@@ -22,6 +23,7 @@ struct http_bpf {
 	struct bpf_link *sweep;
 	struct http_ring_shape shape;
 	struct http_ring_reader *rings;
+	struct http_overflow_reader *overflow;
 };
 
 /* libbpf prints whole verifier logs; what a user can act on is in our diag. */
@@ -109,6 +111,7 @@ static int load(struct http_bpf *bpf, const struct http_ring_shape *shape)
 	skel->rodata->own_tgid = (__u32)getpid();
 	/* The sweep wants a map to go over, which attaching it on its own would not name. */
 	bpf_program__set_autoattach(skel->progs.http_sweep, false);
+	memcpy((void *)skel->rodata->hist_cells, hist_cells, sizeof(hist_cells));
 	err = shape_rings(skel, shape);
 	if (!err)
 		err = http_skel__load(skel);
@@ -137,6 +140,8 @@ int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options,
 		err = explain(err, d);
 	else
 		err = http_ring_open(&bpf->rings, bpf_map__fd(bpf->skel->maps.rings), &shape, d);
+	if (!err)
+		err = http_overflow_open(&bpf->overflow, bpf_map__fd(bpf->skel->maps.overflows), d);
 	if (err) {
 		http_bpf_close(bpf);
 		return err;
@@ -161,6 +166,7 @@ void http_bpf_close(struct http_bpf *bpf)
 {
 	if (!bpf)
 		return;
+	http_overflow_close(bpf->overflow);
 	http_ring_close(bpf->rings);
 	bpf_link__destroy(bpf->sweep);
 	http_skel__destroy(bpf->skel);
@@ -170,6 +176,11 @@ void http_bpf_close(struct http_bpf *bpf)
 unsigned http_bpf_drain(struct http_bpf *bpf, unsigned max, http_bpf_fn fn, void *arg)
 {
 	return http_ring_drain(bpf->rings, max, fn, arg);
+}
+
+uint64_t http_bpf_overflow(struct http_bpf *bpf, http_overflow_fn fn, void *arg)
+{
+	return http_overflow_drain(bpf->overflow, fn, arg);
 }
 
 int http_bpf_sweep(struct http_bpf *bpf, struct http_bpf_sweep *sweep)

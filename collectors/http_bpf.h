@@ -7,6 +7,7 @@
 #define VOW_COLLECTORS_HTTP_BPF_H
 
 #include "bpf/http_record.h"
+#include "collectors/http_overflow.h"
 #include "lib/base/diag.h"
 #include "lib/base/types.h"
 
@@ -42,6 +43,12 @@ typedef void (*http_bpf_fn)(void *arg, const struct http_record *record);
  * The record is fn's to read.
  */
 unsigned http_bpf_drain(struct http_bpf *bpf, unsigned max, http_bpf_fn fn, void *arg);
+
+/*
+ * Hands over the sums of what the rings had no room for, as http_overflow_drain() does; returns how
+ * many pairs.
+ */
+uint64_t http_bpf_overflow(struct http_bpf *bpf, http_overflow_fn fn, void *arg);
 
 struct http_bpf_sweep {
 	uint64_t open; /* connections that speak HTTP/1 */

@@ -111,6 +111,15 @@ static const char *peer_words_text(struct peer *peer, const struct http_record *
 	return peer->text;
 }
 
+/* The parts of a key that need no name. */
+static void key_of_response(const struct http_record *r, struct series_key *key)
+{
+	strcpy(key->method, http_text_method(r->method));
+	key->kind = SERIES_HTTP;
+	key->role = r->role == HTTP_CLIENT ? SERIES_CLIENT : SERIES_SERVER;
+	key->status_class = (uint8_t)series_class_of(r->status);
+}
+
 static void key_fill(struct http_series *series, const struct http_record *r,
 		     const struct kind *kind, const char *service, struct series_key *key)
 {
@@ -121,12 +130,9 @@ static void key_fill(struct http_series *series, const struct http_record *r,
 	http_text_path(r, path);
 	route_name_of(series->routes, key->service, path, names_route(r->status), route);
 	series_text_set(key->route, sizeof(key->route), route, strlen(route));
-	strcpy(key->method, http_text_method(r->method));
 	if (r->role == HTTP_CLIENT)
 		strcpy(key->peer, peer_words_text(&series->peer, r, &kind->words[1]));
-	key->kind = SERIES_HTTP;
-	key->role = r->role == HTTP_CLIENT ? SERIES_CLIENT : SERIES_SERVER;
-	key->status_class = (uint8_t)series_class_of(r->status);
+	key_of_response(r, key);
 }
 
 /* ---- what is remembered ----------------------------------------------------------------------- */
@@ -182,14 +188,20 @@ static bool is_settled(const struct series_key *key)
 	return strcmp(key->route, ROUTE_OTHER) != 0;
 }
 
-struct series *http_series_of(struct http_series *series, const struct http_record *r, mono_ns now)
+static const char *service_of(struct http_series *series, const struct http_record *r, mono_ns now)
 {
 	const struct service_process process = {
 		.pid = (pid_t)r->pid,
 		.port = r->role == HTTP_SERVER ? r->local_port : 0,
 		.command = r->command,
 	};
-	const char *service = service_name_of(series->services, &process, now);
+
+	return service_name_of(series->services, &process, now);
+}
+
+struct series *http_series_of(struct http_series *series, const struct http_record *r, mono_ns now)
+{
+	const char *service = service_of(series, r, now);
 	struct remembered *place;
 	struct series_key key;
 	struct series *found;
@@ -209,4 +221,17 @@ struct series *http_series_of(struct http_series *series, const struct http_reco
 		place->routes = route_names_service(series->routes, service);
 	}
 	return found;
+}
+
+struct series *http_series_of_sum(struct http_series *series, const struct http_record *r,
+				  mono_ns now)
+{
+	const char *service = r->pid ? service_of(series, r, now) : ROUTE_OTHER;
+	struct series_key key = {.route = HTTP_ROUTE_OVERFLOW};
+
+	series_text_set(key.service, sizeof(key.service), service, strlen(service));
+	if (r->role == HTTP_CLIENT && r->pid)
+		http_text_peer(r, key.peer);
+	key_of_response(r, &key);
+	return series_get(series->table, &key);
 }

@@ -33,6 +33,14 @@ void http_series_reload(struct http_series *series, const struct vow_config *con
 struct series *http_series_of(struct http_series *series, const struct http_record *record,
 			      mono_ns now);
 
+/*
+ * Of complete responses that were summed up without their paths (http_overflow.h); its route is
+ * "{overflow}". Not remembered: about 2 us. NULL when memory lacks.
+ */
+#define HTTP_ROUTE_OVERFLOW "{overflow}"
+struct series *http_series_of_sum(struct http_series *series, const struct http_record *record,
+				  mono_ns now);
+
 /* For the share of paths without a route of their own. */
 const struct route_names *http_series_routes(const struct http_series *series);
 

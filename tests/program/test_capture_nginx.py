@@ -39,10 +39,12 @@ def counts_equal_the_access_log_under_load(s):
     counters = capture.stop()
     pairs = capture.pairs("server")
     lost = sum(counters[name] for name in LOSSES)
-    at_most(abs(len(lines) - len(pairs)), lost, "lines of the log without a pair, against losses")
+    summed = sum(total.count for total in capture.sums("server"))
+    at_most(abs(len(lines) - len(pairs) - summed), lost,
+            "lines of the log without a pair, against losses")
     check("hidden" not in capture.program.log(), "a query string left the kernel")
-    if lost:
-        print(f"# {lost} lost: not compared by path")
+    if lost or summed:
+        print(f"# {lost} lost, {summed} without path: not compared by path")
         return
     expected = collections.Counter((uri.partition("?")[0], status) for _, _, status, uri in lines)
     for (path, status), count in expected.items():
@@ -74,7 +76,7 @@ def latency_agrees_with_request_time_for_each_request(s):
     counters = capture.stop()
     pairs = {p.path: p for p in capture.pairs("server") if p.outcome == "complete"}
     joined = [(pairs[uri], row) for uri, row in lines.items() if uri in pairs]
-    at_least(len(joined) + sum(counters[name] for name in LOSSES), len(lines) - 3,
+    at_least(len(joined) + sum(counters[name] for name in (*LOSSES, "summed")), len(lines) - 3,
              "requests found in both; those under way when wrk hung up may be cut short")
     slow = [p.total_ns / 1e6 for p, _ in joined if "/slow/" in p.path]
     at_least(len(slow), 5, "slow requests among them")
@@ -228,7 +230,7 @@ def connection_older_than_the_capture_is_followed(s):
 
 @test
 @needs("bpf", "nginx")
-def stopped_consumer_loses_counted_pairs_and_no_latency(s):
+def stopped_consumer_loses_paths_and_nothing_else(s):
     server = s.nginx("location / { return 200 ok; }",
                      http=f"{LOG} access_log {s.path('plain.log')} plain buffer=64k flush=1s;")
     capture = Capture(s, server.port, ring_bytes=65536)
@@ -250,14 +252,14 @@ def stopped_consumer_loses_counted_pairs_and_no_latency(s):
     s.until(seen_afterwards, 5, "pair")
     raw.close()
     counters = capture.stop()
-    at_least(counters["ring_full"], 100, "pairs lost while the consumer stood still")
+    equal(counters["ring_full"], 0, "pairs lost while the consumer stood still")
+    summed = sum(total.count for total in capture.sums("server"))
+    at_least(summed, 100, "pairs counted without their paths while the consumer stood still")
     for after in [p for p in capture.pairs("server") if p.path.startswith("/after")]:
         at_most(after.total_ns, took[int(after.path[len("/after/"):])],
                 "latency of a request afterwards, against what it took with another one (ns)")
-    lines = len(log_lines(s, server))
-    pairs = len(capture.pairs("server"))
-    at_most(pairs, lines, "pairs")
-    at_least(pairs + counters["ring_full"], lines, "pairs and losses, both sides")
+    equal(len(capture.pairs("server")) + summed, len(log_lines(s, server)),
+          "pairs, with a record and without, against lines of the log")
 
 
 @test
@@ -297,7 +299,8 @@ def agent_counts_equal_the_access_log(s):
     drops = agent.collector()["drops_total"]
     at_most(count, len(lines), "requests counted, against lines of the log")
     at_most(len(lines) - count, sum(drops.values()), "lines not counted, against drops reported")
-    rows = {(row["method"], row["route"], row["status_class"]): row for row in agent.routes()}
+    rows = {(row["method"], row["route"], row["status_class"]): row for row in agent.routes()
+            if row["route"] != "{overflow}"}  # what a busy machine did not let vowd take in time
     equal(set(rows), {("GET", "/tiny", "2xx"), ("GET", "{other}", "4xx"), ("GET", "/big", "2xx")},
           "routes")
     equal(rows["GET", "/big", "2xx"]["count"], 3, "downloads")

@@ -5,9 +5,15 @@
  *	role outcome method status path total_ns first_byte_ns queue_ns request_bytes
  *	response_bytes pid flags local_port remote_port started_at command
  *
+ * and what was counted when the rings were full, each sum as
+ *
+ *	sum role outcome method status pid port count sum_ns SLOT:COUNT,... SLOT:COUNT,... command
+ *
+ * of latencies and of waits ("-" none), slots as in lib/data/hist.h.
+ *
  * queue_ns is -1 when unknown. The line "ready" on stderr says that capturing has begun. At the
  * end the rings are drained and stderr gets one line "NAME VALUE" for each counter, for "records"
- * (pairs taken), "missed" (program runs that the kernel left out), "late" (pairs seen although
+ * (pairs taken), "summed" (pairs in sums), "missed" (program runs that the kernel left out), "late" (pairs seen although
  * capturing had ended), and for "bpf_ns" and "bpf_runs" (0 without kernel.bpf_stats_enabled).
  *
  *	-q		print no pairs
@@ -31,6 +37,7 @@ struct dump {
 	bool quiet;
 	unsigned port; /* 0: any */
 	uint64_t records;
+	uint64_t summed;
 };
 
 static void end(int signum)
@@ -56,6 +63,39 @@ static void print_record(void *arg, const struct http_record *r)
 	       (uint64_t)r->total_ns, (uint64_t)r->first_byte_ns, (int64_t)r->queue_ns,
 	       (uint64_t)r->request_bytes, (uint64_t)r->response_bytes, r->pid, r->flags,
 	       r->local_port, r->remote_port, (uint64_t)r->started_at, r->command);
+}
+
+static void print_slots(const struct hist *hist)
+{
+	const char *between = " ";
+
+	if (!hist->count)
+		printf(" -");
+	for (uint32_t slot = hist->low; slot < hist->high; slot++) {
+		if (!hist->slots[slot])
+			continue;
+		printf("%s%u:%" PRIu64, between, slot, hist->slots[slot]);
+		between = ",";
+	}
+}
+
+static void print_sum(void *arg, const struct http_overflow_sum *sum)
+{
+	const struct http_record *r = &sum->record;
+	struct dump *dump = arg;
+
+	dump->summed += sum->count;
+	if (dump->quiet ||
+	    (dump->port && r->local_port != dump->port && r->remote_port != dump->port))
+		return;
+	printf("sum %s %s %s %u %u %u %" PRIu64 " %" PRIu64,
+	       r->role == HTTP_CLIENT ? "client" : "server", http_text_outcome(r->outcome),
+	       r->method ? http_text_method(r->method) : "-", r->status, r->pid,
+	       r->role == HTTP_CLIENT ? r->remote_port : r->local_port, sum->count,
+	       sum->latency->sum_ns);
+	print_slots(sum->latency);
+	print_slots(sum->queue);
+	printf(" %s\n", r->command);
 }
 
 static void pause_ms(unsigned ms)
@@ -93,9 +133,9 @@ static void print_counters(struct http_bpf *bpf, const struct dump *dump)
 		runs += costs[i].runs;
 	}
 	fprintf(stderr,
-		"records %" PRIu64 "\nmissed %" PRIu64 "\nbpf_ns %" PRIu64 "\nbpf_runs %" PRIu64
-		"\n",
-		dump->records, http_bpf_missed(bpf), ns, runs);
+		"records %" PRIu64 "\nsummed %" PRIu64 "\nmissed %" PRIu64 "\nbpf_ns %" PRIu64
+		"\nbpf_runs %" PRIu64 "\n",
+		dump->records, dump->summed, http_bpf_missed(bpf), ns, runs);
 }
 
 int main(int argc, char **argv)
@@ -135,11 +175,13 @@ int main(int argc, char **argv)
 			http_bpf_sweep(bpf, &sweep);
 		while (http_bpf_drain(bpf, 4096, print_record, &dump) == 4096)
 			;
+		http_bpf_overflow(bpf, print_sum, &dump);
 	}
 	late = capture_stop(bpf);
 	http_bpf_sweep(bpf, &sweep);
 	while (http_bpf_drain(bpf, 4096, print_record, &dump))
 		;
+	http_bpf_overflow(bpf, print_sum, &dump);
 	fflush(stdout); /* both may go to one file, where lines must stay whole */
 	fprintf(stderr, "late %" PRIu64 "\n", late);
 	print_counters(bpf, &dump);

@@ -17,6 +17,7 @@ picky_hub_LIBS    := -lgrpc -lgpr -lprotobuf-c
 view_server_LIBS  := -lprotobuf-c -lurcu-memb -lurcu-cds -lm
 
 $(B)/tests/doomed $(B)/tests/deliver $(B)/tests/observe $(B)/tests/successor $(B)/tests/tagged: $(B)/libvow.a
+$(B)/tests/capture_dump: $(call part_archive,lib/data)
 $(B)/tests/other_hub: $(call part_archive,rpc)
 $(B)/tests/picky_hub: $(foreach p,rpc proto lib/model lib/data,$(call part_archive,$(p)))
 $(B)/tests/other_agent: $(foreach p,rpc proto lib/model lib/data,$(call part_archive,$(p)))

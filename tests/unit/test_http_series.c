@@ -203,6 +203,36 @@ CHECK_TEST(test_request_without_a_path_is_other)
 	names_close(&n);
 }
 
+CHECK_TEST(test_sum_without_paths_is_of_its_service)
+{
+	struct names n = names_open();
+	struct http_record r = record_of("shop", "");
+	const struct series_key *key = series_key_of(http_series_of_sum(n.series, &r, NS_PER_S));
+	uint64_t asked, other;
+
+	CHECK_STR(key->service, "shop");
+	CHECK_STR(key->method, "GET");
+	CHECK_STR(key->route, "{overflow}");
+	CHECK_STR(key->peer, "");
+	r.role = HTTP_CLIENT;
+	r.status = 500;
+	key = series_key_of(http_series_of_sum(n.series, &r, NS_PER_S));
+	CHECK_STR(key->peer, "10.0.0.7:40000");
+	CHECK_EQ_U64(key->status_class, CLASS_5XX);
+	/* Of those for whom there was no place nothing more is known. */
+	r.pid = 0;
+	key = series_key_of(http_series_of_sum(n.series, &r, NS_PER_S));
+	CHECK_STR(key->service, "{other}");
+	CHECK_STR(key->peer, "");
+	/* They are no part of the share of paths without a route. */
+	check_route(&n, record_of("shop", "/orders"), "/orders");
+	CHECK_EQ_U64(route_names_services(http_series_routes(n.series)), 1);
+	route_names_share(http_series_routes(n.series), 0, &asked, &other);
+	CHECK_EQ_U64(asked, 2); /* check_route() asks twice */
+	CHECK_EQ_U64(other, 0);
+	names_close(&n);
+}
+
 CHECK_TEST(test_memory_that_lacks_leaves_nothing_wrong)
 {
 	CHECK_ALLOC_LOOP(n)
@@ -227,4 +257,5 @@ CHECK_TEST(test_memory_that_lacks_leaves_nothing_wrong)
 CHECK_MAIN("http_series", test_record_says_its_series, test_all_that_parts_series_is_told_apart,
 	   test_more_requests_than_are_remembered, test_path_that_is_found_later_gets_its_route,
 	   test_share_of_other_counts_each_request, test_new_configuration_is_obeyed,
-	   test_request_without_a_path_is_other, test_memory_that_lacks_leaves_nothing_wrong)
+	   test_request_without_a_path_is_other, test_sum_without_paths_is_of_its_service,
+	   test_memory_that_lacks_leaves_nothing_wrong)

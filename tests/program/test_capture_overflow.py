@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""While nobody takes records from their rings, requests are counted in the kernel: none is lost,
+none counted twice, and their latencies are the server's."""
+from capture import *
+
+LOG = "log_format plain '$status $uri';"
+SMALL = "capture: {http_ring: 256KiB}\n"  # 1,024 records
+OVERFLOW = "{overflow}"
+CLOCK_NS = 1000  # by which the kernel's clock for tracing may differ from CLOCK_MONOTONIC
+
+
+def nginx(s):
+    return s.nginx("location / { return 200 ok; }",
+                   http=f"{LOG} access_log {s.path('plain.log')} plain buffer=64k flush=1s;")
+
+
+def lines(s, server):
+    """Requests in nginx's own log; nginx is ended for it."""
+    server.stop()
+    with open(s.path("plain.log"), encoding="ascii") as log:
+        return sum(1 for _ in log)
+
+
+def ask(port, path, count):
+    raw = Raw(port)
+    for _ in range(count):
+        raw.send(get(path))
+        raw.response()
+    raw.close()
+
+
+def slot_bounds(slot):
+    """(lower, upper] of a slot, a little wider than it is for the sake of floating point."""
+    return (2 ** ((slot - 1) / 128) - 1 if slot else -1), 2 ** (slot / 128) + 1
+
+
+@test
+@needs("bpf", "nginx", "wrk", "vowd", "vow")
+def agent_stopped_for_5_s_under_load_accounts_for_all(s):
+    server = nginx(s)
+    agent = Agent(s, "shop", server.port, SMALL)
+    s.wrk(server.url("/before"), connections=8, seconds=1)
+    agent.program.signal(19)
+    s.wrk(server.url("/meanwhile"), connections=8, seconds=5)
+    agent.program.signal(18)
+    s.wrk(server.url("/after"), connections=8, seconds=1)
+    count, drops = agent.settled(), agent.collector()["drops_total"]
+    # What was under way when wrk hung up has a line, and an outcome that is no latency.
+    cut = sum(drops[why] for why in ("client_gone", "no_response", "truncated"))
+    print(f"# {count} counted, {cut} cut short, ring_full {drops['ring_full']}")
+    equal(drops["ring_full"], 0, "pairs lost")
+    total = lines(s, server)
+    at_most(count, total, "requests counted, against lines of the log")
+    at_most(total - count, cut, "lines not counted, against pairs cut short")
+    rows = {row["route"]: row for row in agent.routes()}
+    at_least(rows[OVERFLOW]["count"], total // 3, "requests counted without their paths")
+    at_least(rows["/after"]["count"], 1, "requests with their paths afterwards")
+    equal((rows[OVERFLOW]["method"], rows[OVERFLOW]["status_class"]), ("GET", "2xx"), "their row")
+    at_most(rows[OVERFLOW]["max_ns"], 4.9e9, "the largest latency, of which the stop is no part")
+
+    def balanced():
+        told, seen = agent.accounts()
+        equal(told, seen, "reported and dropped, against seen")
+        return True
+    s.until(balanced, 10, "pairs all accounted for")
+    equal(agent.program.stop(), 0, "exit status of vowd")
+
+
+@test
+@needs("bpf")
+def latencies_without_a_record_are_as_stamped(s):
+    """The n-th smallest latency lies between the n-th smallest lower and upper bounds of all."""
+    port = s.port()
+    program = s.start(s.program("tests/truth_server"), str(port), "loop", "recv")
+    s.until(lambda: "ready\n" in program.log(), 30, "truth_server")
+    capture = Capture(s, port, ring_bytes=65536)
+    capture.program.signal(19)
+    raw, paths = Raw(port), [f"/length/100/{n}" for n in range(3000)]
+    for path in paths:
+        raw.send(get(path))
+        raw.response()
+    raw.close()
+    capture.program.signal(18)
+    s.until(lambda: sum(t.count for t in capture.sums("server")) +
+            len(capture.pairs("server")) >= len(paths), 30, "pairs of the server")
+    counters = capture.stop()
+    equal(counters["ring_full"], 0, "pairs lost")
+    recorded = {p.path for p in capture.pairs("server")}
+    sums = capture.sums("server")
+    equal({(t.outcome, t.method, t.status, t.pid) for t in sums},
+          {("complete", "GET", 200, program.process.pid)}, "what was counted")
+    equal(len(recorded) + sum(t.count for t in sums), len(paths), "requests")
+    rows = [line.split() for line in program.log().splitlines() if line.startswith("GET ")]
+    took = [(end - start, read, write) for path, start, end, read, write in
+            ((row[1], *map(int, (row[4], row[5], row[7], row[8]))) for row in rows)
+            if path not in recorded]
+    least = sorted(ns - write - 2 * CLOCK_NS for ns, _, write in took)
+    most = sorted(ns + read + 2 * CLOCK_NS for ns, read, _ in took)
+    slots = sorted(slot for t in sums for slot, n in t.slots.items() for _ in range(n))
+    equal(len(slots), len(took), "latencies")
+    for at, slot in enumerate(slots):
+        lower, upper = slot_bounds(slot)
+        check(lower <= most[at] and upper >= least[at],
+              f"latency {at} of {len(slots)}: in ({lower:.0f}, {upper:.0f}] ns, by the server's "
+              f"stamps {least[at]} to {most[at]}")
+    near(sum(t.sum_ns for t in sums), (sum(least) + sum(most)) / 2, (sum(most) - sum(least)) / 2,
+         "sum of all (ns)")
+
+
+@test
+@needs("bpf", "nginx", "vowd", "vow")
+def objectives_count_what_has_no_path(s):
+    server = nginx(s)
+    agent = Agent(s, "shop", server.port, SMALL + """objectives:
+  - {name: all-too-slow, match: {service: shop, role: server}, threshold: 1us, target: 50%}
+  - {name: all-in-time, match: {service: shop, role: server}, threshold: 50s, target: 50%}
+""")
+    agent.program.signal(19)
+    at_once(*[(ask, server.port, "/x", 1500)] * 2)
+    agent.program.signal(18)
+    equal(s.until(lambda: (lambda n: n if n >= 3000 else None)(agent.count()), 20, "requests"),
+          3000, "requests")
+    rows = {row["route"]: row["count"] for row in agent.routes()}
+    at_least(rows[OVERFLOW], 1000, "requests without their paths")
+    agent.settled()
+    slo = {row["name"]: (row["good"], row["bad"]) for row in s.vow("slo", dir=agent.run)}
+    equal(slo, {"all-too-slow": (0, 3000), "all-in-time": (3000, 0)}, "good and bad")
+
+
+@test
+@needs("bpf", "nginx", "curl", "vowd", "vow")
+def processes_that_are_gone_keep_their_command(s):
+    server = nginx(s)
+    agent = Agent(s, "shop", server.port, SMALL)
+    agent.program.signal(19)
+    ask(server.port, "/fill", 1500)
+    for _ in range(5):
+        s.run("curl", "-s", server.url("/gone"))
+    agent.program.signal(18)
+
+    def rows():
+        return [row for row in s.vow("routes", "--total", dir=agent.run)
+                if row["peer"] == f"127.0.0.1:{server.port}" and row["service"] == "curl"]
+    s.until(lambda: sum(row["count"] for row in rows()) >= 5, 20, "requests of curl")
+    equal([(row["role"], row["route"], row["count"]) for row in rows()],
+          [("client", OVERFLOW, 5)], "rows of curl")
+
+
+main("capture_overflow")
