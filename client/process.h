@@ -36,6 +36,7 @@ struct writer {
 struct process {
 	struct vow_shm *shm; /* NULL: nothing open; stored with release, partner process_shm() */
 	pthread_mutex_t lock; /* registering names; zero is an unlocked one */
+	uint32_t blocks_claimed; /* atomic; counters.directory again, see spill_record() */
 	uint32_t lanes_free; /* atomic; a hint that saves threads without a lane the search */
 	_Alignas(64) struct writer writers[VOW_SHM_LANES];
 };

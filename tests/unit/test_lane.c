@@ -4,6 +4,7 @@
  * that writers and reader give each other.
  */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <vow/vow.h>
 
@@ -222,6 +223,49 @@ CHECK_TEST(test_a_lane_that_overflowed_grows_once_it_is_empty_and_keeps_order)
 	vow_close();
 }
 
-CHECK_MAIN("lane", test_a_lane_that_overflowed_grows_once_it_is_empty_and_keeps_order,
+/* From a thread whose lane is full: each name with a status of each class. */
+static void *names_spill(void *arg)
+{
+	static const unsigned statuses[] = {0, 100, 200, 300, 400, 500, 600};
+	const unsigned *names = arg;
+	char name[16];
+
+	for (unsigned i = 0; i < VOW_SHM_LANE_SLOTS; i++)
+		vow_observe(0, 1000, 200);
+	for (unsigned i = 0; i < *names; i++) {
+		snprintf(name, sizeof(name), "name %u", i);
+		vow_id route = vow_route(name);
+
+		for (unsigned s = 0; s < ARRAY_LEN(statuses); s++)
+			vow_observe(route, 1000, statuses[s]);
+	}
+	return NULL;
+}
+
+CHECK_TEST(test_a_directory_half_full_keeps_its_places_for_names)
+{
+	unsigned names = 400, own = 0, shared = 0;
+	struct vow_options options = {.service = "crowd", .dir = check_dir()};
+	pthread_t thread;
+
+	CHECK_OK(vow_open_options(&options));
+	vow_observe(0, 1000, 200); /* takes the first lane, whose shard is 0 */
+	CHECK_OK(pthread_create(&thread, NULL, names_spill, &names));
+	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < VOW_SHM_DIRECTORY; i++) {
+		uint64_t key = process_mine->shm->directory[i];
+
+		own += key != 0 && (key >> 32 & 15) == 1;
+		shared += key != 0 && (key >> 32 & 15) == 0;
+	}
+	CHECK_EQ_U64(own, VOW_SHM_DIRECTORY / 2 + 1);
+	CHECK_EQ_U64(own + shared, 7 * names);
+	CHECK_EQ_U64(process_mine->shm->counters.directory, 7 * names);
+	CHECK_EQ_U64(process_mine->shm->counters.lost, 0);
+	vow_close();
+}
+
+CHECK_MAIN("lane", test_a_directory_half_full_keeps_its_places_for_names,
+	   test_a_lane_that_overflowed_grows_once_it_is_empty_and_keeps_order,
 	   test_layout_is_what_the_page_says, test_reader_and_writers_at_once_lose_nothing,
 	   test_reader_and_more_writers_than_lanes_lose_nothing)
