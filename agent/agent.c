@@ -131,14 +131,12 @@ static int parts_make(struct agent *agent, struct diag *d)
 	agent->exemplars = exemplars_new(EXEMPLARS_OF_AGENT);
 	agent->judge = judge_new(&agent->policy, scope);
 	agent->writer = tick_writer_new();
-	agent->keyframe_writer = tick_writer_new();
 	agent->backlog = backlog_new();
 	agent->compact = compact_new();
 	agent->history = board_history_new();
 	agent->post = board_post_new();
 	if (!agent->series || !agent->gauges || !agent->exemplars || !agent->judge ||
-	    !agent->writer || !agent->keyframe_writer || !agent->backlog || !agent->compact ||
-	    !agent->history || !agent->post)
+	    !agent->writer || !agent->backlog || !agent->compact || !agent->history || !agent->post)
 		return diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
 	return 0;
 }
@@ -146,6 +144,7 @@ static int parts_make(struct agent *agent, struct diag *d)
 static void parts_free(struct agent *agent)
 {
 	sources_close(agent);
+	saving_end(agent);
 	if (journal_close(agent->journal) < 0)
 		log_error("journal: the disk refused to store its end; a crash of the machine may "
 			  "cost the newest records");
@@ -153,7 +152,6 @@ static void parts_free(struct agent *agent)
 	board_post_free(agent->post);
 	board_history_free(agent->history);
 	backlog_free(agent->backlog);
-	tick_writer_free(agent->keyframe_writer);
 	tick_writer_free(agent->writer);
 	judge_free(agent->judge);
 	exemplars_free(agent->exemplars);
@@ -174,7 +172,7 @@ int agent_open(struct agent *agent, struct loop *loop, struct vow_config *config
 	agent->started = agent->tick_wall = clock_wall();
 	agent->tick_mono = clock_mono();
 	agent->steady_offset = agent->started - agent->tick_mono;
-	series_reader_register(); /* a keyframe reads what the table published */
+	series_reader_register(); /* the board reads what the table published */
 
 	int rc = parts_make(agent, d);
 	if (!rc)

@@ -9,6 +9,7 @@
 #include "agent/backlog.h"
 #include "agent/compact.h"
 #include "agent/local.h"
+#include "agent/saving.h"
 #include "collectors/collector.h"
 #include "config/config.h"
 #include "lib/base/dirs.h"
@@ -45,8 +46,8 @@ struct agent {
 	struct compact *compact; /* merges old records for the journal */
 	struct journal *journal;
 	uint64_t keyframe_seq; /* newest record that recovery can begin with; 0 none */
+	struct saving saving; /* of the next one */
 	struct tick_writer *writer;
-	struct tick_writer *keyframe_writer;
 	struct backlog *backlog;
 	uint8_t *named; /* by series id: its name is in the current journal segment */
 	size_t named_size;

@@ -29,7 +29,7 @@ static int local_map(struct local *local)
 	return 0;
 }
 
-/* A keyframe of many series is rare and large: its pages are given back with the next record. */
+/* What was large once is rare: its pages are given back with the next record. */
 static void local_shrink(struct local *local)
 {
 	if (local->used <= LOCAL_KEPT)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local part of a journal record, which never leaves the host: a list of sections, each a
- * 16-byte name padded with NUL, a u32 size (little endian) and that many bytes. "lanes" and other
- * names of collectors hold what a collector prepared; "@clock", "@totals", "@slots7" to "@slots0",
- * "@judge", "@exemplars" and "@" + a collector's name make up a keyframe: the whole state of the agent
- * behind this record.
+ * The local part of a journal record, which never leaves the host, or a piece of a keyframe: a list of
+ * sections, each a 16-byte name padded with NUL, a u32 size (little endian) and that many bytes.
+ * "lanes" and other names of collectors hold what a collector prepared; "@clock", "@judge", "@totals",
+ * "@exemplars", "@slots7" to "@slots0" and "@" + a collector's name are parts of a keyframe.
  */
 #ifndef VOW_AGENT_LOCAL_H
 #define VOW_AGENT_LOCAL_H
@@ -18,8 +17,8 @@
 
 /*
  * A buffer that grows; sections are written in place. Zero is an empty one; setting size to 0 begins
- * the next record. Address space for the largest record is reserved at the first section, and only
- * what is written becomes resident.
+ * the next record. Address space is reserved at the first section, and only what is written becomes
+ * resident.
  */
 struct local {
 	uint8_t *bytes;

@@ -114,61 +114,110 @@ static int replay_record(struct replay *replay, const struct journal_record *rec
 	return rc == -ENOMEM ? rc : 0;
 }
 
+/* ---- the keyframe --------------------------------------------------------------------------------- */
+
+/* The newest state that can be taken up, and the record it stands behind. */
+struct found {
+	const char *dir;
+	struct journal_mark mark; /* seq 0: there is none */
+	bool in_record; /* as version 1 of the journal had it: the record carries it itself */
+};
+
+static int keyframe_piece(void *arg, const uint8_t *bytes, size_t size)
+{
+	keyframe_read(arg, bytes, size);
+	return 0;
+}
+
 /* A keyframe stands for all before it; its own tick is in it already, but for names and actions. */
-static void replay_keyframe(struct replay *replay, const struct journal_record *record)
+static int replay_keyframe(struct replay *replay, const struct journal_record *record,
+			   const struct found *found)
 {
 	const struct tick_visitor visitor = {.series = replay_series, .action = replay_action};
-	unsigned skipped = keyframe_read(replay->agent, record->local, record->local_size);
+	struct keyframe_reading reading = {.agent = replay->agent, .now = replay->now};
+	int rc = 0;
 
-	if (skipped)
+	if (found->in_record)
+		keyframe_read(&reading, record->local, record->local_size);
+	else
+		rc = journal_keyframe_read(found->dir, &found->mark, keyframe_piece, &reading);
+	replay->by_id = reading.by_id; /* later records of the segment need not name them again */
+	replay->size = reading.size;
+	if (rc)
+		return rc;
+	if (reading.skipped)
 		log_warn("journal: %u parts of the state at record %llu could not be taken up",
-			 skipped, (unsigned long long)record->seq);
+			 reading.skipped, (unsigned long long)record->seq);
 	tick_read(record->wire, record->wire_size, &visitor, replay, NULL);
 	series_tick(replay->agent->series, record->wall, NULL, NULL);
 	replay->agent->keyframe_seq = record->seq;
 	replay->records++;
+	return 0;
 }
 
-/* Number of the segment's first record when that carries a keyframe; else 0. */
-static uint64_t keyframe_of(struct journal_reader *reader, uint64_t first_seq)
+/* The record with this number, when there is one. */
+static bool record_at(struct journal_reader *reader, uint64_t seq, struct journal_record *record)
 {
-	struct journal_record record;
-
-	if (journal_reader_seek(reader, first_seq) ||
-	    journal_reader_next(reader, &record, NULL) <= 0 ||
-	    !keyframe_found(record.local, record.local_size))
-		return 0;
-	return record.seq;
+	return !journal_reader_seek(reader, seq) && journal_reader_next(reader, record, NULL) > 0 &&
+	       record->seq == seq;
 }
 
 /*
- * Sequence number of the newest record that carries a keyframe; 0 when there is none. They stand
- * where segments begin, so that a journal full of what was sent long ago need not be read.
+ * The newest keyframe that is whole and whose record is in the journal; else the one before it. What
+ * the disk refuses to show is no reason to go on without: its records may be gone.
  */
-static int find_keyframe(const char *dir, struct journal_reader *reader, uint64_t *found)
+static int find_file(struct found *found, struct journal_reader *reader)
 {
-	uint64_t *seqs;
+	uint64_t *seqs = NULL;
 	size_t count;
-	int rc = journal_list(dir, &seqs, &count);
+	int rc = journal_keyframe_list(found->dir, &seqs, &count);
 
-	*found = 0;
-	if (rc)
-		return rc;
-	while (!*found && count-- > 0)
-		*found = keyframe_of(reader, seqs[count]);
+	while (!rc && !found->mark.seq && count-- > 0) {
+		struct journal_record record;
+
+		if (!record_at(reader, seqs[count], &record))
+			continue;
+		struct journal_mark mark = journal_mark_of(journal_reader_epoch(reader), &record);
+		rc = journal_keyframe_read(found->dir, &mark, NULL, NULL);
+		if (!rc)
+			found->mark = mark;
+		else if (rc == -EPROTO || rc == -ENOENT)
+			rc = 0;
+	}
 	free(seqs);
-	return 0;
+	return rc;
 }
+
+/* The newest of those that stand in the first record of a segment. */
+static int find_record(struct found *found, struct journal_reader *reader)
+{
+	uint64_t *seqs = NULL;
+	size_t count;
+	int rc = journal_list(found->dir, &seqs, &count);
+
+	while (!rc && !found->mark.seq && count-- > 0) {
+		struct journal_record record;
+
+		found->in_record = record_at(reader, seqs[count], &record) &&
+				   keyframe_found(record.local, record.local_size);
+		if (found->in_record)
+			found->mark.seq = record.seq;
+	}
+	free(seqs);
+	return rc;
+}
+
+/* ---- records ---------------------------------------------------------------------------------------- */
 
 /*
  * From the keyframe (0: from the first record) to the end. What is broken is passed over; an error of
  * the disk ends it, since going on with half of the state would count anew what is counted already.
  */
-static int replay_from(struct replay *replay, struct journal_reader *reader, uint64_t keyframe,
-		       struct diag *d)
+static int replay_from(struct replay *replay, struct journal_reader *reader,
+		       const struct found *found, struct diag *d)
 {
 	struct journal_record record;
-	int rc = journal_reader_seek(reader, keyframe ? keyframe : 1);
+	int rc = journal_reader_seek(reader, found->mark.seq ? found->mark.seq : 1);
 
 	if (rc)
 		return diag_errno(d, rc, "journal", NULL, "cannot take up where it ends");
@@ -177,11 +226,8 @@ static int replay_from(struct replay *replay, struct journal_reader *reader, uin
 			return rc;
 		if (rc < 0)
 			continue;
-		rc = 0;
-		if (record.seq == keyframe)
-			replay_keyframe(replay, &record);
-		else
-			rc = replay_record(replay, &record);
+		rc = record.seq == found->mark.seq ? replay_keyframe(replay, &record, found)
+						   : replay_record(replay, &record);
 		if (rc)
 			return diag_errno(d, rc, "journal", NULL, "cannot take it up");
 	}
@@ -204,13 +250,15 @@ int recovery_run(struct agent *agent, struct diag *d)
 	if (rc)
 		return rc;
 	struct replay replay = {.agent = agent, .now = clock_wall()};
-	uint64_t keyframe;
-	rc = find_keyframe(dir, reader, &keyframe);
+	struct found found = {.dir = dir};
+	rc = find_file(&found, reader);
+	if (!rc && !found.mark.seq)
+		rc = find_record(&found, reader);
 	if (rc)
-		diag_errno(d, rc, dir, NULL, "cannot list the journal");
+		diag_errno(d, rc, dir, NULL, "cannot look for the state that was saved");
 	TESTPOINT(keyframe_found);
 	if (!rc)
-		rc = replay_from(&replay, reader, keyframe, d);
+		rc = replay_from(&replay, reader, &found, d);
 	exemplars_settle(agent->exemplars); /* the journal has them */
 	TESTPOINT(journal_replayed);
 	free(replay.by_id);
@@ -220,7 +268,7 @@ int recovery_run(struct agent *agent, struct diag *d)
 	/* Reading a month's windows takes twice what they take, in pieces between them. */
 	malloc_trim(0);
 	log_info("took up %llu records of the journal from %llu on",
-		 (unsigned long long)replay.records, (unsigned long long)keyframe);
+		 (unsigned long long)replay.records, (unsigned long long)found.mark.seq);
 	if (replay.skipped || replay.deltas_skipped)
 		log_warn("journal: %llu records and %llu counts of a series were not understood",
 			 (unsigned long long)replay.skipped,

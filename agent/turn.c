@@ -2,12 +2,10 @@
 #include "agent/turn.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/keyframe.h"
 #include "agent/publish.h"
 #include "lib/base/log.h"
 #include "lib/base/testpoint.h"
@@ -169,25 +167,6 @@ static int local_write(struct agent *agent)
 	return 0;
 }
 
-/*
- * A state that no record can hold must not keep the journal from going on: the segment then begins
- * without it, and what recovery begins with stays the one before, with all that came since.
- */
-static int local_add_keyframe(struct agent *agent, size_t record_max, bool *keyframe)
-{
-	const size_t before = agent->local.size;
-	int rc = keyframe_write(agent, record_max);
-
-	if (rc != -EMSGSIZE)
-		return rc;
-	agent->local.size = before;
-	*keyframe = false;
-	log_warn("journal: the state of %zu series is too large for a keyframe; starting again "
-		 "will take longer, and totals will be short when that segment has gone",
-		 series_count(agent->series));
-	return 0;
-}
-
 static void sources_commit(struct agent *agent)
 {
 	for (size_t i = 0; i < agent->source_count; i++) {
@@ -233,6 +212,7 @@ static void turn_refused(struct agent *agent, size_t own, const struct diag *d)
 	if (tick_end(agent->writer, &wire, &size) || tick_read(wire, own, &visitor, agent, NULL))
 		backlog_lose(agent->backlog, agent->tick_events);
 	named_forget(agent); /* names of a refused record never arrived */
+	saving_refused(agent);
 	agent->journal_failures_total++;
 	agent->uprooted |= d->err == -ESTALE;
 	diag_format(d, agent->trouble, sizeof(agent->trouble));
@@ -271,9 +251,10 @@ static void turn_tell_sync(struct agent *agent)
 	log_diag(LOG_LEVEL_ERROR, &d, "going on; a crash of the machine may cost records");
 }
 
-static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
+static void turn_recorded(struct agent *agent, uint64_t seq)
 {
 	TESTPOINT(record_appended);
+	saving_recorded(agent);
 	exemplars_settle(agent->exemplars); /* before a source adds its last ones */
 	sources_commit(agent);
 	TESTPOINT(sources_committed);
@@ -282,12 +263,8 @@ static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 		agent->trouble[0] = '\0';
 	}
 	backlog_clear(agent->backlog);
-	log_debug("record %llu: %llu events%s", (unsigned long long)seq,
-		  (unsigned long long)agent->tick_events, keyframe ? ", with a keyframe" : "");
-	if (keyframe) {
-		agent->keyframe_seq = seq;
-		malloc_trim(0); /* a keyframe takes megabytes for a moment, once in a segment */
-	}
+	log_debug("record %llu: %llu events", (unsigned long long)seq,
+		  (unsigned long long)agent->tick_events);
 	if (agent->keyframe_seq)
 		journal_trim(agent->journal, agent->keyframe_seq);
 	TESTPOINT(journal_trimmed);
@@ -298,7 +275,7 @@ static void turn_recorded(struct agent *agent, bool keyframe, uint64_t seq)
 struct turn {
 	mono_ns mono;
 	wall_ns wall;
-	bool early, keyframe;
+	bool early;
 	size_t own; /* bytes of the record that this tick wrote; older debts come behind */
 	uint64_t seq;
 };
@@ -323,10 +300,9 @@ static int turn_append(struct agent *agent, struct turn *turn, struct diag *d)
 	}
 	if (!rc)
 		rc = local_write(agent);
-	if (!rc && turn->keyframe && size < JOURNAL_RECORD_MAX)
-		rc = local_add_keyframe(agent, JOURNAL_RECORD_MAX - size, &turn->keyframe);
 	if (rc)
 		return diag_errno(d, rc, "tick", NULL, "cannot make the record");
+	saving_begin(agent, turn->mono);
 	TESTPOINT(record_made);
 	return journal_append(agent->journal, turn->wall, wire, size, agent->local.bytes,
 			      agent->local.size, &turn->seq, d);
@@ -338,11 +314,12 @@ static void turn_make(struct agent *agent, struct turn *turn)
 	const uint8_t *wire;
 	struct diag d = {0};
 
-	turn->keyframe = journal_at_segment_start(agent->journal);
 	turn_poll(agent, turn->mono);
 	gauge_expire(agent->gauges, turn->mono);
-	if (turn->keyframe)
+	if (journal_at_segment_start(agent->journal)) {
 		named_forget(agent);
+		agent->saving.due = true;
+	}
 	tick_begin(agent->writer, agent->tick_wall,
 		   turn->mono > agent->tick_mono ? turn->mono - agent->tick_mono : 0);
 	agent->tick_events = 0;
@@ -354,7 +331,7 @@ static void turn_make(struct agent *agent, struct turn *turn)
 	if (turn_append(agent, turn, &d))
 		turn_refused(agent, turn->own, &d);
 	else
-		turn_recorded(agent, turn->keyframe, turn->seq);
+		turn_recorded(agent, turn->seq);
 	turn_tell_lost(agent);
 	turn_tell_sync(agent);
 

@@ -65,7 +65,9 @@ static void on_poll(void *arg)
 	uint64_t taken = turn_poll(&vowd->agent, now);
 
 	turn_run_early(&vowd->agent, now, clock_wall());
-	loop_timer_again(vowd->poll, pace_step(&vowd->pace, taken, turn_patience(&vowd->agent)), 0);
+	bool saving = saving_step(&vowd->agent, now);
+	dur_ns next = pace_step(&vowd->pace, taken, turn_patience(&vowd->agent));
+	loop_timer_again(vowd->poll, saving && next > PACE_BUSY_NS ? PACE_BUSY_NS : next, 0);
 }
 
 /* Ticks end on whole seconds of the clock on the wall, so those of many hosts line up. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench_aged [DIR]: what the series table holds after a month of 200 routes in use. With DIR it also
- * leaves there the journal of an agent that has seen them, for bench_agent.py to start one on.
+ * leaves there the journal of an agent that has seen them, for bench_agent.py to start one on, and
+ * tells for how long the steps of its keyframe kept the agent from everything else.
  *
  * The routes are those of a platform in its season: 2000 requests a second in the mean, the most
  * asked route a sixth of them and the others by rank (Zipf), a day that swings by four and Saturdays
@@ -14,6 +15,7 @@
 #include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/keyframe.h"
@@ -25,6 +27,7 @@ enum { ROUTES = 200, DAYS = 31, SECONDS = 2400, ROUTE_KIB = 41 };
 #define DAY_S	     86400.0
 #define RATE_PER_S   2000.0
 #define SATURDAY     3.0
+#define STEP_SHARE   0.05 /* of a keyframe's time, that one step may take */
 #define LATENCIES_NS 2e6, 6e7 /* of the fastest route and the slowest */
 
 struct route {
@@ -36,6 +39,7 @@ struct route {
 
 struct aged {
 	struct agent agent;
+	struct vow_config config;
 	struct route routes[ROUTES];
 	uint64_t random;
 	wall_ns begin, now;
@@ -184,22 +188,11 @@ static int slot_move(void *arg, uint32_t start, const struct series_delta *delta
 				   &delta->counts);
 }
 
-static void total_move(struct aged *a, const struct series_table *from, struct series *to)
+static int total_move(void *arg, const struct series_delta *delta)
 {
-	struct hist *total = calloc(1, sizeof(*total));
-	struct series_counts counts = {0};
-	ssize_t size;
-
-	if (!total)
-		exit(1);
-	series_read_lock();
-	series_window_add(from, series_at(from, series_id_of(to)), SERIES_TOTAL, total, NULL,
-			  &counts);
-	series_read_unlock();
-	size = hist_pack(total, a->packed, sizeof(a->packed));
-	if (series_restore_total(to, a->packed, (size_t)size, NULL, 0, &counts))
-		exit(1);
-	free(total);
+	return series_restore_total(series_get(((struct move *)arg)->to, delta->key), delta->hist,
+				    delta->hist_size, delta->queue, delta->queue_size,
+				    &delta->counts);
 }
 
 /*
@@ -211,20 +204,22 @@ static void table_renew(struct aged *a)
 	struct series_table *old = a->agent.series,
 			    *table = series_table_new(&(struct series_table_options){0});
 	const struct series_clock clock = series_clock(old);
+	struct series_snapshot *snapshot;
 	struct move move = {.to = table};
 
-	if (!table || series_restore_clock(table, &clock))
+	if (!table || series_restore_clock(table, &clock) || series_snapshot_take(old, &snapshot))
 		exit(1);
 	for (unsigned i = 0; i < ROUTES; i++) {
 		a->routes[i].series = series_get(table, series_key_of(a->routes[i].series));
 		if (!a->routes[i].series)
 			exit(1);
 	}
-	for (unsigned i = 0; i < ROUTES; i++)
-		total_move(a, old, a->routes[i].series);
+	if (series_snapshot_totals(snapshot, UINT_MAX, total_move, &move))
+		exit(1);
 	for (; move.tier < SERIES_TIERS; move.tier++)
-		if (series_slots_each(old, move.tier, slot_move, &move))
+		if (series_snapshot_slots(snapshot, move.tier, UINT_MAX, slot_move, &move))
 			exit(1);
+	series_snapshot_free(snapshot);
 	series_table_free(old);
 	a->agent.series = table;
 	malloc_trim(0);
@@ -243,14 +238,40 @@ static double resident_mib(void)
 	return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
-static int journal_leave(struct aged *a, const char *dir, struct diag *d)
+/* Times of a keyframe's steps, the beginning at a turn among them. */
+struct steps {
+	unsigned count;
+	double longest_ns, sum_ns;
+};
+
+/* Of this thread on a processor: what others take of it meanwhile is not the step's. */
+static double cpu_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static void step_took(struct steps *steps, double since)
+{
+	double took = cpu_now() - since;
+
+	steps->count++;
+	steps->sum_ns += took;
+	if (took > steps->longest_ns)
+		steps->longest_ns = took;
+}
+
+/* A keyframe of it as the agent saves one, behind the journal's only record. */
+static int journal_leave(struct aged *a, const char *dir, struct steps *steps, struct diag *d)
 {
 	const struct journal_options options = {0};
 	struct agent *agent = &a->agent;
 	const uint8_t *wire;
-	uint64_t seq;
 	size_t size;
 	char path[512];
+	double since;
 	int rc = fd_make_dirs(dir, 0700, d);
 
 	snprintf(path, sizeof(path), "%s/journal", dir);
@@ -260,12 +281,21 @@ static int journal_leave(struct aged *a, const char *dir, struct diag *d)
 		return rc;
 	agent->tick_wall = a->now;
 	tick_begin(agent->writer, a->now, NS_PER_S);
-	rc = keyframe_write(agent, JOURNAL_RECORD_MAX / 2);
+	rc = tick_end(agent->writer, &wire, &size);
+	agent->saving.due = true;
+	since = cpu_now();
+	saving_begin(agent, 0);
+	step_took(steps, since);
 	if (!rc)
-		rc = tick_end(agent->writer, &wire, &size);
-	rc = rc ? diag_errno(d, rc, dir, NULL, "cannot make the keyframe")
-		: journal_append(agent->journal, a->now, wire, size, agent->local.bytes,
-				 agent->local.size, &seq, d);
+		rc = journal_append(agent->journal, a->now, wire, size, NULL, 0, NULL, d);
+	saving_recorded(agent);
+	for (bool more = true; !rc && more;) {
+		since = cpu_now();
+		more = saving_step(agent, 0);
+		step_took(steps, since);
+	}
+	if (!rc && !agent->keyframe_seq)
+		rc = diag_set(d, -EIO, dir, NULL, "cannot make the keyframe");
 	journal_close(agent->journal);
 	return rc;
 }
@@ -279,9 +309,9 @@ static void aged_init(struct aged *a)
 	a->agent.judge = judge_new(&a->agent.policy, "host:web1");
 	a->agent.exemplars = exemplars_new(1);
 	a->agent.writer = tick_writer_new();
-	a->agent.keyframe_writer = tick_writer_new();
-	if (!a->agent.series || !a->agent.judge || !a->agent.exemplars || !a->agent.writer ||
-	    !a->agent.keyframe_writer)
+	a->agent.config = &a->config;
+	a->config.journal_budget_bytes = 256 << 20;
+	if (!a->agent.series || !a->agent.judge || !a->agent.exemplars || !a->agent.writer)
 		exit(1);
 	for (unsigned i = 0; i < ROUTES; i++)
 		ranks += 1.0 / (i + 1);
@@ -292,7 +322,8 @@ static void aged_init(struct aged *a)
 int main(int argc, char **argv)
 {
 	struct aged *a = calloc(1, sizeof(*a));
-	double before_mib, empty, bytes, route_kib, took;
+	double before_mib, empty, bytes, route_kib;
+	struct steps steps = {0};
 	struct diag d = {0};
 	wall_ns end;
 
@@ -318,14 +349,15 @@ int main(int argc, char **argv)
 	/* With what the heap lost between its pieces, of this table and of the one before. */
 	printf("# 200 routes: %.2f MiB by the table's count, %.2f MiB resident\n",
 	       bytes / (1 << 20), resident_mib() - before_mib);
-	took = measure_now();
-	if (argc > 1 && journal_leave(a, argv[1], &d)) {
+	if (argc > 1 && journal_leave(a, argv[1], &steps, &d)) {
 		fprintf(stderr, "bench_aged: %s\n", d.what);
 		return 1;
 	}
 	if (argc > 1)
-		printf("# a keyframe of it: %.2f MiB in %.0f ms\n",
-		       (double)a->agent.local.size / (1 << 20), (measure_now() - took) / 1e6);
+		printf("series.keyframe, longest of %u steps\t%.2f\tms\tall of "
+		       "them\t%.0f\t%.4f\t%.2f\n",
+		       steps.count, steps.longest_ns / 1e6, steps.sum_ns / 1e6,
+		       steps.longest_ns / steps.sum_ns, STEP_SHARE);
 	series_reader_unregister();
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/testpoint.h"
 #include "lib/data/journal_compact.h"
+#include "lib/data/journal_keyframe.h"
 #include "lib/data/journal_writer.h"
 
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(8) << 20)
@@ -232,6 +233,7 @@ static int journal_segments_take(struct journal *journal, struct diag *d)
 		rc = journal_segment_take(journal, seqs[i], i + 1 < count ? seqs[i + 1] - 1 : 0,
 					  boot_id, d);
 	free(seqs);
+	journal_keyframes_open(journal);
 	return rc < 0 ? rc : journal_skip_used(journal, boot_id, d);
 }
 
@@ -334,7 +336,7 @@ static int journal_segment_begin(struct journal *journal, char path[PATH_MAX])
 		return rc;
 	journal->header.first_seq = segment.first_seq;
 	journal->header.begun_at = clock_wall();
-	journal_header_encode(&journal->header, bytes);
+	journal_header_encode(&journal->header, JOURNAL_FILE_SEGMENT, bytes);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, JOURNAL_MODE);
 	if (fd < 0)
 		return -errno;
@@ -462,6 +464,7 @@ static int journal_record_write(struct journal *journal, const struct journal_re
 		journal->begun_bytes = journal_newest(journal)->bytes;
 	journal_newest(journal)->last_seq = record->seq;
 	journal_newest(journal)->newest = record->wall;
+	journal->last_crc = journal_head_crc(head);
 	journal->counters.bytes += size;
 	return 0;
 }

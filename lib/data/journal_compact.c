@@ -89,7 +89,7 @@ static int journal_old_open(struct journal_compact *compact)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	compact->old_size = (uint64_t)st.st_size;
-	journal_header_encode(&header, bytes);
+	journal_header_encode(&header, JOURNAL_FILE_SEGMENT, bytes);
 	return journal_write_out(compact, bytes, sizeof(bytes));
 }
 

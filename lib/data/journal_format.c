@@ -14,7 +14,10 @@
 #include "lib/base/crc32c.h"
 #include "lib/base/fd.h"
 
-static const uint8_t magic[8] = {'V', 'O', 'W', 'J', 'R', 'N', 'L', '\n'};
+static const char magics[][9] = {
+	[JOURNAL_FILE_SEGMENT] = "VOWJRNL\n", [JOURNAL_FILE_KEYFRAME] = "VOWKEYF\n"};
+
+#define MAGIC_BYTES 8
 
 static void journal_put_u32(uint8_t *p, uint32_t value)
 {
@@ -44,30 +47,37 @@ static uint64_t journal_get_u64(const uint8_t *p)
 	return le64toh(value);
 }
 
-void journal_header_encode(const struct journal_header *header, uint8_t out[JOURNAL_HEADER_BYTES])
+void journal_header_encode(const struct journal_header *header, enum journal_file file,
+			   uint8_t out[JOURNAL_HEADER_BYTES])
 {
 	memset(out, 0, JOURNAL_HEADER_BYTES);
-	memcpy(out, magic, sizeof(magic));
+	memcpy(out, magics[file], MAGIC_BYTES);
 	journal_put_u32(out + 8, JOURNAL_VERSION);
 	journal_put_u32(out + 12, JOURNAL_HEADER_BYTES);
 	journal_put_u64(out + 16, header->epoch);
 	journal_put_u64(out + 24, header->first_seq);
 	memcpy(out + 32, header->boot_id, sizeof(header->boot_id));
 	journal_put_u64(out + 48, header->begun_at);
+	journal_put_u32(out + 56, header->crc);
 	journal_put_u32(out + 60, crc32c(0, out, 60));
 }
 
-int journal_header_decode(struct journal_header *header, const uint8_t in[JOURNAL_HEADER_BYTES])
+int journal_header_decode(struct journal_header *header, enum journal_file file,
+			  const uint8_t in[JOURNAL_HEADER_BYTES])
 {
-	if (memcmp(in, magic, sizeof(magic)) != 0 || journal_get_u32(in + 60) != crc32c(0, in, 60))
+	uint32_t version = journal_get_u32(in + 8);
+
+	if (memcmp(in, magics[file], MAGIC_BYTES) != 0 ||
+	    journal_get_u32(in + 60) != crc32c(0, in, 60))
 		return -EPROTO;
-	if (journal_get_u32(in + 8) != JOURNAL_VERSION ||
+	if (version < JOURNAL_VERSION_READ || version > JOURNAL_VERSION ||
 	    journal_get_u32(in + 12) != JOURNAL_HEADER_BYTES)
 		return -EPROTONOSUPPORT;
 	header->epoch = journal_get_u64(in + 16);
 	header->first_seq = journal_get_u64(in + 24);
 	memcpy(header->boot_id, in + 32, sizeof(header->boot_id));
 	header->begun_at = journal_get_u64(in + 48);
+	header->crc = journal_get_u32(in + 56);
 	return header->epoch && header->first_seq ? 0 : -EPROTO;
 }
 
@@ -84,6 +94,11 @@ void journal_head_encode(uint8_t out[JOURNAL_HEAD_BYTES], const struct journal_r
 	crc = crc32c(0, out + 8, JOURNAL_HEAD_COVERED);
 	crc = crc32c(crc, record->wire, record->wire_size);
 	journal_put_u32(out + 4, crc32c(crc, record->local, record->local_size));
+}
+
+uint32_t journal_head_crc(const uint8_t head[JOURNAL_HEAD_BYTES])
+{
+	return journal_get_u32(head + 4);
 }
 
 /* Bytes behind the head of a record, or -EPROTO when the head contradicts itself. */
@@ -210,12 +225,12 @@ int journal_path(char path[PATH_MAX], const char *dir, uint64_t first_seq, const
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* The number in the name of a segment; 0 when it is none (sequence numbers begin with 1). */
-static uint64_t journal_name_parse(const char *name)
+/* The number in the name of such a file; 0 when it is none (sequence numbers begin with 1). */
+static uint64_t journal_name_parse(const char *name, const char *suffix)
 {
 	uint64_t seq = 0;
 
-	if (strlen(name) != 16 + strlen(JOURNAL_SUFFIX) || strcmp(name + 16, JOURNAL_SUFFIX) != 0)
+	if (strlen(name) != 16 + strlen(suffix) || strcmp(name + 16, suffix) != 0)
 		return 0;
 	for (int i = 0; i < 16; i++) {
 		const char *digits = "0123456789abcdef", *digit = strchr(digits, name[i]);
@@ -242,6 +257,11 @@ static void journal_dir_closep(DIR **dir)
 
 int journal_list(const char *dir, uint64_t **seqs, size_t *count)
 {
+	return journal_list_of(dir, JOURNAL_SUFFIX, seqs, count);
+}
+
+int journal_list_of(const char *dir, const char *suffix, uint64_t **seqs, size_t *count)
+{
 	_cleanup_(journal_dir_closep) DIR *stream = opendir(dir);
 	uint64_t *list = NULL;
 	size_t n = 0, cap = 0;
@@ -250,7 +270,7 @@ int journal_list(const char *dir, uint64_t **seqs, size_t *count)
 	if (!stream)
 		return -errno;
 	while ((entry = readdir(stream))) {
-		uint64_t seq = journal_name_parse(entry->d_name);
+		uint64_t seq = journal_name_parse(entry->d_name, suffix);
 
 		if (!seq)
 			continue;
@@ -274,6 +294,12 @@ int journal_list(const char *dir, uint64_t **seqs, size_t *count)
 
 int journal_segment_open(const char *path, int flags, struct journal_header *header)
 {
+	return journal_file_open(path, flags, JOURNAL_FILE_SEGMENT, header);
+}
+
+int journal_file_open(const char *path, int flags, enum journal_file file,
+		      struct journal_header *header)
+{
 	_cleanup_(fd_closep) int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW);
 	uint8_t bytes[JOURNAL_HEADER_BYTES];
 	ssize_t n;
@@ -284,7 +310,7 @@ int journal_segment_open(const char *path, int flags, struct journal_header *hea
 	n = journal_read_at(fd, bytes, sizeof(bytes), 0);
 	if (n < 0)
 		return (int)n;
-	rc = n == sizeof(bytes) ? journal_header_decode(header, bytes) : -EPROTO;
+	rc = n == sizeof(bytes) ? journal_header_decode(header, file, bytes) : -EPROTO;
 	if (rc < 0)
 		return rc;
 	rc = fd;

@@ -11,27 +11,36 @@
 
 #include "lib/data/journal.h"
 
-#define JOURNAL_VERSION	     1
+#define JOURNAL_VERSION	     2 /* that is written */
+#define JOURNAL_VERSION_READ 1 /* and the oldest that is read: a keyframe was in a first record */
 #define JOURNAL_HEADER_BYTES 64
 /* Before the bytes of a record: length, crc, seq, wall, wire_size, local_size. */
 #define JOURNAL_HEAD_BYTES 32
 /* The part of it that length counts. */
 #define JOURNAL_HEAD_COVERED 24
 #define JOURNAL_SUFFIX	     ".vowj"
+#define JOURNAL_KEYFRAME     ".vowk" /* the suffix of a keyframe, whose name is a number too */
 #define JOURNAL_MODE	     0640
 
 struct journal_header {
 	uint64_t epoch, first_seq;
 	uint8_t boot_id[16]; /* of the machine's run in which the segment was begun */
 	wall_ns begun_at;
+	uint32_t crc; /* of the record that a keyframe stands behind; 0 in a segment */
 };
 
-void journal_header_encode(const struct journal_header *header, uint8_t out[JOURNAL_HEADER_BYTES]);
-/* 0; -EPROTO: no header, or a broken one; -EPROTONOSUPPORT: of another version. */
-int journal_header_decode(struct journal_header *header, const uint8_t in[JOURNAL_HEADER_BYTES]);
+enum journal_file { JOURNAL_FILE_SEGMENT, JOURNAL_FILE_KEYFRAME };
+
+void journal_header_encode(const struct journal_header *header, enum journal_file file,
+			   uint8_t out[JOURNAL_HEADER_BYTES]);
+/* 0; -EPROTO: no header of such a file, or a broken one; -EPROTONOSUPPORT: of another version. */
+int journal_header_decode(struct journal_header *header, enum journal_file file,
+			  const uint8_t in[JOURNAL_HEADER_BYTES]);
 
 /* Fills the head of a record whose bytes are given; sizes add up to JOURNAL_RECORD_MAX at most. */
 void journal_head_encode(uint8_t out[JOURNAL_HEAD_BYTES], const struct journal_record *record);
+/* The checksum in such a head. */
+uint32_t journal_head_crc(const uint8_t head[JOURNAL_HEAD_BYTES]);
 /*
  * Checks a whole record at bytes (size of them are there) and points into it. Returns its size
  * with the head, 0 when size ends before it does, -EPROTO when it is none.
@@ -60,9 +69,14 @@ int journal_path(char path[PATH_MAX], const char *dir, uint64_t first_seq, const
  * negative errno (-ENOENT: no such directory).
  */
 int journal_list(const char *dir, uint64_t **seqs, size_t *count);
+/* The same for files of this suffix. */
+int journal_list_of(const char *dir, const char *suffix, uint64_t **seqs, size_t *count);
 
 /* Opens a segment and reads its header: the descriptor, or as journal_header_decode(), or errno. */
 int journal_segment_open(const char *path, int flags, struct journal_header *header);
+/* The same for a file of either sort. */
+int journal_file_open(const char *path, int flags, enum journal_file file,
+		      struct journal_header *header);
 
 /* Says what to do about a segment of another version (in path, a file or folder): -EPROTONOSUPPORT. */
 int journal_version_refuse(const char *path, struct diag *d);

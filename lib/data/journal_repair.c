@@ -63,7 +63,7 @@ static int journal_rescue(int fd, const uint8_t *bytes, size_t size, struct jour
 	size_t at = 0;
 	int rc;
 
-	journal_header_encode(&repair->header, header);
+	journal_header_encode(&repair->header, JOURNAL_FILE_SEGMENT, header);
 	rc = fd_write_full(fd, header, sizeof(header));
 	while (!rc && journal_find_record(bytes, size, &at, expected, repair->limit_seq, &record)) {
 		size_t whole = JOURNAL_HEAD_BYTES + record.wire_size + record.local_size;

@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/data/journal_compact.h"
+#include "lib/data/journal_keyframe.h"
 #include "lib/data/journal_writer.h"
 
 /* Deletes the oldest segment: 0, or a negative errno with nothing changed. */
@@ -126,8 +127,13 @@ static bool journal_segments_merge(struct journal *journal, uint64_t keep_from, 
 				  journal->options.merge_arg);
 	if (rc == 0)
 		return true;
-	if (rc > 0)
+	if (rc > 0) {
+		segment = journal_segment_find(journal,
+					       journal_compact_result(journal->compact).first_seq);
+		if (segment)
+			journal_keyframes_remove(journal, segment->first_seq, segment->last_seq);
 		rc = journal_compact_commit(journal->compact, journal->dir, journal->header.epoch);
+	}
 	if (rc != -EBUSY)
 		journal_compact_end(journal, rc);
 	return true;

@@ -23,6 +23,8 @@ struct journal {
 	struct journal_segment *segments; /* oldest first; the last is written to while fd >= 0 */
 	size_t count, cap;
 	int fd; /* -1: the next record begins a segment */
+	uint32_t last_crc; /* of the newest record that was appended */
+	uint64_t keyframe_bytes; /* of all keyframes, a part of counters.bytes */
 	uint64_t begun_bytes; /* of the newest segment up to the end of its first record */
 	bool dirty; /* bytes of a record that failed could not be cut off yet */
 	mono_ns synced_at;

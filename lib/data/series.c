@@ -31,6 +31,8 @@ void series_counters_publish(struct series_table *table)
 {
 	series_counter_set(&table->lost_total, table->work.lost_total);
 	series_counter_set(&table->bytes, table->fixed_bytes + table->work.bytes +
+						  table->work.held_bytes +
+						  series_snapshot_bytes(table) +
 						  table->count * sizeof(struct series) +
 						  sparse_pool_bytes(&table->pool));
 }

@@ -198,13 +198,36 @@ int series_restore_clock(struct series_table *table, const struct series_clock *
 /* One slot: delta as in series_tick(), and the second (counted from 0) in which it begins. */
 typedef int (*series_slot_fn)(void *arg, uint32_t start, const struct series_delta *delta);
 /*
- * Writer: every series' slots of a tier; a non-zero return ends the walk and is handed up. fn leaves
- * the table alone. Some 10 us a slot.
+ * Writer: every series' slots of a tier that begin with this second; a non-zero return ends the walk
+ * and is handed up. fn leaves the table alone. Some 10 us a slot.
  */
-int series_slots_each(struct series_table *table, unsigned tier, series_slot_fn fn, void *arg);
-/* The same for slots that begin with this second. */
 int series_slots_at(struct series_table *table, unsigned tier, uint32_t start, series_slot_fn fn,
 		    void *arg);
+
+/*
+ * All of a table as of its last tick, to be read a piece at a time while the table goes on. Nothing of
+ * it is copied but pointers: slots are immutable, and those that windows let go meanwhile stay until
+ * the snapshot is freed. 0.7 KiB a series, and what of the finest grains the table lets go. Writer
+ * thread, one at a time.
+ */
+struct series_snapshot;
+/* 0, -ENOMEM, or -EBUSY while there is another one. Less than a microsecond a series. */
+int series_snapshot_take(struct series_table *table, struct series_snapshot **snapshot);
+void series_snapshot_free(struct series_snapshot *snapshot); /* before its table; NULL is allowed */
+
+typedef int (*series_total_fn)(void *arg, const struct series_delta *delta);
+/*
+ * Hand out the next totals, one of every series, in order of id; or the next slots of a tier, `most`
+ * of them or a few more (a series' share of a tier is not parted). 1: there may be more. 0: that was
+ * the end, and the next call begins anew. -ENOMEM: the table could not keep what the snapshot needs,
+ * which is void. Else what fn returned, which ends the walk. One walk at a time, to its end. 10 us a
+ * slot, 20 us a total.
+ */
+int series_snapshot_totals(struct series_snapshot *snapshot, unsigned most, series_total_fn fn,
+			   void *arg);
+int series_snapshot_slots(struct series_snapshot *snapshot, unsigned tier, unsigned most,
+			  series_slot_fn fn, void *arg);
+
 /* Seconds in a slot of a tier < SERIES_TIERS, and from its begin for how many it is kept. */
 uint32_t series_tier_grain(unsigned tier);
 uint32_t series_tier_kept(unsigned tier);

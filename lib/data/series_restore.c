@@ -46,55 +46,6 @@ int series_restore_clock(struct series_table *table, const struct series_clock *
 	return 0;
 }
 
-struct slot_walk {
-	const struct series *s;
-	series_slot_fn fn;
-	void *arg;
-};
-
-static int slot_hand_out(void *arg, uint32_t start, const struct window_content *content)
-{
-	const struct slot_walk *walk = arg;
-	const struct series_delta delta = {
-		.id = walk->s->id,
-		.key = &walk->s->key,
-		.hist = content->hist,
-		.queue = content->queue,
-		.hist_size = content->hist_size,
-		.queue_size = content->queue_size,
-		.counts = content->counts,
-		.threshold_count = content->thresholds->count,
-		.thresholds = content->thresholds->ns,
-	};
-
-	return walk->fn(walk->arg, start, &delta);
-}
-
-static int slots_walk(struct series_table *table, unsigned tier, const uint32_t *start,
-		      series_slot_fn fn, void *arg)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; i < table->count && !rc; i++) {
-		struct slot_walk walk = {table->by_id[i], fn, arg};
-
-		rc = window_slots_each(&table->work, &walk.s->window, tier, start, table->second,
-				       slot_hand_out, &walk);
-	}
-	return rc;
-}
-
-int series_slots_each(struct series_table *table, unsigned tier, series_slot_fn fn, void *arg)
-{
-	return slots_walk(table, tier, NULL, fn, arg);
-}
-
-int series_slots_at(struct series_table *table, unsigned tier, uint32_t start, series_slot_fn fn,
-		    void *arg)
-{
-	return slots_walk(table, tier, &start, fn, arg);
-}
-
 uint32_t series_tier_grain(unsigned tier)
 {
 	return window_tier_grain(tier);

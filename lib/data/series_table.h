@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the series table is made of, for the files lib/data/series*.c alone: series.c adds series,
- * series_record.c fills the tick that goes on, series_tick.c ends it, series_restore.c saves and
- * restores, series_read.c serves readers. All of it is the writer's but what is said to be published.
+ * series_record.c fills the tick that goes on, series_tick.c ends it, series_snapshot.c hands out
+ * what is to be saved, series_restore.c takes it up again, series_read.c serves readers. All of it is
+ * the writer's but what is said to be published.
  */
 #ifndef VOW_LIB_DATA_SERIES_TABLE_H
 #define VOW_LIB_DATA_SERIES_TABLE_H
@@ -60,6 +61,7 @@ struct series_table {
 	struct hist_delta scratch; /* one series' tick, and its packed form */
 	uint8_t hist_bytes[HIST_PACKED_MAX], queue_bytes[HIST_PACKED_MAX];
 	struct window_work work;
+	struct series_snapshot *snapshot; /* NULL: none is taken */
 
 	size_t fixed_bytes;
 	/* Published; the last two as of the last tick. */
@@ -92,6 +94,9 @@ static inline void series_bit_clear(uint64_t *bits, series_id id)
 {
 	bits[id / 64] &= ~(UINT64_C(1) << id % 64);
 }
+
+/* Bytes of the snapshot that is taken, 0 without one. */
+size_t series_snapshot_bytes(const struct series_table *table);
 
 /* Publishes what is kept as of the last tick: bytes held, observations lost. */
 void series_counters_publish(struct series_table *table);

@@ -125,51 +125,6 @@ static struct window_slot *window_work_slot(struct window_work *work, uint32_t s
 	return window_slot_made(work, start, length, &content);
 }
 
-/* ---- garbage --------------------------------------------------------------------------------- */
-
-static void window_garbage_add(struct window_work *work, void *what)
-{
-	if (work->garbage_count == work->garbage_room) {
-		size_t room = work->garbage_room ? 2 * work->garbage_room : 256;
-		void **grown = realloc(work->garbage, room * sizeof(*grown));
-
-		if (!grown) {
-			/* No room to remember it: wait for the readers now. */
-			rcu_wait();
-			free(what);
-			return;
-		}
-		work->garbage = grown;
-		work->garbage_room = room;
-	}
-	work->garbage[work->garbage_count++] = what;
-}
-
-static void window_slot_retire(struct window_work *work, struct window_slot *slot)
-{
-	if (!slot)
-		return;
-	work->bytes -= window_slot_bytes(slot);
-	window_garbage_add(work, slot);
-}
-
-void window_sweep(struct window_work *work)
-{
-	if (!work->garbage_count)
-		return;
-	rcu_wait();
-	while (work->garbage_count)
-		free(work->garbage[--work->garbage_count]);
-}
-
-void window_work_deinit(struct window_work *work)
-{
-	window_sweep(work);
-	free(work->garbage);
-	work->garbage = NULL;
-	work->garbage_room = 0;
-}
-
 /* ---- rings: filing, folding, expiring -------------------------------------------------------- */
 
 static struct window_slot **window_ring_entry(struct window_rings *rings, unsigned t,
@@ -468,26 +423,45 @@ int window_total_move(struct window_work *work, struct window *from, struct wind
 
 /* ---- a keyframe's slots ---------------------------------------------------------------------- */
 
-/* What a slot holds, in the packed form: where it is in another, by way of the sums. */
-static int window_work_content(struct window_work *work, const struct window_slot *slot,
+/* The sums in the packed form, good until the next sums. */
+static int window_work_content(struct window_work *work, const struct window_thresholds *thresholds,
 			       struct window_content *content)
 {
 	ssize_t size, queue_size = 0;
 
-	window_work_clear(work);
-	window_work_add(work, slot, slot->thresholds);
 	size = hist_pack(&work->latency, work->hist_bytes, sizeof(work->hist_bytes));
 	if (work->queue.count)
 		queue_size = hist_pack(&work->queue, work->queue_bytes, sizeof(work->queue_bytes));
 	if (size < 0 || queue_size < 0)
 		return (int)(size < 0 ? size : queue_size);
-	*content = (struct window_content){.thresholds = slot->thresholds,
+	*content = (struct window_content){.thresholds = thresholds,
 					   .hist = work->hist_bytes,
 					   .queue = work->queue_bytes,
 					   .hist_size = (size_t)size,
 					   .queue_size = (size_t)queue_size,
 					   .counts = work->counts};
 	return 0;
+}
+
+/* What a slot holds, in the packed form: where it is in another, by way of the sums. */
+static int window_slot_content(struct window_work *work, const struct window_slot *slot,
+			       struct window_content *content)
+{
+	window_work_clear(work);
+	window_work_add(work, slot, slot->thresholds);
+	return window_work_content(work, slot->thresholds, content);
+}
+
+int window_total_content(struct window_work *work, const struct window *window, uint32_t second,
+			 const struct window_thresholds *thresholds, struct window_content *content)
+{
+	const struct window_slot *slots[WINDOW_SLOTS_MAX];
+	unsigned n = window_collect(window, SERIES_TOTAL, second, slots);
+
+	window_work_clear(work);
+	for (unsigned i = 0; i < n; i++)
+		window_work_add(work, slots[i], thresholds);
+	return window_work_content(work, thresholds, content);
 }
 
 uint32_t window_tier_grain(unsigned t)
@@ -512,7 +486,7 @@ int window_slots_each(struct window_work *work, const struct window *window, uns
 		if (!slot || window_slot_gone(slot, t) <= second ||
 		    (start && slot->start != *start))
 			continue;
-		rc = window_work_content(work, slot, &content);
+		rc = window_slot_content(work, slot, &content);
 		if (!rc)
 			rc = fn(arg, slot->start, &content);
 	}

@@ -75,12 +75,25 @@ struct window_work {
 	uint8_t split_bytes[HIST_PACKED_MAX];
 	void **garbage; /* taken out, to be freed when no reader can see it any more */
 	size_t garbage_count, garbage_room;
-	uint64_t bytes; /* heap that windows hold, garbage not counted */
+	bool pinned; /* a copy of windows refers to slots of seconds up to this one */
+	uint32_t pinned_second;
+	struct window_slot **held; /* such slots that were taken out since */
+	size_t held_count, held_room;
+	uint64_t held_bytes;
+	uint64_t bytes; /* heap that windows hold, garbage and held slots not counted */
 	uint64_t lost_total; /* observations that left a window or total early: no memory */
 };
 
 /* Frees what was retired before the call, waiting for readers that may still see it. */
 void window_sweep(struct window_work *work);
+
+/*
+ * From a pin on, slots that are in a window now stay good until the unpin, also those that are taken
+ * out: plain copies of windows and rings can be read all that time. second: the newest. Where memory
+ * lacks to remember a slot, the pin ends by itself, and the copies are void.
+ */
+void window_pin(struct window_work *work, uint32_t second);
+void window_unpin(struct window_work *work);
 
 /* At the end of the table, when no reader is left. All zero is a valid beginning. */
 void window_work_deinit(struct window_work *work);
@@ -118,6 +131,10 @@ typedef int (*window_slot_fn)(void *arg, uint32_t start, const struct window_con
 /* start: of the one slot that is asked for; NULL for all. */
 int window_slots_each(struct window_work *work, const struct window *window, unsigned t,
 		      const uint32_t *start, uint32_t second, window_slot_fn fn, void *arg);
+/* Writer: the total as of second, in the packed form; good until the next call with this work. */
+int window_total_content(struct window_work *work, const struct window *window, uint32_t second,
+			 const struct window_thresholds *thresholds,
+			 struct window_content *content);
 /* Seconds in a slot of a tier, and from its begin until no window reaches it. */
 uint32_t window_tier_grain(unsigned t);
 uint32_t window_tier_kept(unsigned t);

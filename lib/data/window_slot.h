@@ -24,4 +24,9 @@ struct window_slot *window_slot_new(uint32_t start, uint32_t length,
 size_t window_slot_bytes(const struct window_slot *slot); /* of the heap that were asked for */
 struct series_counts window_slot_counts(const struct window_slot *slot);
 
+/* Freed by the next sweep, when no reader can see it any more. */
+void window_garbage_add(struct window_work *work, void *what);
+/* The same for a slot that is in no window any more; NULL is allowed. A pin holds it longer. */
+void window_slot_retire(struct window_work *work, struct window_slot *slot);
+
 #endif

@@ -2,15 +2,17 @@
 /*
  * Segments of a journal as a broken disk may leave them. A reader gets through; opening for writing
  * mends them so that every number from the first to the last is there, and the second time nothing
- * is left to mend.
+ * is left to mend. The same bytes as a keyframe are read to an end, or refused.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/local.h"
 #include "lib/base/crc32c.h"
-#include "lib/data/journal_format.h"
+#include "lib/data/journal_keyframe.h"
 #include "tests/fuzz/fuzz.h"
 
 #define SEQ_MAX	   4096u /* gaps are filled with records: keep them short */
@@ -62,6 +64,45 @@ static void write_segment(uint64_t first_seq, struct fuzz_input *input, size_t s
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	FUZZ_CHECK(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
 	close(fd);
+}
+
+static int keyframe_piece(void *arg, const uint8_t *bytes, size_t size)
+{
+	uint64_t *sum = arg;
+
+	FUZZ_CHECK(size > 0);
+	for (size_t i = 0; i < size; i++)
+		*sum += bytes[i];
+	return 0;
+}
+
+static void check_keyframe(const struct fuzz_input *from)
+{
+	static uint8_t bytes[1 << 16];
+	struct fuzz_input input = *from;
+	struct journal_header header;
+	struct journal_mark mark = {.epoch = 1, .seq = 1};
+	size_t size = fuzz_copy(&input, bytes, sizeof(bytes));
+	uint64_t sum = 0;
+	char path[300];
+	int rc, whole;
+
+	if (size >= JOURNAL_HEADER_BYTES) {
+		memcpy(bytes, "VOWKEYF\n", 8);
+		mend(bytes, size);
+	}
+	if (size >= JOURNAL_HEADER_BYTES &&
+	    journal_header_decode(&header, JOURNAL_FILE_KEYFRAME, bytes) == 0)
+		mark = (struct journal_mark){header.epoch, header.first_seq, header.crc};
+	snprintf(path, sizeof(path), "%s/%016llx" JOURNAL_KEYFRAME, dir,
+		 (unsigned long long)mark.seq);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	FUZZ_CHECK(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
+	close(fd);
+	whole = journal_keyframe_read(dir, &mark, NULL, NULL);
+	rc = journal_keyframe_read(dir, &mark, keyframe_piece, &sum);
+	FUZZ_CHECK(whole == rc && (rc == 0 || rc == -EPROTO));
+	unlink(path);
 }
 
 static void read_sections(const struct journal_record *record)
@@ -145,6 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (!dir[0])
 		fuzz_path("", dir);
 	fuzz_empty_dir();
+	check_keyframe(&input);
 	if (flags & TWO_SEGMENTS)
 		write_segment(1, &input, fuzz_number(&input, 2), flags & MEND_CRC);
 	write_segment(flags & TWO_SEGMENTS ? SECOND_SEQ : 1, &input, fuzz_left(&input),

@@ -172,16 +172,16 @@ static void seed_keyframes(void)
 {
 	static struct policy policy;
 	static struct agent agent;
+	struct keyframe *keyframe;
 	struct series_key key;
 
 	policy_defaults(&policy);
 	agent.series = series_table_new(&(struct series_table_options){
 		.thresholds = policy_thresholds, .thresholds_arg = &policy});
 	agent.judge = judge_new(&policy, "host:fuzz");
-	agent.keyframe_writer = tick_writer_new();
 	agent.exemplars = exemplars_new(100);
 	agent.tick_wall = SEED_WALL;
-	must(agent.series && agent.judge && agent.keyframe_writer && agent.exemplars, "agent");
+	must(agent.series && agent.judge && agent.exemplars, "agent");
 	must(exemplars_add(agent.exemplars, 0, &some_exemplar, SEED_WALL), "exemplar");
 	fill_key(&key);
 	for (unsigned i = 0; i < 3; i++) {
@@ -189,13 +189,15 @@ static void seed_keyframes(void)
 		series_record(series_get(agent.series, &key), 5000 + i * NS_PER_MS, i * 700);
 		series_tick(agent.series, SEED_WALL - (7 - 3 * i) * NS_PER_S, NULL, NULL);
 	}
-	series_reader_register();
-	must(!keyframe_write(&agent, JOURNAL_RECORD_MAX), "keyframe");
-	series_reader_unregister();
+	must(!keyframe_begin(&agent, &(struct keyframe_options){.slots_max = SIZE_MAX},
+			     &agent.local, &keyframe),
+	     "keyframe");
+	while (keyframe_fill(keyframe, &agent.local) > 0) {
+	}
+	keyframe_free(keyframe);
 	seed("keyframe", "young", agent.local.bytes, agent.local.size);
 	local_free(&agent.local);
 	exemplars_free(agent.exemplars);
-	tick_writer_free(agent.keyframe_writer);
 	judge_free(agent.judge);
 	series_table_free(agent.series);
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the golden segment of the journal from docs/journal-format.md alone.
+"""Writes the golden segment of the journal and the keyframe beside it, from docs/journal-format.md alone.
 
     python3 tests/golden/make_journal.py > tests/golden/0000000000000029.vowj
+    python3 tests/golden/make_journal.py keyframe > tests/golden/0000000000000029.vowk
 
 It shares nothing with lib/data: test_journal.c holds the C writer and reader against these bytes.
 """
@@ -20,8 +21,8 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def header(epoch, first_seq, boot_id, begun_at):
-    start = b"VOWJRNL\n" + struct.pack("<IIQQ16sQI", 1, 64, epoch, first_seq, boot_id, begun_at, 0)
+def header(magic, epoch, seq, boot_id, begun_at, crc=0):
+    start = magic + struct.pack("<IIQQ16sQI", 2, 64, epoch, seq, boot_id, begun_at, crc)
     return start + struct.pack("<I", crc32c(start))
 
 
@@ -30,8 +31,16 @@ def record(seq, wall, wire, local):
     return struct.pack("<II", len(rest), crc32c(rest)) + rest
 
 
-out = header(0x0123456789ABCDEF, 0x29, bytes(range(16)), 1795315200000000000)
-out += record(0x29, 1795315200000000001, b"what the hub gets", b"what stays")
-out += record(0x2A, 1795315201000000002, b"", b"")
-out += record(0x2B, 1795315202000000003, bytes(range(256)), b"")
+EPOCH, BOOT_ID, BEGUN = 0x0123456789ABCDEF, bytes(range(16)), 1795315200000000000
+first = record(0x29, 1795315200000000001, b"what the hub gets", b"what stays")
+if sys.argv[1:] == ["keyframe"]:
+    crc, = struct.unpack_from("<I", first, 4)
+    out = header(b"VOWKEYF\n", EPOCH, 0x29, BOOT_ID, BEGUN, crc)
+    out += record(0x29, BEGUN, b"", b"a piece of the state")
+    out += record(0x29, BEGUN, b"", bytes(range(256)))
+    out += record(0x29, BEGUN, b"", b"")
+else:
+    out = header(b"VOWJRNL\n", EPOCH, 0x29, BOOT_ID, BEGUN) + first
+    out += record(0x2A, 1795315201000000002, b"", b"")
+    out += record(0x2B, 1795315202000000003, bytes(range(256)), b"")
 sys.stdout.buffer.write(out)

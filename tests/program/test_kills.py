@@ -22,10 +22,12 @@ PER_LIFE = 4 * PATIENCE
 CALLS = (1, 500, 1025, 1200)
 INSTRUCTIONS_MAX = 2500  # a first call that spills makes so many; the rest of a sweep is chance
 
-# Reached while an agent starts or in its first turn, which begins a segment with a keyframe: they
-# are watched from its first instruction.
+# Reached while an agent starts, in its first turn, which begins a segment, or in the steps of the
+# keyframe that follows: they are watched from its first instruction.
+KEYFRAME_PIECES = 4  # at least so many has the keyframe of whatever agent
 AT_START = {"keyframe_found", "journal_replayed", "keyframe_begun", "segment_created",
-            "segment_begun"}
+            "segment_begun", "keyframe_created", "keyframe_piece_written", "keyframe_ended",
+            "keyframe_named"}
 
 
 class Doomed:
@@ -192,6 +194,10 @@ def kill_agent(s, name, chance):
     try:
         if name in AT_START:
             reached = traced.run_to(name, PER_LIFE)
+            if name == "keyframe_piece_written":
+                for _ in range(chance.randrange(KEYFRAME_PIECES)):
+                    traced.step(1)
+                    reached = reached and traced.run_to(name, PER_LIFE)
         elif name:
             # Some die in their first turn, some in a later one.
             traced.run_for(chance.choice((0, 0.2, 1.3)))

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/crc32c.h"
+#include "lib/data/journal_keyframe.h"
 #include "lib/data/journal_writer.h"
 #include "tests/unit/journal_written.h"
 
@@ -275,7 +277,8 @@ CHECK_TEST(test_full_disk_leaves_the_journal_whole)
 }
 
 /* tests/golden/make_journal.py wrote the file from the document of the format. */
-#define GOLDEN "tests/golden/0000000000000029.vowj"
+#define GOLDEN		"tests/golden/0000000000000029.vowj"
+#define GOLDEN_KEYFRAME "tests/golden/0000000000000029.vowk"
 
 static const uint8_t *golden_wire(void)
 {
@@ -306,7 +309,7 @@ CHECK_TEST(test_written_bytes_are_the_golden_ones)
 
 	for (int i = 0; i < 16; i++)
 		header.boot_id[i] = (uint8_t)i;
-	journal_header_encode(&header, bytes);
+	journal_header_encode(&header, JOURNAL_FILE_SEGMENT, bytes);
 	for (size_t i = 0; i < ARRAY_LEN(records); i++) {
 		journal_head_encode(p, &records[i]);
 		p += JOURNAL_HEAD_BYTES;
@@ -320,6 +323,98 @@ CHECK_TEST(test_written_bytes_are_the_golden_ones)
 	CHECK_EQ_U64((uint64_t)(p - bytes), size);
 	CHECK_MEM(bytes, golden, size);
 	free(golden);
+}
+
+/* The mark of the golden keyframe's record. */
+static struct journal_mark golden_mark(void)
+{
+	struct journal_reader *reader = NULL;
+	struct journal_record record;
+	struct journal_mark mark;
+
+	CHECK_OK(journal_reader_open("tests/golden", NULL, 0, &reader, &d));
+	CHECK_RC(journal_reader_next(reader, &record, &d), 1);
+	mark = journal_mark_of(journal_reader_epoch(reader), &record);
+	journal_reader_close(reader);
+	return mark;
+}
+
+static int golden_piece(void *arg, const uint8_t *bytes, size_t size)
+{
+	unsigned *pieces = arg;
+
+	if ((*pieces)++ == 0) {
+		CHECK_EQ_U64(size, 20);
+		CHECK_MEM(bytes, "a piece of the state", 20);
+	} else {
+		CHECK_EQ_U64(size, 256);
+		CHECK_MEM(bytes, golden_wire(), 256);
+	}
+	return 0;
+}
+
+CHECK_TEST(test_golden_keyframe_is_read)
+{
+	struct journal_mark mark = golden_mark();
+	unsigned pieces = 0;
+
+	CHECK_OK(journal_keyframe_read("tests/golden", &mark, NULL, NULL));
+	CHECK_OK(journal_keyframe_read("tests/golden", &mark, golden_piece, &pieces));
+	CHECK_EQ_U64(pieces, 2);
+	mark.crc ^= 1;
+	CHECK_RC(journal_keyframe_read("tests/golden", &mark, NULL, NULL), -EPROTO);
+	mark.seq++;
+	CHECK_RC(journal_keyframe_read("tests/golden", &mark, NULL, NULL), -ENOENT);
+}
+
+CHECK_TEST(test_written_keyframe_is_the_golden_one)
+{
+	struct journal_mark mark = golden_mark();
+	struct journal_keyframe *keyframe;
+	struct journal *journal;
+	char path[PATH_MAX], *golden, *written;
+	size_t size = file_get(GOLDEN_KEYFRAME, &golden);
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	for (int i = 0; i < 16; i++)
+		journal->header.boot_id[i] = (uint8_t)i;
+	clock_fake(NS_PER_H, 1795315200000000000);
+	CHECK_OK(journal_keyframe_begin(journal, &mark, &keyframe));
+	CHECK_OK(journal_keyframe_append(keyframe, "a piece of the state", 20));
+	CHECK_OK(journal_keyframe_append(keyframe, golden_wire(), 256));
+	CHECK_OK(journal_keyframe_commit(keyframe));
+	clock_fake_end();
+	CHECK(snprintf(path, sizeof(path), "%s/0000000000000029.vowk", dir) < PATH_MAX);
+	CHECK_EQ_U64(file_get(path, &written), size);
+	CHECK_MEM(written, golden, size);
+	CHECK_EQ_U64(journal_counters(journal).bytes, size);
+	free(golden);
+	free(written);
+	journal_close(journal);
+}
+
+CHECK_TEST(test_segments_of_version_1_are_read)
+{
+	struct journal *journal;
+	char path[PATH_MAX], *bytes;
+	size_t size;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, 9);
+	journal_close(journal);
+	path_of(path, 1, "");
+	size = file_get(path, &bytes);
+	CHECK_EQ_U64((uint8_t)bytes[8], JOURNAL_VERSION);
+	bytes[8] = 1;
+	memcpy(bytes + 60, &(uint32_t){crc32c(0, bytes, 60)}, 4);
+	file_put(path, bytes, size);
+	free(bytes);
+	journal = open_sized(0, 0);
+	append_some(journal, 1);
+	check_holds(1, 10, 0);
+	journal_close(journal);
 }
 
 CHECK_TEST(test_golden_journal_is_read)
@@ -502,8 +597,9 @@ CHECK_MAIN("journal", test_what_was_appended_is_read_over_many_segments,
 	   test_without_readers_the_budget_is_kept_as_memory,
 	   test_budget_drops_the_oldest_and_counts_what_was_unread,
 	   test_full_disk_leaves_the_journal_whole, test_written_bytes_are_the_golden_ones,
-	   test_golden_journal_is_read, test_record_too_large_is_refused,
-	   test_sync_that_is_refused_is_counted_and_told,
+	   test_golden_journal_is_read, test_golden_keyframe_is_read,
+	   test_written_keyframe_is_the_golden_one, test_segments_of_version_1_are_read,
+	   test_record_too_large_is_refused, test_sync_that_is_refused_is_counted_and_told,
 	   test_segment_that_cannot_be_read_now_is_not_set_aside,
 	   test_position_that_cannot_be_read_now_is_kept, test_reader_notices_another_journal,
 	   test_failed_allocations_leave_the_journal_whole)

@@ -10,7 +10,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/data/journal_compact.h"
-#include "lib/data/journal_format.h"
+#include "lib/data/journal_keyframe.h"
 #include "tests/unit/check.h"
 
 /* A record's wire part is a number and padding; merging adds the numbers up. */
@@ -167,6 +167,32 @@ CHECK_TEST(test_a_tiny_budget_merges_and_loses_nothing)
 	journal = open_with(200000, false, 0);
 	CHECK_EQ_U64(journal_counters(journal).quarantined_total, 0);
 	CHECK_EQ_U64(read_all().sum, sum);
+	journal_close(journal);
+}
+
+/* A start from there would need what a merged record lacks. */
+CHECK_TEST(test_a_keyframe_goes_before_its_record_is_merged)
+{
+	struct journal_keyframe *keyframe;
+	struct journal *journal;
+	struct journal_mark mark;
+
+	fresh_dir();
+	alone = 0;
+	journal = open_with(200000, false, 0);
+	append_and_trim(journal, 1, 0);
+	mark = journal_mark(journal);
+	CHECK_OK(journal_keyframe_begin(journal, &mark, &keyframe));
+	CHECK_OK(journal_keyframe_append(keyframe, "state", 5));
+	CHECK_OK(journal_keyframe_commit(keyframe));
+	announce("hub");
+	CHECK_EQ_U64(mark.seq, 1);
+	while (!journal_counters(journal).merged_records_total) {
+		CHECK_OK(journal_keyframe_read(dir, &mark, NULL, NULL));
+		append_and_trim(journal, 1, 0);
+		CHECK_LE_U64(journal_last_seq(journal), 3000);
+	}
+	CHECK_RC(journal_keyframe_read(dir, &mark, NULL, NULL), -ENOENT);
 	journal_close(journal);
 }
 
@@ -440,6 +466,7 @@ CHECK_TEST(test_free_space_is_kept_at_the_budget_s_cost)
 }
 
 CHECK_MAIN("journal_compact", test_a_tiny_budget_merges_and_loses_nothing,
+	   test_a_keyframe_goes_before_its_record_is_merged,
 	   test_what_cannot_be_merged_stays_and_what_is_beyond_goes_counted,
 	   test_a_reader_in_the_middle_is_never_disturbed,
 	   test_what_was_claimed_is_the_same_after_a_death_of_its_reader,

@@ -217,7 +217,7 @@ CHECK_TEST(test_reader_goes_past_a_broken_record_of_a_running_writer)
 	journal_close(journal);
 }
 
-/* A segment of version 2, whose header begins as ours does, its checksum too. */
+/* A segment of version 3, whose header begins as ours does, its checksum too. */
 static void make_later_version(uint64_t first_seq)
 {
 	char path[PATH_MAX], *bytes;
@@ -225,7 +225,7 @@ static void make_later_version(uint64_t first_seq)
 
 	path_of(path, first_seq, "");
 	size = file_get(path, &bytes);
-	bytes[8] = 2;
+	bytes[8] = JOURNAL_VERSION + 1;
 	memcpy(bytes + 60, &(uint32_t){crc32c(0, bytes, 60)}, 4);
 	file_put(path, bytes, size);
 	free(bytes);
@@ -293,7 +293,7 @@ CHECK_TEST(test_restart_of_the_machine_leaves_numbers_out)
 	fd = journal_segment_open(path, O_RDWR, &header);
 	CHECK(fd >= 0);
 	header.boot_id[3] ^= 1;
-	journal_header_encode(&header, bytes);
+	journal_header_encode(&header, JOURNAL_FILE_SEGMENT, bytes);
 	CHECK_EQ_I64(pwrite(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
 	close(fd);
 	journal = open_sized(0, 0);

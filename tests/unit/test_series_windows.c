@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "tests/unit/series_shop.h"
@@ -256,23 +257,26 @@ static int move_slot(void *arg, uint32_t start, const struct series_delta *delta
 				   &delta->counts);
 }
 
+static int move_total(void *arg, const struct series_delta *delta)
+{
+	return series_restore_total(series_get(((struct move *)arg)->to, delta->key), delta->hist,
+				    delta->hist_size, delta->queue, delta->queue_size,
+				    &delta->counts);
+}
+
 static struct series_table *moved(struct series_table *from)
 {
 	const struct series_clock clock = series_clock(from);
 	struct move move = {.to = table_of(0, NULL, NULL)};
+	struct series_snapshot *snapshot;
 
 	CHECK_OK(series_restore_clock(move.to, &clock));
 	CHECK_RC(series_restore_clock(move.to, &clock), -EBUSY);
-	for (series_id id = 0; id < series_count(from); id++) {
-		const struct series *s = series_at(from, id);
-		struct series_counts counts = read_window(from, s, SERIES_TOTAL);
-		ssize_t size = hist_pack(&latency, packed, sizeof(packed));
-
-		CHECK_OK(series_restore_total(series_get(move.to, series_key_of(s)), packed,
-					      (size_t)size, NULL, 0, &counts));
-	}
+	CHECK_OK(series_snapshot_take(from, &snapshot));
+	CHECK_OK(series_snapshot_totals(snapshot, UINT_MAX, move_total, &move));
 	for (; move.tier < SERIES_TIERS; move.tier++)
-		CHECK_OK(series_slots_each(from, move.tier, move_slot, &move));
+		CHECK_OK(series_snapshot_slots(snapshot, move.tier, UINT_MAX, move_slot, &move));
+	series_snapshot_free(snapshot);
 	CHECK(move.slots > 0);
 	CHECK_LE_U64(move.slots, SERIES_SLOTS);
 	return move.to;
