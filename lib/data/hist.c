@@ -22,6 +22,31 @@ double hist_slot_upper(uint32_t slot)
 	       (double)(UINT64_C(1) << octave);
 }
 
+/*
+ * Whether a value of slot > 0 lies in the lower half of it: ns <= 2^((2 slot - 1) / 256), which is
+ * ns^2 <= 2^((2 slot - 1) / 128), the square of a bound of the next scale being one of this scale.
+ * Of that bound 64 bits are known. No value's square agrees with it in all of them without being
+ * below it: test_hist.c tries all that come near.
+ */
+static bool hist_lower_half(uint64_t ns, uint32_t slot)
+{
+	unsigned __int128 square = (unsigned __int128)ns * ns;
+	uint32_t bound = 2 * slot - 1, octave = bound / HIST_OCTAVE_SLOTS;
+	uint64_t mantissa = hist_bounds[bound % HIST_OCTAVE_SLOTS];
+
+	return octave < 63 ? square <= mantissa >> (63 - octave)
+			   : square >> (octave - 63) <= mantissa;
+}
+
+uint32_t hist_bucket(uint64_t ns, unsigned scale)
+{
+	uint32_t slot = hist_slot(ns);
+
+	if (scale <= HIST_SCALE)
+		return hist_slot_at_scale(slot, scale);
+	return slot && ns < HIST_MAX_NS ? 2 * slot - hist_lower_half(ns, slot) : 2 * slot;
+}
+
 double hist_slot_lower(uint32_t slot)
 {
 	return slot ? hist_slot_upper(slot - 1) : 0;

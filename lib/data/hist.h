@@ -27,6 +27,7 @@
 #include "lib/base/types.h"
 
 #define HIST_SCALE	    7
+#define HIST_SCALE_MAX	    8 /* of hist_bucket(); docs/adr/scale-seven.md */
 #define HIST_OCTAVES	    42
 #define HIST_OCTAVE_SLOTS   (1 << HIST_SCALE)
 #define HIST_SLOTS	    (HIST_OCTAVES * HIST_OCTAVE_SLOTS + 1) /* 5377 */
@@ -84,6 +85,12 @@ static inline uint32_t hist_slot(uint64_t ns)
 	       (uint8_t)cell + (fraction > cell);
 }
 
+/* The bucket that contains one of a scale that is finer by so many steps; exact, as said below. */
+static inline uint32_t hist_bucket_fold(uint32_t bucket, unsigned finer)
+{
+	return (bucket + (1u << finer) - 1) >> finer;
+}
+
 /*
  * The bucket that contains a slot at a lower scale, 0..HIST_SCALE, where an octave has 2^scale
  * buckets: bucket b > 0 holds values in (2^((b-1)/2^scale), 2^(b/2^scale)], bucket 0 holds 1 ns and
@@ -92,10 +99,14 @@ static inline uint32_t hist_slot(uint64_t ns)
  */
 static inline uint32_t hist_slot_at_scale(uint32_t slot, unsigned scale)
 {
-	unsigned finer = HIST_SCALE - scale;
-
-	return (slot + (1u << finer) - 1) >> finer;
+	return hist_bucket_fold(slot, HIST_SCALE - scale);
 }
+
+/*
+ * The bucket of a value in [0, UINT64_MAX] ns at a scale of 0..HIST_SCALE_MAX, numbered in the same
+ * way and exact at every bound; a few ns. Values above HIST_MAX_NS count in the last bucket.
+ */
+uint32_t hist_bucket(uint64_t ns, unsigned scale);
 
 /* Bounds of a slot < HIST_SLOTS: it holds lower < value <= upper, in ns (slot 0 from 0). */
 double hist_slot_lower(uint32_t slot);

@@ -83,25 +83,40 @@ CHECK_TEST(test_slot_is_exact_at_every_bound)
 	CHECK_EQ_U64(hist_slot(UINT64_MAX), HIST_SLOTS - 1);
 }
 
-CHECK_TEST(test_buckets_of_every_lower_scale_are_exact_at_every_bound)
+static void check_bucket(uint64_t value, unsigned scale)
 {
-	for (unsigned scale = 0; scale <= HIST_SCALE; scale++) {
+	uint32_t got = hist_bucket(value, scale), wanted = bucket_by_definition(value, scale);
+
+	if (got != wanted)
+		CHECK_FAIL("bucket(%llu) at scale %u is %u, by definition %u",
+			   (unsigned long long)value, scale, got, wanted);
+	if (scale <= HIST_SCALE)
+		CHECK_EQ_U64(hist_slot_at_scale(hist_slot(value), scale), got);
+	else
+		CHECK_EQ_U64(hist_bucket_fold(got, scale - HIST_SCALE), hist_slot(value));
+}
+
+CHECK_TEST(test_buckets_of_every_scale_are_exact_at_every_bound)
+{
+	for (unsigned scale = 0; scale <= HIST_SCALE_MAX; scale++) {
 		unsigned buckets = 1u << scale;
 
 		for (uint32_t b = 0; b <= HIST_OCTAVES * buckets; b++) {
 			uint64_t bound = (uint64_t)floorq(powq(2, (__float128)b / buckets));
 
-			for (uint64_t v = bound > 2 ? bound - 2 : 0; v <= bound + 2; v++) {
-				uint32_t got = hist_slot_at_scale(hist_slot(v), scale);
-
-				if (got != bucket_by_definition(v, scale))
-					CHECK_FAIL(
-						"bucket(%llu) at scale %u is %u, by definition %u",
-						(unsigned long long)v, scale, got,
-						bucket_by_definition(v, scale));
-			}
+			for (uint64_t v = bound > 2 ? bound - 2 : 0; v <= bound + 2; v++)
+				check_bucket(v, scale);
 		}
+		CHECK_EQ_U64(hist_bucket(UINT64_MAX, scale), HIST_OCTAVES << scale);
 	}
+}
+
+CHECK_TEST(test_buckets_of_the_finest_scale_are_exact_for_random_values)
+{
+	uint64_t state = 11;
+
+	for (int i = 0; i < 20000; i++)
+		check_bucket(random_next(&state) >> (22 + i % 41), HIST_SCALE_MAX);
 }
 
 CHECK_TEST(test_slots_of_a_bucket_lie_together_and_within_its_bounds)
@@ -520,7 +535,8 @@ CHECK_TEST(test_varint_takes_every_size_in_its_shortest_form_only)
 }
 
 CHECK_MAIN("hist", test_slot_is_exact_at_every_bound,
-	   test_buckets_of_every_lower_scale_are_exact_at_every_bound,
+	   test_buckets_of_every_scale_are_exact_at_every_bound,
+	   test_buckets_of_the_finest_scale_are_exact_for_random_values,
 	   test_slots_of_a_bucket_lie_together_and_within_its_bounds,
 	   test_slot_is_exact_for_random_values, test_slot_bounds_meet_and_match_definition,
 	   test_quantiles_are_within_bound_of_sorted_values,
