@@ -17,8 +17,50 @@ struct replay {
 	struct series **by_id; /* series of the record's numbers */
 	size_t size;
 	wall_ns now; /* exemplars older than they are kept are left out */
+	mono_ns steady; /* the agent's clock as of the last record */
+	uint64_t
+		ahead; /* ns of that clock over the time of day in records; wraps when it is behind */
+	dur_ns duration; /* of the record's tick */
 	uint64_t records, skipped, deltas_skipped;
 };
+
+static int replay_begin(void *arg, wall_ns wall, dur_ns duration)
+{
+	struct replay *replay = arg;
+
+	(void)wall;
+	replay->duration = duration;
+	return 0;
+}
+
+/*
+ * What the agent's clock said when the record was made. Where the time of day was set back, its tick
+ * says how much time had passed; where it was set forward, nobody was there, for all that is known.
+ */
+static mono_ns replay_steady(struct replay *replay, wall_ns wall)
+{
+	mono_ns at = wall + replay->ahead;
+
+	if (at < replay->steady) {
+		at = replay->steady + replay->duration;
+		replay->ahead = at - wall;
+	}
+	replay->steady = at;
+	return at;
+}
+
+/* The keyframe says which second its own tick was. */
+static void replay_clock(struct replay *replay, wall_ns wall)
+{
+	const struct series_clock clock = series_clock(replay->agent->series);
+	mono_ns at;
+
+	if (!clock.second)
+		return;
+	at = clock.first_tick + (clock.second - 1) * NS_PER_S;
+	if (at > wall + NS_PER_S || at + NS_PER_S < wall)
+		replay->ahead = at - wall;
+}
 
 static int replay_series(void *arg, series_id id, const struct series_key *key)
 {
@@ -99,17 +141,19 @@ static void replay_collectors(struct agent *agent, const struct journal_record *
  */
 static int replay_record(struct replay *replay, const struct journal_record *record)
 {
-	const struct tick_visitor visitor = {.series = replay_series,
+	const struct tick_visitor visitor = {.begin = replay_begin,
+					     .series = replay_series,
 					     .delta = replay_delta,
 					     .action = replay_action,
 					     .exemplar = replay_exemplar};
 	struct agent *agent = replay->agent;
 	int rc = tick_read(record->wire, record->wire_size, &visitor, replay, NULL);
+	const mono_ns steady = replay_steady(replay, record->wall);
 
 	replay->records++;
 	replay->skipped += rc != 0;
-	series_tick(agent->series, record->wall, replay_judge, replay);
-	judge_step(agent->judge, record->wall, record->wall, NULL, NULL, NULL);
+	series_tick(agent->series, steady, replay_judge, replay);
+	judge_step(agent->judge, steady, record->wall, NULL, NULL, NULL);
 	replay_collectors(agent, record);
 	return rc == -ENOMEM ? rc : 0;
 }
@@ -149,7 +193,8 @@ static int replay_keyframe(struct replay *replay, const struct journal_record *r
 		log_warn("journal: %u parts of the state at record %llu could not be taken up",
 			 reading.skipped, (unsigned long long)record->seq);
 	tick_read(record->wire, record->wire_size, &visitor, replay, NULL);
-	series_tick(replay->agent->series, record->wall, NULL, NULL);
+	replay_clock(replay, record->wall);
+	series_tick(replay->agent->series, replay_steady(replay, record->wall), NULL, NULL);
 	replay->agent->keyframe_seq = record->seq;
 	replay->records++;
 	return 0;
@@ -265,6 +310,7 @@ int recovery_run(struct agent *agent, struct diag *d)
 	journal_reader_close(reader);
 	if (rc)
 		return rc;
+	agent->steady_offset += replay.ahead;
 	/* Reading a month's windows takes twice what they take, in pieces between them. */
 	malloc_trim(0);
 	log_info("took up %llu records of the journal from %llu on",

@@ -150,6 +150,42 @@ CHECK_TEST(test_windows_go_on_after_a_restart_with_the_clock_set_back)
 	agent_end();
 }
 
+static uint64_t count_in(enum series_window window)
+{
+	struct series_counts counts = {0};
+
+	series_window_add(agent.series, series_named(ROUTE "0"), window, NULL, NULL, &counts);
+	return counts.count;
+}
+
+/* Each of 100 seconds has an event; amid them somebody sets the time of day back by two hours. */
+CHECK_TEST(test_windows_go_on_after_a_restart_when_the_clock_was_set_back_before)
+{
+	const mono_ns mono = NS_PER_H;
+	const wall_ns wall = 1700000000 * NS_PER_S;
+	uint64_t shown[WINDOW_COUNT];
+
+	clock_fake(mono, wall);
+	agent_start("set-back");
+	for (unsigned i = 1; i <= 100; i++) {
+		clock_fake(mono + i * NS_PER_S, wall + i * NS_PER_S - (i < 40 ? 0 : 2 * NS_PER_H));
+		record(1, 1);
+		turn_run(&agent, clock_mono(), clock_wall());
+	}
+	for (unsigned w = 0; w < WINDOW_COUNT; w++)
+		shown[w] = count_in((enum series_window)w);
+	agent_end();
+	agent_start("set-back");
+	for (unsigned w = 0; w < WINDOW_COUNT; w++)
+		if (count_in((enum series_window)w) != shown[w])
+			CHECK_FAIL("%s: %llu, expected %llu",
+				   series_window_name((enum series_window)w),
+				   (unsigned long long)count_in((enum series_window)w),
+				   (unsigned long long)shown[w]);
+	agent_end();
+	clock_fake_end();
+}
+
 CHECK_TEST(test_totals_come_back_as_they_were)
 {
 	struct series_counts counts = {0};
@@ -172,4 +208,5 @@ CHECK_MAIN("turn", test_journal_that_cannot_be_read_to_its_end_is_no_start,
 	   test_what_is_lost_without_disk_and_memory_is_counted_and_nothing_comes_twice,
 	   test_a_gauge_that_is_no_number_keeps_no_other_out,
 	   test_windows_go_on_after_a_restart_with_the_clock_set_back,
+	   test_windows_go_on_after_a_restart_when_the_clock_was_set_back_before,
 	   test_totals_come_back_as_they_were)
