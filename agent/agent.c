@@ -9,6 +9,7 @@
 #include "agent/recovery.h"
 #include "agent/since.h"
 #include "agent/turn.h"
+#include "collectors/process_list.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -36,7 +37,8 @@ static bool source_wanted(const struct agent *agent, const struct collector_ops 
 		return agent->config->capture_http;
 	if (!strcmp(ops->name, "lanes"))
 		return agent->config->capture_lanes;
-	if (!strcmp(ops->name, "host") || !strcmp(ops->name, "tcp"))
+	if (!strcmp(ops->name, "host") || !strcmp(ops->name, "tcp") ||
+	    !strcmp(ops->name, "services"))
 		return agent->config->capture_host;
 	return true;
 }
@@ -48,6 +50,7 @@ static void sources_open(struct agent *agent)
 		.series = agent->series,
 		.gauges = agent->gauges,
 		.exemplars = agent->exemplars,
+		.processes = agent->processes,
 		.host = agent->host,
 		.dir = agent->dirs.run,
 		.config = agent->config,
@@ -129,14 +132,16 @@ static int parts_make(struct agent *agent, struct diag *d)
 	agent->series = series_table_new(&series);
 	agent->gauges = gauge_table_new(0);
 	agent->exemplars = exemplars_new(EXEMPLARS_OF_AGENT);
+	agent->processes = process_list_new();
 	agent->judge = judge_new(&agent->policy, scope);
 	agent->writer = tick_writer_new();
 	agent->backlog = backlog_new();
 	agent->compact = compact_new();
 	agent->history = board_history_new();
 	agent->post = board_post_new();
-	if (!agent->series || !agent->gauges || !agent->exemplars || !agent->judge ||
-	    !agent->writer || !agent->backlog || !agent->compact || !agent->history || !agent->post)
+	if (!agent->series || !agent->gauges || !agent->exemplars || !agent->processes ||
+	    !agent->judge || !agent->writer || !agent->backlog || !agent->compact ||
+	    !agent->history || !agent->post)
 		return diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
 	return 0;
 }
@@ -154,6 +159,7 @@ static void parts_free(struct agent *agent)
 	backlog_free(agent->backlog);
 	tick_writer_free(agent->writer);
 	judge_free(agent->judge);
+	process_list_free(agent->processes);
 	exemplars_free(agent->exemplars);
 	gauge_table_free(agent->gauges);
 	series_table_free(agent->series);

@@ -38,6 +38,7 @@ struct agent {
 
 	struct series_table *series;
 	struct gauge_table *gauges;
+	struct process_list *processes;
 	struct exemplars *exemplars;
 	struct judge *judge;
 	struct source sources[AGENT_SOURCES];

@@ -20,6 +20,7 @@
 #include "lib/data/series.h"
 
 struct vow_config; /* config/config.h */
+struct process_list; /* collectors/process_list.h */
 
 /* What every collector is given; all but config outlives the collector. */
 struct collector_context {
@@ -27,6 +28,7 @@ struct collector_context {
 	struct series_table *series;
 	struct gauge_table *gauges;
 	struct exemplars *exemplars; /* at a commit() what poll() added is in the record */
+	struct process_list *processes; /* known of services: who names one adds it; may be NULL */
 	const char *host; /* name of this host in series keys: leave "" in keys, see below */
 	const char *dir; /* runtime folder (--dir) */
 	/* Good until reload() hands over another: copy what is needed later, or take the new one. */

@@ -6,7 +6,8 @@
 	X(http)       \
 	X(lanes)      \
 	X(host)       \
-	X(tcp)
+	X(tcp)        \
+	X(services)
 
 #define DECLARE(name) extern const struct collector_ops name##_collector;
 COLLECTORS(DECLARE)

@@ -57,6 +57,7 @@ static int http_open(const struct collector_context *context, void **state, stru
 	const struct http_series_options series = {
 		.table = context->series,
 		.config = config,
+		.processes = context->processes,
 		.proc = "/proc",
 	};
 	struct http *http = calloc(1, sizeof(*http));

@@ -64,8 +64,10 @@ struct http_series *http_series_new(const struct http_series_options *options)
 	series->routes = route_names_new(&routes);
 	series->services =
 		service_names_new(config->services, config->service_count, options->proc);
-	if (series->routes && series->services)
+	if (series->routes && series->services) {
+		service_names_tell(series->services, options->processes);
 		return series;
+	}
 	http_series_free(series);
 	return NULL;
 }

@@ -11,6 +11,7 @@
 #define VOW_COLLECTORS_HTTP_SERIES_H
 
 #include "bpf/http_record.h"
+#include "collectors/process_list.h"
 #include "collectors/route_name.h"
 #include "lib/base/types.h"
 #include "lib/data/series.h"
@@ -20,6 +21,7 @@ struct http_series;
 struct http_series_options {
 	struct series_table *table;
 	const struct vow_config *config; /* the caller's, until reload or free */
+	struct process_list *processes; /* told of each process that is named; may be NULL */
 	const char *proc; /* where processes are looked up: "/proc"; kept by reference */
 };
 

@@ -24,6 +24,7 @@
 #include "collectors/lane_gauges.h"
 #include "collectors/lane_quota.h"
 #include "collectors/lane_segment.h"
+#include "collectors/process_list.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 
@@ -567,9 +568,15 @@ static void lanes_values(struct lanes *lanes, mono_ns now)
 	if (now - lanes->gauges_at < NS_PER_S && lanes->gauges_at)
 		return;
 	lanes->gauges_at = now;
-	for (unsigned i = 0; i < lanes->app_count; i++)
-		if (!lanes->apps[i]->ended)
-			lane_gauges_add(lanes->gauges, &lanes->apps[i]->segment.segment);
+	for (unsigned i = 0; i < lanes->app_count; i++) {
+		const struct lanes_app *app = lanes->apps[i];
+
+		if (app->ended)
+			continue;
+		lane_gauges_add(lanes->gauges, &app->segment.segment);
+		process_list_add(lanes->context.processes, app->pid, app->segment.segment.service,
+				 now);
+	}
 	lane_gauges_publish(lanes->gauges, lanes->context.gauges, now);
 }
 

@@ -32,6 +32,7 @@ struct service_names {
 	const struct service_match *matches;
 	size_t match_count;
 	const char *proc;
+	struct process_list *processes; /* NULL: none */
 	uint32_t count;
 	uint32_t newest, oldest;
 	uint32_t slots[SLOTS];
@@ -53,6 +54,11 @@ struct service_names *service_names_new(const struct service_match *matches, siz
 void service_names_free(struct service_names *names)
 {
 	free(names);
+}
+
+void service_names_tell(struct service_names *names, struct process_list *processes)
+{
+	names->processes = processes;
 }
 
 void service_names_reload(struct service_names *names, const struct service_match *matches,
@@ -283,25 +289,23 @@ static void known_name(const struct service_names *names, struct known *k)
 		name_of_command(names, k);
 }
 
-/* Looks the process up again; a process that is gone keeps the name it had. */
-static void known_look(const struct service_names *names, struct known *k, const char *command,
-		       mono_ns now)
+/* Looks the process up again, which keeps its name when it is gone; false when it is. */
+static bool known_look(const struct service_names *names, struct known *k, const char *command)
 {
 	char current[16];
-	uint64_t started;
+	uint64_t started = 0;
+	bool there = process_stat(names, k->pid, current, &started);
 
-	k->looked_at = now;
-	if (!process_stat(names, k->pid, current, &started)) {
-		if (k->name[0])
-			return;
+	if (!there && k->name[0])
+		return false;
+	if (!there)
 		snprintf(current, sizeof(current), "%.15s", command);
-		started = 0;
-	} else if (k->name[0] && started == k->started && !strcmp(current, k->command)) {
-		return;
-	}
+	else if (k->name[0] && started == k->started && !strcmp(current, k->command))
+		return true;
 	memcpy(k->command, current, sizeof(current));
 	k->started = started;
 	known_name(names, k);
+	return there;
 }
 
 /* ---- the names used last ---------------------------------------------------------------------- */
@@ -385,6 +389,8 @@ const char *service_name_of(struct service_names *names, const struct service_pr
 		*slot = at;
 		use_newest(names, at);
 	}
-	known_look(names, k, process->command, now);
+	k->looked_at = now;
+	if (known_look(names, k, process->command))
+		process_list_add(names->processes, k->pid, k->name, now);
 	return k->name;
 }

@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include "collectors/process_list.h"
 #include "config/config.h"
 #include "lib/base/types.h"
 
@@ -28,6 +29,9 @@ void service_names_free(struct service_names *names);
 /* New matches; forgets every name. */
 void service_names_reload(struct service_names *names, const struct service_match *matches,
 			  size_t count);
+
+/* Whom the names are told to as well, each process at every look; NULL: nobody. */
+void service_names_tell(struct service_names *names, struct process_list *processes);
 
 struct service_process {
 	pid_t pid;

@@ -219,6 +219,96 @@ def a_connection_says_why_it_did_not_come_about(s):
         s.until(lambda: host.gauges(f"tcp_connects_{kind}_total").get(("", label)) == 1, 10, kind)
 
 
+def service(s, host, name, *command, group=None):
+    """A process that libvow names after `name`, in a control group if one is given, which
+    runs these lines of Python."""
+    body = "\n".join(command)
+    script = s.write(f"{name}.py", f"""
+import ctypes, os, sys, threading, time
+if {group!r}:
+    open({group!r} + "/cgroup.procs", "w").write(str(os.getpid()))
+vow = ctypes.CDLL({s.program("libvow.so")!r})
+vow.vow_open(b{name!r})
+print("ready", flush=True)
+{body}
+""")
+    program = s.start(sys.executable, script, name=name, env={"VOW_DIR": host.run})
+    s.until(lambda: "ready" in program.log(), 10, name)
+    return program
+
+
+SPIN = "while True: pass"
+REST = "time.sleep(10000)"
+
+
+@test
+@needs("bpf")
+def threads_that_wait_for_a_processor_are_told_of_their_service(s):
+    host = Host(s, "http: false")
+    one = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(one)})
+    s.defer(os.sched_setaffinity, 0, one)
+    service(s, host, "crowd", "import hashlib",
+            "spin = lambda: [hashlib.pbkdf2_hmac('md5', b'', b'', 9**6) for _ in iter(int, 1)]",
+            "[threading.Thread(target=spin).start() for _ in range(3)]")
+    service(s, host, "hog", SPIN)
+    service(s, host, "rest", REST)
+    waits = s.until(lambda: (lambda w: w if {("crowd", ""), ("hog", ""), ("rest", "")} <= set(w)
+                             and w[("hog", "")] > 0.2 and w[("crowd", "")] > 1 else None)(
+        host.gauges("run_queue_wait_s_per_s")), 15, "waiting of four threads on one processor")
+    at_most(waits[("rest", "")], 0.2, "waiting of a service that rests")
+    status = host.collector("services")
+    equal((status["tier"], status["problem"]), ("bpf", None), "collector")
+
+
+def control_group(s, controller, name, **files):
+    """A control group of version 1 or 2 for `controller`, or a skip."""
+    for folder in (f"/sys/fs/cgroup/{controller}", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
+        group = f"{folder}/vow-{name}-{os.getpid()}"
+        try:
+            os.mkdir(group)
+        except OSError:
+            continue
+        s.defer(os.rmdir, group)
+        if all(os.path.exists(f"{group}/{file}") for file in files):
+            for file, text in files.items():
+                with open(f"{group}/{file}", "w", encoding="ascii") as to:
+                    to.write(text)
+            return group
+    return None
+
+
+@test
+@needs("root")
+def a_quota_that_is_used_up_is_told_of_its_service(s):
+    host = Host(s, "http: false")
+    group = (control_group(s, "cpu", "quota", **{"cpu.cfs_quota_us": "20000"}) or
+             control_group(s, "cpu", "quota", **{"cpu.max": "20000 100000"}))
+    if not group:
+        skip("no control group with a quota of processor time can be made here")
+    service(s, host, "capped", SPIN, group=group)
+    service(s, host, "free", SPIN)
+    s.until(lambda: host.gauges("cpu_throttled_ratio").get(("capped", ""), 0) > 0.5, 15,
+            "periods whose quota was used up")
+    at_least(host.gauge("cpu_throttled_s_per_s", "capped"), 0.1, "seconds held up in a second")
+    equal(host.gauge("cpu_throttled_ratio", "free"), None, "of a service without a quota")
+
+
+@test
+@needs("root")
+def a_process_killed_for_its_memory_is_told_of_its_service(s):
+    host = Host(s, "http: false")
+    group = (control_group(s, "memory", "memory", **{"memory.limit_in_bytes": "33554432"}) or
+             control_group(s, "memory", "memory", **{"memory.max": "33554432"}))
+    if not group:
+        skip("no control group with a limit of memory can be made here")
+    service(s, host, "greedy", "sys.stdout.flush()",
+            "child = lambda: (time.sleep(0.2), bytearray(os.urandom(1)) * (1 << 28))",
+            "while True:", "  pid = os.fork()", "  if not pid: child(); os._exit(0)",
+            "  os.waitpid(pid, 0)", "  time.sleep(0.2)", group=group)
+    s.until(lambda: host.gauges("memory_oom_kills_total").get(("greedy", ""), 0) >= 1, 15, "kills")
+
+
 @test
 @needs("bpf", "setpriv")
 def who_may_not_load_programs_is_told_and_sees_the_rest(s):

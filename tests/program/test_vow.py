@@ -233,7 +233,7 @@ def a_real_agent_is_asked_about_itself(s):
     equal(status["pid"], agent.pid, "pid")
     s.until(lambda: abs(s.vow("status", dir=folder)["rss_bytes"] - agent.rss_bytes()) < 4 << 20,
             30, "a board with the agent's resident memory, which grows while it starts")
-    equal({c["name"] for c in status["collectors"]}, {"http", "lanes", "host", "tcp"}, "collectors")
+    equal({c["name"] for c in status["collectors"]}, {"http", "lanes", "host", "tcp", "services"}, "collectors")
     since = status["counted_since_unix_ns"]
     check(since <= status["at_unix_ns"], "totals began in the future")
     agent.stop()
