@@ -145,6 +145,19 @@ __noinline int record_overflow(const struct http_record *r)
 	return 0;
 }
 
+/* The last line of the slot; the type of an event only where the path does not reach. */
+static __always_inline void record_send_notes(struct http_slot *slot, const struct http_record *r)
+{
+	const __u64 *notes = (const __u64 *)&r->notes;
+
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < sizeof(r->notes) / 8; i++) {
+		if (i < HTTP_EVENT_MAX / 8 && r->path_words > HTTP_SLOT_PATH)
+			continue;
+		slot->words[HTTP_SLOT_NOTES + i] = notes[i];
+	}
+}
+
 /* Hands over the record of the connection, the used part of its path only. */
 static __always_inline void record_send(const struct http_record *r)
 {
@@ -158,13 +171,15 @@ static __always_inline void record_send(const struct http_record *r)
 		return;
 	}
 	slot = (struct http_slot *)(ring + 1) + (at & slot_mask);
-	__builtin_memcpy(&slot->record, r, HTTP_RECORD_MIN);
+	__builtin_memcpy(slot->words, r, 8 * HTTP_SLOT_FIXED);
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < HTTP_PATH_MAX / 8; i++) {
 		if (i >= r->path_words)
 			break;
-		slot->record.path[i] = r->path[i];
+		slot->words[HTTP_SLOT_FIXED + i] = r->path[i];
 	}
+	if (r->flags & HTTP_NOTED)
+		record_send_notes(slot, r);
 	/* A full barrier: pairs with the reader's acquire in collectors/http_ring.c. */
 	__sync_lock_test_and_set(&slot->stamp, at + 1);
 }

@@ -9,9 +9,10 @@
 #include "bpf/http_record.h"
 #include "bpf/kernel.h"
 
-#define HEAD_MAX  1024 /* bytes of a response head that are searched for its length */
-#define HELD_MAX  128 /* bytes of an earlier read that may stand in front */
-#define HEAD_ROOM (HEAD_MAX + HELD_MAX + 32) /* words may be loaded a little behind the end */
+#define HEAD_MAX   1024 /* bytes of a response head that are searched for its length */
+#define HEAD_LINES 16 /* lines of a request head that are looked at closely */
+#define HELD_MAX   128 /* bytes of an earlier read that may stand in front */
+#define HEAD_ROOM  (HEAD_MAX + HELD_MAX + 32) /* words may be loaded a little behind the end */
 
 /* A piece of a message, and what was found in it. One for each program and processor. */
 struct head_text {
@@ -20,6 +21,12 @@ struct head_text {
 	__u32 end; /* offset behind the blank line, 0: not seen */
 	__u32 length_at; /* offset of the digits of Content-Length, 0: none */
 	__u32 chunked;
+	/* Of a request that is searched for headers, see http_find.h: offsets, 0: none. */
+	__u32 line_count;
+	__u32 lines[HEAD_LINES];
+	__u32 trace_at, delivery_at, host_at, event_at;
+	__u32 present; /* place of the header that tells an event by its being there, + 1 */
+	struct http_notes notes;
 };
 
 #define BYTES(b) (0x0101010101010101ULL * (__u8)(b))

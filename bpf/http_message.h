@@ -7,6 +7,7 @@
 #define VOW_BPF_HTTP_MESSAGE_H
 
 #include "bpf/http_conn.h"
+#include "bpf/http_find.h"
 #include "bpf/http_head.h"
 #include "bpf/payload.h"
 #include "bpf/socket.h"
@@ -62,8 +63,8 @@ static __always_inline bool request_read(struct head_text *t, const struct http_
 			break;
 		t->words[i] = c->record.path[i];
 	}
-	/* A fixed room: held bytes and these stay below HTTP_PATH_MAX + 16 of which all is read. */
-	return text_read(t, p, held, HTTP_PATH_MAX + 16);
+	/* A fixed room, whatever was held. */
+	return text_read(t, p, held, headers.count ? FIND_ROOM : HTTP_PATH_MAX + 16);
 }
 
 /* ---- requests --------------------------------------------------------------------------------- */
@@ -171,6 +172,8 @@ static __always_inline bool request_seen(const struct socket_call *call)
 	c->record.role = call->received ? HTTP_SERVER : HTTP_CLIENT;
 	c->record.method = method;
 	request_path(c, t, path_at);
+	if (headers.count && !c->path_open)
+		request_headers(c, t, call->received);
 	c->phase = PHASE_REQUEST;
 	return true;
 }
@@ -179,8 +182,11 @@ static __always_inline bool request_seen(const struct socket_call *call)
 static __noinline void request_path_more(struct http_conn *c, struct head_text *t,
 					 const struct payload *p)
 {
-	if (request_read(t, c, p))
-		request_path(c, t, 0);
+	if (!request_read(t, c, p))
+		return;
+	request_path(c, t, 0);
+	if (headers.count && !c->path_open)
+		request_headers(c, t, c->record.role == HTTP_SERVER);
 }
 
 /* ---- responses -------------------------------------------------------------------------------- */

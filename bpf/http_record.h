@@ -10,7 +10,7 @@
 #ifndef VOW_BPF_HTTP_RECORD_H
 #define VOW_BPF_HTTP_RECORD_H
 
-#include <linux/types.h>
+#include "bpf/http_header.h"
 
 #define HTTP_PATH_MAX 104 /* bytes of path kept; a multiple of 8, see http_head.h */
 
@@ -39,13 +39,14 @@ enum http_outcome {
 enum http_flag {
 	HTTP_PATH_CUT = 1, /* the path was longer than HTTP_PATH_MAX */
 	HTTP_PIPELINED = 2, /* asked before the previous response had ended */
+	HTTP_NOTED = 4, /* notes say something */
 };
 
 #define HTTP_QUEUE_UNKNOWN (~0ULL)
 
 /*
  * In the byte order of the host; times are of CLOCK_MONOTONIC. In the ring
- * only the used words of the path are written, see http_ring.h.
+ * only the used words of the path are written, and notes if there are any: see http_ring.h.
  */
 struct http_record {
 	__u64 started_at; /* server: first byte read; client: first byte sent */
@@ -73,9 +74,8 @@ struct http_record {
 	char command[16]; /* of the thread that made the first call, for processes already gone */
 	/* From after the method up to the first space or '?', zeros behind; no query string ever. */
 	__u64 path[HTTP_PATH_MAX / 8];
+	struct http_notes notes; /* of its headers; with HTTP_NOTED only */
 };
-
-#define HTTP_RECORD_MIN (sizeof(struct http_record) - HTTP_PATH_MAX) /* with an empty path */
 
 enum http_counter {
 	HTTP_SEEN, /* pairs that ended, reported or not */
@@ -88,6 +88,7 @@ enum http_counter {
 	/* From here on no pairs are counted. */
 	HTTP_IGNORED, /* connections given up since they do not speak HTTP/1 */
 	HTTP_NO_PAYLOAD, /* socket calls whose bytes could not be read (io_uring, a page fault) */
+	HTTP_HEADS_CUT, /* heads whose end was not in the text that was searched for headers */
 	HTTP_COUNTERS
 };
 

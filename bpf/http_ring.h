@@ -17,10 +17,21 @@
 
 #define HTTP_RINGS_MAX 8 /* a power of two; more of smaller size would fill sooner */
 
+#define HTTP_SLOT_WORDS 31
+
+/*
+ * A record as it lies in the ring: its first words, path_words of its path, and in the last words,
+ * a line of the cache that is left alone without HTTP_NOTED, its notes. A path of more than
+ * HTTP_SLOT_PATH words reaches into the type of the event, which is left out then.
+ */
 struct http_slot {
 	__u64 stamp; /* its position + 1 once the record is whole */
-	struct http_record record; /* of path[] only path_words are written */
+	__u64 words[HTTP_SLOT_WORDS];
 };
+
+#define HTTP_SLOT_FIXED (__builtin_offsetof(struct http_record, path) / 8)
+#define HTTP_SLOT_NOTES (HTTP_SLOT_WORDS - sizeof(struct http_notes) / 8)
+#define HTTP_SLOT_PATH	(HTTP_SLOT_NOTES - HTTP_SLOT_FIXED)
 
 /* A power of two of slots follows; position p lies in slot p modulo their number. */
 struct http_ring {

@@ -14,6 +14,7 @@
 
 #include "collectors/collector.h"
 #include "collectors/http_bpf.h"
+#include "collectors/http_names.h"
 #include "collectors/http_series.h"
 #include "collectors/http_text.h"
 #include "config/config.h"
@@ -28,9 +29,11 @@
 
 struct http {
 	struct gauge_table *gauges;
+	struct exemplars *exemplars; /* NULL: kept nowhere */
 	struct http_bpf *bpf;
 	struct http_series *series;
 	mono_ns now; /* of the poll that is running */
+	wall_ns wall; /* the same instant */
 	mono_ns sweep_at, gauges_at, missed_at;
 	struct http_bpf_sweep sweep;
 	uint64_t events_total;
@@ -53,7 +56,11 @@ static void http_close(void *state)
 static int http_open(const struct collector_context *context, void **state, struct diag *d)
 {
 	const struct vow_config *config = context->config;
-	const struct http_bpf_options bpf = {.ring_bytes = config->http_ring_bytes};
+	struct http_headers headers;
+	const struct http_bpf_options bpf = {
+		.ring_bytes = config->http_ring_bytes,
+		.headers = &headers,
+	};
 	const struct http_series_options series = {
 		.table = context->series,
 		.config = config,
@@ -65,7 +72,9 @@ static int http_open(const struct collector_context *context, void **state, stru
 
 	if (!http)
 		return diag_errno(d, -ENOMEM, "http", NULL, "no memory");
+	http_names_of_config(&headers, config);
 	http->gauges = context->gauges;
+	http->exemplars = context->exemplars;
 	http->series = http_series_new(&series);
 	if (http->series)
 		rc = http_bpf_open(&http->bpf, &bpf, d);
@@ -77,6 +86,23 @@ static int http_open(const struct collector_context *context, void **state, stru
 	}
 	*state = http;
 	return 0;
+}
+
+/* Of a request whose trace is known: it leads from the series to what was slow. */
+static void record_exemplar(const struct http *http, const struct http_record *r,
+			    const struct series *series)
+{
+	mono_ns end = r->started_at + r->total_ns;
+	char trace[HTTP_TRACE_TEXT + 1];
+	struct exemplar exemplar = {
+		.at = end < http->now ? http->wall - (http->now - end) : http->wall,
+		.latency_ns = r->total_ns,
+		.status = r->status,
+	};
+
+	if (http->exemplars && http_names_trace(r, trace) &&
+	    exemplar_tag_set(&exemplar, trace, sizeof(trace)))
+		exemplars_add(http->exemplars, series_id_of(series), &exemplar, http->wall);
 }
 
 static void record_taken(void *arg, const struct http_record *r)
@@ -96,6 +122,8 @@ static void record_taken(void *arg, const struct http_record *r)
 	series_record(series, r->total_ns,
 		      r->queue_ns == HTTP_QUEUE_UNKNOWN ? SERIES_NO_QUEUE : r->queue_ns);
 	http->events_total++;
+	if (r->flags & HTTP_NOTED)
+		record_exemplar(http, r, series);
 }
 
 /*
@@ -178,6 +206,7 @@ static uint64_t http_poll(void *state, mono_ns now)
 	unsigned step;
 
 	http->now = now;
+	http->wall = clock_wall();
 	if (now - http->sweep_at >= SWEEP_EVERY) {
 		/* A sweep that fails is tried again; what it would have ended waits. */
 		http_bpf_sweep(http->bpf, &http->sweep);
@@ -239,10 +268,11 @@ static void http_status(const void *state, struct collector_status *status)
 	snprintf(status->detail, sizeof(status->detail),
 		 "HTTP/1 in plain text, server and client side, by socket tracepoints; pairs seen "
 		 "%llu, without path %llu, connections now %llu, not HTTP/1 %llu, calls without "
-		 "readable bytes %llu, program runs skipped %llu",
+		 "readable bytes %llu, heads cut %llu, program runs skipped %llu",
 		 (unsigned long long)counters[HTTP_SEEN], (unsigned long long)http->summed_total,
 		 (unsigned long long)http->sweep.open, (unsigned long long)counters[HTTP_IGNORED],
-		 (unsigned long long)counters[HTTP_NO_PAYLOAD], (unsigned long long)http->missed);
+		 (unsigned long long)counters[HTTP_NO_PAYLOAD],
+		 (unsigned long long)counters[HTTP_HEADS_CUT], (unsigned long long)http->missed);
 }
 
 const struct collector_ops http_collector = {

@@ -14,7 +14,8 @@
 #include "collectors/http_ring.h"
 #include "lib/data/hist.h"
 
-_Static_assert(sizeof(struct http_record) == 208, "layout shared with the kernel side");
+_Static_assert(sizeof(struct http_record) == 272, "layout shared with the kernel side");
+_Static_assert(sizeof(struct http_slot) == 256, "layout shared with the kernel side");
 
 #define TIER "eBPF tier A"
 
@@ -103,11 +104,14 @@ static int attach_sweep(struct http_bpf *bpf)
 	return bpf->sweep ? 0 : -errno;
 }
 
-static int load(struct http_bpf *bpf, const struct http_ring_shape *shape)
+static int load(struct http_bpf *bpf, const struct http_ring_shape *shape,
+		const struct http_headers *headers)
 {
 	struct http_skel *skel = bpf->skel;
 	int err;
 
+	if (headers)
+		skel->rodata->headers = *headers;
 	skel->rodata->own_tgid = (__u32)getpid();
 	/* The sweep wants a map to go over, which attaching it on its own would not name. */
 	bpf_program__set_autoattach(skel->progs.http_sweep, false);
@@ -135,7 +139,7 @@ int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options,
 		return diag_errno(d, -ENOMEM, TIER, NULL, "no memory");
 	libbpf_set_print(print_nothing);
 	bpf->skel = http_skel__open();
-	err = bpf->skel ? load(bpf, &shape) : -errno;
+	err = bpf->skel ? load(bpf, &shape, options->headers) : -errno;
 	if (err)
 		err = explain(err, d);
 	else

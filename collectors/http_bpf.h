@@ -17,6 +17,7 @@ struct http_bpf;
 
 struct http_bpf_options {
 	size_t ring_bytes; /* of all rings, not exceeded; 0: HTTP_BPF_RING_BYTES */
+	const struct http_headers *headers; /* to look for in requests; NULL: none */
 };
 
 /*

@@ -81,16 +81,23 @@ static void prefetch(const struct http_slot *slot)
 		__builtin_prefetch((const char *)slot + at);
 }
 
-static void record_hand(const struct http_record *record, http_ring_fn fn, void *arg)
+static void record_hand(const struct http_slot *slot, http_ring_fn fn, void *arg)
 {
+	size_t words = ((const struct http_record *)slot->words)->path_words;
 	struct http_record whole;
-	size_t size = HTTP_RECORD_MIN;
 
 	/* More words than there are would be a bug of our own programs, not input. */
-	if (record->path_words <= HTTP_PATH_MAX / 8)
-		size += 8u * record->path_words;
-	memcpy(&whole, record, size);
-	memset((char *)&whole + size, 0, sizeof(whole) - size);
+	if (words > HTTP_PATH_MAX / 8)
+		words = 0;
+	memcpy(&whole, slot->words, 8 * (HTTP_SLOT_FIXED + words));
+	memset(whole.path + words, 0, sizeof(whole) - 8 * (HTTP_SLOT_FIXED + words));
+	if (whole.flags & HTTP_NOTED) {
+		memcpy(&whole.notes, slot->words + HTTP_SLOT_NOTES, sizeof(whole.notes));
+		if (words > HTTP_SLOT_PATH) {
+			memset(whole.notes.event, 0, sizeof(whole.notes.event));
+			whole.notes.has &= ~(__u32)HTTP_HEADER_EVENT;
+		}
+	}
 	fn(arg, &whole);
 }
 
@@ -108,7 +115,7 @@ static unsigned ring_drain(struct http_ring *ring, unsigned slots, unsigned max,
 		if (__atomic_load_n(&at->stamp, __ATOMIC_ACQUIRE) != taken + 1)
 			break;
 		prefetch(&slot[(taken + 1) & (slots - 1)]);
-		record_hand(&at->record, fn, arg);
+		record_hand(at, fn, arg);
 		taken++;
 		count++;
 	}

@@ -40,6 +40,7 @@ const char *http_text_counter(unsigned counter)
 		[HTTP_TORN] = "torn",
 		[HTTP_IGNORED] = "ignored",
 		[HTTP_NO_PAYLOAD] = "no_payload",
+		[HTTP_HEADS_CUT] = "heads_cut",
 	};
 
 	return counter < HTTP_COUNTERS ? names[counter] : "unknown";

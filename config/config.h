@@ -31,6 +31,14 @@ struct receiver { /* who is told of alerts and scaling decisions: a signed JSON 
 	dur_ns timeout; /* of one attempt; 5 s */
 };
 
+#define HEADER_NAME_MAX 31
+#define HEADER_NAMES	7 /* of each sort; with traceparent and Host the kernel side has room for 16 */
+
+struct header_names { /* each as config/convert.c says, in any case of letters */
+	char names[HEADER_NAMES][HEADER_NAME_MAX + 1];
+	unsigned count;
+};
+
 struct vow_config {
 	char path[512]; /* file that was read, "" for defaults */
 	char host[SERIES_NAME_MAX + 1]; /* default: gethostname() */
@@ -38,6 +46,9 @@ struct vow_config {
 	bool capture_http; /* default true */
 	bool capture_lanes; /* default true */
 	bool capture_host; /* default true */
+	bool capture_traces; /* keep trace ids of traceparent headers; default true */
+	struct header_names delivery_ids,
+		event_types; /* request headers; see docs/configuration.md */
 	uint32_t http_ring_bytes; /* power of two, 256 KiB .. 64 MiB; 2 MiB */
 	uint32_t routes_per_service; /* cap before "{other}"; 200 */
 	uint32_t series_max; /* 4096 */

@@ -9,6 +9,49 @@
 #include "lib/base/fd.h"
 #include "lib/base/sign_key.h"
 
+/*
+ * A name that the programs in the kernel can look for: see collectors/http_names.h, whose limits
+ * these are.
+ */
+static int convert_header(const struct value_reader *r, const char *key, const char *text,
+			  char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-_.";
+	size_t before = strspn(text, allowed), length = strlen(text);
+	const char *rest = text + before + (text[before] == '*');
+
+	if (rest[strspn(rest, allowed)])
+		return value_refuse(r, "capture", key, "like webhook-id or X-*-Delivery",
+				    "'%.60s' is not the name of a header", text);
+	if (before < 2 || (rest != text + before && before > 8))
+		return value_refuse(r, "capture", key, "like X-*-Delivery",
+				    "'%.60s' has not 2 to 8 characters before its '*'", text);
+	if (length > HEADER_NAME_MAX || (rest != text + before && strlen(rest) > 22))
+		return value_refuse(r, "capture", key, "at most 31 characters, 22 behind a '*'",
+				    "'%.60s' is too long", text);
+	return value_text(r, "capture", key, text, name, HEADER_NAME_MAX + 1);
+}
+
+static int convert_headers(const struct value_reader *r, const char *list,
+			   const struct raw_texts *raw, struct header_names *names)
+{
+	char path[VALUE_GROUP];
+
+	snprintf(path, sizeof(path), "capture.%s", list);
+	if (document_kind(r->document, document_find(r->document, path)) != DOCUMENT_LIST)
+		return 0;
+	names->count = 0;
+	for (uint64_t i = 0; i < raw->count; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "%s[%llu]", list, (unsigned long long)i);
+		VALUE_TRY(convert_header(r, key, raw->texts[i], names->names[names->count]));
+		names->count++;
+	}
+	return 0;
+}
+
 static int convert_capture(const struct value_reader *r, const struct raw_config *raw,
 			   struct vow_config *config)
 {
@@ -23,6 +66,9 @@ static int convert_capture(const struct value_reader *r, const struct raw_config
 	VALUE_TRY(value_bool(r, "capture", "http", c->http, &config->capture_http));
 	VALUE_TRY(value_bool(r, "capture", "lanes", c->lanes, &config->capture_lanes));
 	VALUE_TRY(value_bool(r, "capture", "host", c->host, &config->capture_host));
+	VALUE_TRY(value_bool(r, "capture", "traces", c->traces, &config->capture_traces));
+	VALUE_TRY(convert_headers(r, "delivery_ids", &c->delivery_ids, &config->delivery_ids));
+	VALUE_TRY(convert_headers(r, "event_types", &c->event_types, &config->event_types));
 	VALUE_TRY(value_size(r, "capture", "http_ring", c->http_ring, 256 << 10, 64 << 20, &ring));
 	if (ring & (ring - 1))
 		return value_refuse(r, "capture", "http_ring", "for example 4MiB, 8MiB or 16MiB",

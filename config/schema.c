@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config.h"
 #include "lib/base/str.h"
-#include "lib/model/policy.h"
 
 /* Far above any sensible file, and low enough that a mistake costs no memory. */
 #define SCHEMA_LIST_MAX 10000
@@ -33,6 +33,11 @@ static const cyaml_schema_field_t schema_capture[] = {
 	TEXT("host", raw_capture, host),
 	TEXT("http_ring", raw_capture, http_ring),
 	TEXT("routes_per_service", raw_capture, routes_per_service),
+	TEXT("traces", raw_capture, traces),
+	LIST("delivery_ids", raw_capture, delivery_ids.texts, delivery_ids.count, &schema_text,
+	     HEADER_NAMES),
+	LIST("event_types", raw_capture, event_types.texts, event_types.count, &schema_text,
+	     HEADER_NAMES),
 	CYAML_FIELD_END,
 };
 

@@ -16,7 +16,8 @@ struct raw_texts {
 };
 
 struct raw_capture {
-	char *http, *lanes, *host, *http_ring, *routes_per_service;
+	char *http, *lanes, *host, *http_ring, *routes_per_service, *traces;
+	struct raw_texts delivery_ids, event_types;
 };
 
 struct raw_process {

@@ -3,6 +3,7 @@
  * Captured records and the names made of them: texts stay within their room and are clean, and a
  * service never gets more routes than its cap. Paths are separated by newlines.
  */
+#include "collectors/http_names.h"
 #include "collectors/http_text.h"
 #include "collectors/route_name.h"
 #include "tests/fuzz/fuzz.h"
@@ -26,12 +27,20 @@ static void routes_add(struct routes *routes, const char *route)
 static void check_record(struct fuzz_input input, char path[HTTP_PATH_MAX + 1])
 {
 	char peer[HTTP_TEXT_PEER_MAX + 1], service[SERIES_NAME_MAX + 1];
+	char trace[HTTP_TRACE_TEXT + 1], event[HTTP_EVENT_MAX + 1];
 	struct http_record record = {0};
 
 	fuzz_copy(&input, record.path, sizeof(record.path));
 	fuzz_copy(&input, &record, offsetof(struct http_record, path));
 	FUZZ_CHECK(http_text_path(&record, path) == strlen(path));
 	FUZZ_CHECK(strlen(path) <= HTTP_PATH_MAX && !strpbrk(path, "?# \r\n"));
+	fuzz_copy(&input, &record.notes, sizeof(record.notes));
+	if (http_names_event(&record, event)) {
+		FUZZ_CHECK(event[0] && strlen(event) <= HTTP_EVENT_MAX);
+		fuzz_check_text(event, sizeof(event));
+	}
+	if (http_names_trace(&record, trace))
+		FUZZ_CHECK(strspn(trace, "0123456789abcdef") == HTTP_TRACE_TEXT);
 	http_text_peer(&record, peer);
 	FUZZ_CHECK(memchr(peer, '\0', sizeof(peer)));
 	FUZZ_CHECK(http_text_method(record.method) && http_text_outcome(record.outcome));

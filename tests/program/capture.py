@@ -12,17 +12,18 @@ from story import *
 FIELDS = ("role", "outcome", "method", "status", "path", "total_ns", "first_byte_ns", "queue_ns",
           "request_bytes", "response_bytes", "pid", "flags", "local_port", "remote_port",
           "started_at", "command")
-WORDS = {"role", "outcome", "method", "path", "command"}
+NOTES = ("trace", "delivery", "event")  # before the command, of a Capture with notes
+WORDS = {"role", "outcome", "method", "path", "command", *NOTES}
 PIPELINED = 2
 ROOMY = 16 << 20  # bytes of a ring that holds what else goes on on this machine as well
 LOSSES = ("ring_full", "storage_failed", "unclassified", "collapsed", "torn")
 
 
 class Pair:
-    """One request and its response as captured; attributes are FIELDS."""
+    """One request and its response as captured; attributes are the fields."""
 
-    def __init__(self, line):
-        for name, value in zip(FIELDS, line.split(" ", len(FIELDS) - 1)):
+    def __init__(self, line, fields):
+        for name, value in zip(fields, line.split(" ", len(fields) - 1)):
             setattr(self, name, value if name in WORDS else int(value))
 
     def __repr__(self):
@@ -46,15 +47,17 @@ class Sum:
 class Capture:
     """A running capture_dump; only pairs that concern `port` are kept."""
 
-    def __init__(self, story, port, ring_bytes=None):
+    def __init__(self, story, port, ring_bytes=None, notes=False):
         self.story, self.port = story, port
-        args = ["-p", port] + (["-r", ring_bytes] if ring_bytes else [])
+        self.fields = FIELDS[:-1] + NOTES + FIELDS[-1:] if notes else FIELDS
+        args = (["-p", port] + (["-r", ring_bytes] if ring_bytes else []) +
+                (["-n"] if notes else []))
         self.program = story.start(story.program("tests/capture_dump"), *args)
-        story.until(lambda: "ready\n" in self.program.log(), 10, "capture")
+        story.until(lambda: "ready\n" in self.program.log(), 60, "capture")
 
     def pairs(self, role=None):
         """Pairs printed so far, by their end: those of different processors come as they come."""
-        found = [Pair(line) for line in self.program.log().splitlines()
+        found = [Pair(line, self.fields) for line in self.program.log().splitlines()
                  if re.match("(server|client) .* ", line)]
         found.sort(key=lambda p: p.started_at + p.total_ns)
         return [p for p in found if role in (None, p.role)]

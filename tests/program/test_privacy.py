@@ -10,7 +10,9 @@ from capture import *
 SEEN = "planted-in-the-path"  # what may be seen, and shows that the search finds what is there
 SECRETS = {where: f"planted-{where}-do-not-tell" for where in (
     "query", "header", "cookie", "body", "answer-header", "answer-body", "user", "password",
-    "fragment", "address-query")}
+    "fragment", "address-query", "delivery-id", "signature", "host", "event-text", "trace-state")}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"  # leaves; the id of the parent stays
+PARENT_ID = "c0ffee5ec2e7ba5e"
 # Since when is no matter of a window: reading all memory takes minutes under a sanitizer.
 OF_TOTALS = ("routes", "deliveries")
 VIEWS = ("status", "routes", "deliveries", "exemplars", "slo", "alerts", "scale", "hosts", "doctor",
@@ -89,9 +91,16 @@ def plant(s, server):
     body = f"card={SECRETS['body']}"
     raw = Raw(server.port)
     for _ in range(200):
-        raw.send(f"POST /{SEEN}?token={SECRETS['query']} HTTP/1.1\r\nHost: test\r\n"
+        raw.send(f"POST /{SEEN}?token={SECRETS['query']} HTTP/1.1\r\n"
+                 f"Host: {SECRETS['host']}\r\n"
                  f"Authorization: Bearer {SECRETS['header']}\r\n"
                  f"Cookie: session={SECRETS['cookie']}\r\n"
+                 f"X-Forwarded-Host: {SECRETS['host']}\r\n"
+                 f"webhook-id: {SECRETS['delivery-id']}\r\n"
+                 f"Stripe-Signature: v1={SECRETS['signature']}\r\n"
+                 f"X-GitHub-Event: {SECRETS['event-text']}-of-more-than-its-room\r\n"
+                 f"traceparent: 00-{TRACE}-{PARENT_ID}-01\r\n"
+                 f"tracestate: a={SECRETS['trace-state']}\r\n"
                  f"Content-Length: {len(body)}\r\n\r\n{body}")
         raw.response()
     raw.close()
@@ -147,8 +156,11 @@ def no_planted_secret_is_found_anywhere(s):
     for folder in ("run", "hub"):
         check(any(place.startswith(s.dir(folder)) for place in told),
               f"the search does not find what is in the files of {folder}")
-    for where, secret in SECRETS.items():
-        found = [place for place, data in places.items() if secret.encode() in data]
+    check(TRACE.encode() in places["vow exemplars"], "trace ids are not looked for")
+    for where, secret in [*SECRETS.items(), ("parent of a trace", PARENT_ID),
+                          ("parent of a trace, as bytes", bytes.fromhex(PARENT_ID))]:
+        secret = secret if isinstance(secret, bytes) else secret.encode()
+        found = [place for place, data in places.items() if secret in data]
         equal(found, [], f"places that tell the secret of the {where}")
 
 

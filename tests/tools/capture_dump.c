@@ -19,6 +19,8 @@
  *	-q		print no pairs
  *	-p PORT		print only pairs in which one side has this port
  *	-r BYTES	size of the ring
+ *	-n		look for the headers that are looked for by default, and print three more
+ *			fields before the command: trace id, hash of the delivery, event; "-" none
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -29,12 +31,14 @@
 #include <unistd.h>
 
 #include "collectors/http_bpf.h"
+#include "collectors/http_names.h"
 #include "collectors/http_text.h"
+#include "config/config.h"
 
 static volatile sig_atomic_t ended;
 
 struct dump {
-	bool quiet;
+	bool quiet, notes;
 	unsigned port; /* 0: any */
 	uint64_t records;
 	uint64_t summed;
@@ -46,23 +50,35 @@ static void end(int signum)
 	ended = 1;
 }
 
+static void notes_format(const struct http_record *r, char *text, size_t room)
+{
+	char trace[HTTP_TRACE_TEXT + 1], event[HTTP_EVENT_MAX + 1], id[20] = "-";
+
+	if (r->notes.has & HTTP_HEADER_DELIVERY)
+		snprintf(id, sizeof(id), "%016" PRIx64, (uint64_t)r->notes.delivery);
+	snprintf(text, room, " %s %s %s", http_names_trace(r, trace) ? trace : "-", id,
+		 http_names_event(r, event) ? event : "-");
+}
+
 static void print_record(void *arg, const struct http_record *r)
 {
 	struct dump *dump = arg;
-	char path[HTTP_PATH_MAX + 1];
+	char path[HTTP_PATH_MAX + 1], notes[160] = "";
 
 	dump->records++;
 	if (dump->quiet ||
 	    (dump->port && r->local_port != dump->port && r->remote_port != dump->port))
 		return;
 	http_text_path(r, path);
+	if (dump->notes)
+		notes_format(r, notes, sizeof(notes));
 	printf("%s %s %s %u %s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIu64 " %" PRIu64
-	       " %u %u %u %u %" PRIu64 " %s\n",
+	       " %u %u %u %u %" PRIu64 "%s %s\n",
 	       r->role == HTTP_CLIENT ? "client" : "server", http_text_outcome(r->outcome),
 	       r->method ? http_text_method(r->method) : "-", r->status, path[0] ? path : "-",
 	       (uint64_t)r->total_ns, (uint64_t)r->first_byte_ns, (int64_t)r->queue_ns,
 	       (uint64_t)r->request_bytes, (uint64_t)r->response_bytes, r->pid, r->flags,
-	       r->local_port, r->remote_port, (uint64_t)r->started_at, r->command);
+	       r->local_port, r->remote_port, (uint64_t)r->started_at, notes, r->command);
 }
 
 static void print_slots(const struct hist *hist)
@@ -138,11 +154,19 @@ static void print_counters(struct http_bpf *bpf, const struct dump *dump)
 		dump->records, dump->summed, http_bpf_missed(bpf), ns, runs);
 }
 
+/* As without a file. */
+static const struct vow_config config = {
+	.capture_traces = true,
+	.delivery_ids = {{"webhook-id", "Idempotency-Key", "X-*-Delivery"}, 3},
+	.event_types = {{"X-GitHub-Event", "Stripe-Signature"}, 2},
+};
+
 int main(int argc, char **argv)
 {
 	struct dump dump = {0};
 	struct http_bpf_options options = {0};
 	struct http_bpf_sweep sweep;
+	struct http_headers headers;
 	struct sigaction action = {.sa_handler = end};
 	struct http_bpf *bpf;
 	struct diag d = {0};
@@ -150,15 +174,21 @@ int main(int argc, char **argv)
 	char text[700];
 	int option;
 
-	while ((option = getopt(argc, argv, "qp:r:")) != -1) {
+	while ((option = getopt(argc, argv, "qnp:r:")) != -1) {
 		if (option == 'q')
 			dump.quiet = true;
+		else if (option == 'n')
+			dump.notes = true;
 		else if (option == 'p')
 			dump.port = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'r')
 			options.ring_bytes = strtoul(optarg, NULL, 10);
 		else
 			return 2;
+	}
+	if (dump.notes) {
+		http_names_of_config(&headers, &config);
+		options.headers = &headers;
 	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);

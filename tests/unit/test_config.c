@@ -169,6 +169,9 @@ CHECK_TEST(test_example_shows_the_true_defaults)
 	CHECK_OK(config_load(NULL, &bare, NULL));
 	CHECK_EQ_U64(example->http_ring_bytes, bare->http_ring_bytes);
 	CHECK_EQ_U64(example->routes_per_service, bare->routes_per_service);
+	CHECK_EQ_U64(example->capture_traces, bare->capture_traces);
+	CHECK_MEM(&example->delivery_ids, &bare->delivery_ids, sizeof(bare->delivery_ids));
+	CHECK_MEM(&example->event_types, &bare->event_types, sizeof(bare->event_types));
 	CHECK_EQ_U64(example->series_max, bare->series_max);
 	CHECK_EQ_U64(example->forget_agents, bare->forget_agents);
 	CHECK_EQ_U64(example->journal_segment_bytes, bare->journal_segment_bytes);
@@ -300,12 +303,37 @@ CHECK_TEST(test_too_many_objectives_are_refused_at_the_first_too_many)
 	refused(text, 66, "'objectives' has 65 entries, more than 64", "");
 }
 
+CHECK_TEST(test_lists_of_headers_replace_the_defaults)
+{
+	struct vow_config *c = loaded("capture: {delivery_ids: [X-My-Id], event_types: []}\n");
+
+	CHECK_EQ_U64(c->delivery_ids.count, 1);
+	CHECK_STR(c->delivery_ids.names[0], "X-My-Id");
+	CHECK_EQ_U64(c->event_types.count, 0);
+	config_free(c);
+	c = loaded("capture: {traces: false}\n");
+	CHECK(!c->capture_traces);
+	CHECK_EQ_U64(c->delivery_ids.count, 3);
+	CHECK_EQ_U64(c->event_types.count, 2);
+	config_free(c);
+}
+
 CHECK_TEST(test_values_out_of_range_name_line_and_range)
 {
 	refused("capture:\n  http: maybe\n", 2, "http: 'maybe' is neither", "true or false");
 	refused("capture: {http_ring: 3MiB}\n", 1, "not a power of two", "4MiB");
 	refused("capture: {http_ring: 1KiB}\n", 1, "not in its range", "from 256 KiB to 64.0 MiB");
 	refused("capture: {http_ring: much}\n", 1, "not a size", "8MiB");
+	refused("capture: {traces: maybe}\n", 1, "neither", "true or false");
+	refused("capture: {delivery_ids: ['a b']}\n", 1, "not the name of a header", "webhook-id");
+	refused("capture: {delivery_ids: [x-*-*-id]}\n", 1, "not the name of a header",
+		"webhook-id");
+	refused("capture: {delivery_ids: ['*-id']}\n", 1, "before its '*'", "X-*-Delivery");
+	refused("capture: {event_types: [a]}\n", 1, "before its '*'", "X-*-Delivery");
+	refused("capture: {event_types: [x-12345678901234567890123456789012]}\n", 1, "too long",
+		"31");
+	refused("capture:\n  event_types: [aa, bb, cc, dd, ee, ff, gg, hh]\n", 2, "more than 7",
+		"");
 	refused("forget_agents: 1d\n", 1, "too soon", "at least 3d");
 	refused("series_max: 0\n", 1, "series_max: '0'", "from 16 to 1000000");
 	refused("series_max: -5\n", 1, "series_max: '-5'", "from 16");
@@ -596,8 +624,8 @@ CHECK_MAIN("config", test_without_a_file_the_defaults_are_sound,
 	   test_absurd_nesting_is_refused_before_it_is_read,
 	   test_what_would_be_left_out_without_a_word_is_refused, test_wrong_shapes_name_the_line,
 	   test_too_many_objectives_are_refused_at_the_first_too_many,
-	   test_values_out_of_range_name_line_and_range, test_objectives_are_checked,
-	   test_scalers_are_checked, test_receivers_are_checked,
+	   test_lists_of_headers_replace_the_defaults, test_values_out_of_range_name_line_and_range,
+	   test_objectives_are_checked, test_scalers_are_checked, test_receivers_are_checked,
 	   test_services_and_routes_are_checked, test_secret_is_read_from_its_file,
 	   test_events_choose_what_a_receiver_gets, test_empty_lists_switch_the_defaults_off,
 	   test_ratio_gauges_are_means, test_a_long_window_alone_brings_its_short_one,

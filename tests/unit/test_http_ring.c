@@ -88,6 +88,11 @@ static void stamp(struct http_slot *slot, uint64_t position)
 	__atomic_store_n(&slot->stamp, position + 1, __ATOMIC_RELEASE);
 }
 
+static struct http_record *record_of(struct http_slot *slot)
+{
+	return (struct http_record *)slot->words;
+}
+
 /* Writes a record that `number` tells from others, its path of so many words. */
 static bool record_write(unsigned which, uint64_t number, unsigned words)
 {
@@ -96,10 +101,10 @@ static bool record_write(unsigned which, uint64_t number, unsigned words)
 
 	if (!slot)
 		return false;
-	slot->record.started_at = number;
-	slot->record.path_words = (uint8_t)words;
+	record_of(slot)->started_at = number;
+	record_of(slot)->path_words = (uint8_t)words;
 	for (unsigned i = 0; i < words && i < HTTP_PATH_MAX / 8; i++)
-		slot->record.path[i] = number;
+		record_of(slot)->path[i] = number;
 	stamp(slot, position);
 	return true;
 }
@@ -191,7 +196,7 @@ CHECK_TEST(test_record_that_is_being_written_holds_back_those_behind_it)
 	CHECK(slot != NULL);
 	CHECK(record_write(0, 101, 0));
 	CHECK_EQ_U64(drain(512), 0);
-	slot->record.started_at = 100;
+	record_of(slot)->started_at = 100;
 	stamp(slot, position);
 	CHECK_EQ_U64(drain(512), 2);
 	CHECK_EQ_U64(taken[0], 100);
@@ -213,7 +218,7 @@ CHECK_TEST(test_writer_that_is_held_up_finds_room_behind_the_reader)
 	slot = reserve_from(0, seen, &position);
 	CHECK(slot != NULL);
 	CHECK_EQ_U64(position, 5);
-	slot->record.started_at = 5;
+	record_of(slot)->started_at = 5;
 	stamp(slot, position);
 	CHECK_EQ_U64(drain(512), 1);
 	CHECK_EQ_U64(taken[0], 5);
@@ -241,6 +246,34 @@ CHECK_TEST(test_path_is_filled_up_with_zeros_whatever_lay_in_the_slot)
 	CHECK_EQ_U64(drain(512), 1);
 	CHECK_EQ_U64(latest.started_at, 8);
 	CHECK_EQ_U64(latest.path[0], 0);
+	end();
+}
+
+CHECK_TEST(test_notes_come_with_a_record_that_has_some)
+{
+	static const unsigned words[] = {0, HTTP_SLOT_PATH, HTTP_SLOT_PATH + 1, 13};
+	const struct http_notes none = {.has = 0};
+
+	begin(1, 16);
+	for (unsigned i = 0; i < 8; i++) {
+		struct http_slot *slot = (struct http_slot *)(ring_at(0) + 1) + i;
+		struct http_notes *notes = (struct http_notes *)(slot->words + HTTP_SLOT_NOTES);
+		bool noted = i < 4, event = words[i % 4] <= HTTP_SLOT_PATH;
+
+		memset(slot, noted ? HTTP_NOTED : 0, sizeof(*slot));
+		notes->delivery = 42;
+		notes->has = HTTP_HEADER_DELIVERY | HTTP_HEADER_EVENT;
+		CHECK(record_write(0, 7, words[i % 4]));
+		CHECK_EQ_U64(drain(512), 1);
+		if (!noted) {
+			CHECK_MEM(&latest.notes, &none, sizeof(none));
+			continue;
+		}
+		CHECK_EQ_U64(latest.notes.delivery, 42);
+		CHECK_EQ_U64(latest.notes.has & HTTP_HEADER_EVENT, event ? HTTP_HEADER_EVENT : 0);
+		CHECK_EQ_U64(latest.notes.event[3] != 0, event);
+		CHECK_EQ_U64(words[i % 4] ? latest.path[words[i % 4] - 1] : 7, 7);
+	}
 	end();
 }
 
@@ -340,6 +373,7 @@ CHECK_MAIN("http_ring", test_shape_fits_the_bytes_it_is_given,
 	   test_record_that_is_being_written_holds_back_those_behind_it,
 	   test_writer_that_is_held_up_finds_room_behind_the_reader,
 	   test_path_is_filled_up_with_zeros_whatever_lay_in_the_slot,
+	   test_notes_come_with_a_record_that_has_some,
 	   test_every_ring_gets_its_share_of_small_drains,
 	   test_rings_that_cannot_be_mapped_are_an_error,
 	   test_writers_at_once_lose_and_tear_nothing)
