@@ -242,7 +242,8 @@ CHECK_TEST(test_segment_of_another_version_stops_the_start)
 	journal_close(journal);
 	make_later_version(1);
 	CHECK_RC(journal_open(dir, &options, &journal, &d), -EPROTONOSUPPORT);
-	CHECK_STR_HAS(d.what, "version");
+	CHECK_STR_HAS(d.what, "this vow reads versions 1 to 2");
+	CHECK_STR_HAS(d.where, ".vowj");
 }
 
 CHECK_TEST(test_reader_stops_before_a_segment_of_another_version)
