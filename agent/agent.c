@@ -61,9 +61,7 @@ static void sources_open(struct agent *agent)
 
 		source->ops = collector_table[i];
 		if (!source_wanted(agent, source->ops)) {
-			diag_set(&source->why_not, -ENOTSUP, source->ops->name,
-				 "set it to true under capture",
-				 "switched off in the configuration");
+			source->switched_off = true;
 			continue;
 		}
 		if (source->ops->open(&context, &source->state, &source->why_not)) {

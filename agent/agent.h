@@ -23,6 +23,7 @@
 struct source {
 	const struct collector_ops *ops;
 	void *state; /* NULL when it could not be opened or is switched off */
+	bool switched_off; /* in the configuration */
 	struct diag why_not;
 };
 

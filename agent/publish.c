@@ -33,7 +33,9 @@ static int publish_collectors(struct board *board, const struct agent *agent)
 				   status.drops[k].reason);
 			row->drops[k].total = status.drops[k].total;
 		}
-		board_text(row->detail, sizeof(row->detail), status.detail);
+		board_text(row->detail, sizeof(row->detail),
+			   source->switched_off ? "switched off in the configuration (capture)"
+						: status.detail);
 		if (source->why_not.err)
 			diag_format(&source->why_not, row->problem, sizeof(row->problem));
 		else

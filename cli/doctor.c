@@ -85,7 +85,18 @@ static void doctor_rights(struct doctor *doctor)
 		   (unsigned)uid);
 }
 
-static void doctor_sockets(struct doctor *doctor, const char *dir)
+static bool doctor_switched_off(const struct board *board, const char *collector)
+{
+	for (size_t i = 0; board && i < board->collector_count; i++) {
+		const struct board_collector *row = &board->collectors[i];
+
+		if (!strcmp(row->name, collector))
+			return !strcmp(row->tier, "off") && !row->problem[0];
+	}
+	return false;
+}
+
+static void doctor_sockets(struct doctor *doctor, const char *dir, const struct board *board)
 {
 	char path[DIRS_PATH_MAX];
 	struct dirs dirs;
@@ -94,9 +105,10 @@ static void doctor_sockets(struct doctor *doctor, const char *dir)
 	if (dirs_init(&dirs, dir, NULL) || dirs_path(path, dirs.run, "intake.sock"))
 		return;
 	there = access(path, F_OK) == 0;
+	if (!there && doctor_switched_off(board, "lanes"))
+		return;
 	doctor_say(doctor_add(doctor, there ? VIEW_GOOD : VIEW_BAD, "intake",
-			      there ? NULL
-				    : "is capture.lanes off in the configuration? see vowd's log"),
+			      there ? NULL : "see vowd's log"),
 		   there ? "applications with libvow are met at %s"
 			 : "no socket for applications with libvow at %s",
 		   path);
@@ -109,13 +121,19 @@ static void doctor_collector(struct doctor *doctor, const struct board_collector
 	char name[sizeof(row->host) + sizeof(row->name) + 1], total[STR_FIGURE_SIZE];
 	bool off = strcmp(row->tier, "off") == 0;
 	uint64_t drops = 0;
-	enum view_grade grade = off ? VIEW_BAD : row->problem[0] ? VIEW_REMARK : VIEW_GOOD;
+	enum view_grade grade = row->problem[0] ? (off ? VIEW_BAD : VIEW_REMARK)
+				: off		? VIEW_OFF
+						: VIEW_GOOD;
 	struct view_check *check;
 
 	for (unsigned i = 0; i < row->drop_count; i++)
 		drops += row->drops[i].total;
 	snprintf(name, sizeof(name), "%s%s%s", row->host, row->host[0] ? " " : "", row->name);
 	check = doctor_add(doctor, grade, name, row->problem);
+	if (grade == VIEW_OFF) {
+		doctor_say(check, "%s", row->detail);
+		return;
+	}
 	/* A hub knows totals, not tiers. */
 	doctor_say(check, "%s%s%s%s events%s%s", row->tier[0] ? "tier " : "", row->tier,
 		   row->tier[0] ? ", " : "",
@@ -249,7 +267,7 @@ int cli_doctor(const struct cli_options *options)
 	else
 		doctor_of_view(&doctor, view, options->hub != NULL);
 	if (!rc && !options->hub)
-		doctor_sockets(&doctor, options->dir);
+		doctor_sockets(&doctor, options->dir, view->board);
 	status = doctor_print(options, &doctor, view);
 	view_free(view);
 	free(doctor.checks);

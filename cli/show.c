@@ -18,8 +18,10 @@ static unsigned show_widest_name(const struct view_check *checks, size_t count)
 
 void show_checks(const struct show *show, const struct view_check *checks, size_t count)
 {
-	static const enum table_style styles[] = {
-		[VIEW_GOOD] = TABLE_GOOD, [VIEW_REMARK] = TABLE_WARN, [VIEW_BAD] = TABLE_BAD};
+	static const enum table_style styles[] = {[VIEW_GOOD] = TABLE_GOOD,
+						  [VIEW_OFF] = TABLE_DIM,
+						  [VIEW_REMARK] = TABLE_WARN,
+						  [VIEW_BAD] = TABLE_BAD};
 	unsigned widest = show_widest_name(checks, count);
 	unsigned indent = 6 + 2 + widest + 2; /* grade, name, and what lies between */
 

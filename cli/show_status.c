@@ -99,7 +99,11 @@ void show_collectors(const struct show *show, const struct board *board)
 		show_drops_text(row, drops, sizeof(drops));
 		table_foreign(table, TABLE_DIM, row->host);
 		table_foreign(table, TABLE_BOLD, row->name);
-		table_foreign(table, off ? TABLE_WARN : TABLE_GOOD, row->tier);
+		table_foreign(table,
+			      !off		? TABLE_GOOD
+			      : row->problem[0] ? TABLE_WARN
+						: TABLE_DIM,
+			      row->tier);
 		cell_count(table, TABLE_PLAIN, row->events_total);
 		table_foreign(table, drops[0] ? TABLE_WARN : TABLE_DIM, drops[0] ? drops : "none");
 		table_foreign(table, row->problem[0] ? TABLE_WARN : TABLE_DIM,

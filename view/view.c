@@ -29,7 +29,7 @@ int view_what_parse(const char *name, enum view_what *what)
 
 const char *view_grade_name(enum view_grade grade)
 {
-	static const char *const names[] = {"ok", "remark", "bad"};
+	static const char *const names[] = {"ok", "off", "remark", "bad"};
 
 	return grade < ARRAY_LEN(names) ? names[grade] : "?";
 }

@@ -122,8 +122,8 @@ int view_answer(const struct series_table *table, struct board *board, const cha
 /* Text of one view, malloc'ed; NULL when memory lacks. */
 char *view_json(const struct view *view, bool indented);
 
-enum view_grade { VIEW_GOOD, VIEW_REMARK, VIEW_BAD };
-const char *view_grade_name(enum view_grade grade); /* "ok", "remark", "bad" */
+enum view_grade { VIEW_GOOD, VIEW_OFF, VIEW_REMARK, VIEW_BAD };
+const char *view_grade_name(enum view_grade grade); /* "ok", "off", "remark", "bad" */
 
 struct view_check { /* what a look at a host or a configuration found */
 	char name[160]; /* "kernel", "vow.yaml:12" */

@@ -58,6 +58,20 @@ def the_very_first_answer_is_whole(s):
 
 @test
 @needs("vowd", "vow")
+def what_is_switched_off_is_told_so_and_is_nothing_bad(s):
+    s.write("run/vow.yaml", "capture: {http: false, host: false, lanes: false}\n")
+    s.start(s.program("vowd"), "--dir", s.dir("run"))
+    s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
+    # Other checks are of this machine, and may say what they like.
+    checks = {c["name"]: c for c in s.vow("doctor", dir=s.dir("run"), status=None)["checks"]}
+    for name in ("http", "host", "lanes"):
+        equal((checks[name]["grade"], checks[name]["fix"]), ("off", None), name)
+        check("configuration" in checks[name]["what"], f"{name}: {checks[name]}")
+    check("intake" not in checks, "complains of the socket that nobody wants")
+
+
+@test
+@needs("vowd", "vow")
 def every_observation_of_two_applications_is_counted(s):
     agent(s)
     apps = [observe(s, name) for name in ("shop", "stock")]
