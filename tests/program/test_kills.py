@@ -12,6 +12,7 @@ import subprocess
 import journal_sum
 import testpoints
 from story import *
+from story import die_with_parent
 
 KILLS = int(os.environ.get("VOW_KILLS") or 0)
 SEED = int(os.environ.get("VOW_SEED") or random.randrange(1 << 30))
@@ -30,6 +31,12 @@ AT_START = {"keyframe_found", "journal_replayed", "keyframe_begun", "segment_cre
             "keyframe_named"}
 
 
+def let_trace_and_die():
+    """In the child before exec."""
+    die_with_parent()
+    testpoints.let_trace()
+
+
 class Doomed:
     """An application that is going to be killed, and the file in which it counts."""
 
@@ -41,7 +48,7 @@ class Doomed:
         self.process = subprocess.Popen(
             [self.program, service, route, path, str(trap_at), str(burst)],
             env=dict(os.environ, VOW_DIR=s.dir("run")), stdin=subprocess.DEVNULL,
-            preexec_fn=testpoints.let_trace if traced else None)
+            preexec_fn=let_trace_and_die if traced else die_with_parent)
         s.defer(self.kill)
         self.traced = testpoints.Traced(self.process.pid, self.program).begun() if traced else None
 
