@@ -52,6 +52,7 @@ static const struct opts_word vow_words[] = {
 	{"status", "the agent or hub itself: collectors, losses, journal, objectives, gauges"},
 	{"top", "live: objectives, routes, deliveries; q quits"},
 	{"routes", "latency percentiles, rate and errors by route, method, peer and status"},
+	{"routes suggest", "route templates for the configuration, out of what was seen"},
 	{"deliveries", "webhooks and messages sent: outcomes, attempts, time to delivery"},
 	{"exemplars", "the slowest observations that came with a tag: when, how long, which"},
 	{"slo", "objectives: share kept, error budget left, how fast it burns"},
@@ -119,6 +120,23 @@ static int vow_answer(const struct cli_options *options, const struct view_query
 	return rc;
 }
 
+/* All that was seen, unless a window is asked for; every route of it. */
+static int vow_suggest(const struct cli_options *options)
+{
+	struct view_query query = cli_query(options, VIEW_ROUTES, SERIES_TOTAL);
+	struct view *view = NULL;
+	struct diag d;
+	int rc;
+
+	query.limit = 0;
+	rc = vow_answer(options, &query, &view, &d);
+	if (rc)
+		return cli_complain(&d, CLI_UNREACHABLE);
+	rc = cli_suggest(options, view);
+	view_free(view);
+	return rc;
+}
+
 static int vow_show(const struct cli_options *options, enum view_what what)
 {
 	struct view_query query = cli_query(options, what, WINDOW_1M);
@@ -164,7 +182,8 @@ static const char *vow_at_refusal(const struct cli_options *options, const char 
 static int vow_run(const struct cli_options *options, int argc, char **argv)
 {
 	const char *word = argv[1];
-	enum view_what what;
+	enum view_what what = VIEW_STATUS;
+	bool suggest;
 
 	if (strcmp(word, "config") == 0) {
 		if (argc < 3 || strcmp(argv[2], "check") != 0)
@@ -175,8 +194,10 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 	}
 	if (strcmp(word, "top") != 0 && view_what_parse(word, &what))
 		return opts_unknown_word(&vow_program, word);
-	if (argc > 2)
-		return vow_usage(argv[2], "one command at a time; see vow --help");
+	suggest = what == VIEW_ROUTES && strcmp(word, "top") != 0 && argc > 2 &&
+		  strcmp(argv[2], "suggest") == 0;
+	if (argc > 2 + suggest)
+		return vow_usage(argv[2 + suggest], "one command at a time; see vow --help");
 	if (options->total && options->window != CLI_WINDOW_UNSET)
 		return vow_usage("--window", "--total has no window: give one of the two");
 	if (options->dir && options->hub)
@@ -187,6 +208,8 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 		return vow_usage("--route", "only exemplars are chosen by route");
 	if (strcmp(word, "top") == 0)
 		return cli_top(options);
+	if (suggest)
+		return vow_suggest(options);
 	if (what == VIEW_DOCTOR)
 		return cli_doctor(options);
 	return vow_show(options, what);

@@ -13,6 +13,7 @@ _vow() {
 	-o | --output) mapfile -t COMPREPLY < <(compgen -W "table json" -- "$word") && return ;;
 	-w | --window) mapfile -t COMPREPLY < <(compgen -W "10s 1m 5m 30m 1h 6h 1d 3d 30d" -- "$word") && return ;;
 	--color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$word") && return ;;
+	routes) mapfile -t COMPREPLY < <(compgen -W "suggest" -- "$word") && return ;;
 	config) mapfile -t COMPREPLY < <(compgen -W "check" -- "$word") && return ;;
 	check)
 		compopt -o default
