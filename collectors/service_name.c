@@ -92,7 +92,11 @@ static void unit_text(const char *from, size_t length, char name[SERIES_NAME_MAX
 	name[n] = '\0';
 }
 
-/* The last 64 hexadecimal digits in a row, as every container engine names its containers. */
+/*
+ * The 64 hexadecimal digits that container engines name their containers by: bare (cgroupfs), or
+ * between the engine's name and ".scope" (systemd: docker-, libpod-, crio-, cri-containerd-). One
+ * cloud has 32 digits, a dash and a number.
+ */
 static const char *container_id(const char *part, size_t length)
 {
 	size_t run = 0;
@@ -101,6 +105,9 @@ static const char *container_id(const char *part, size_t length)
 		run = strchr("0123456789abcdef", part[i]) ? run + 1 : 0;
 		if (run == 64)
 			return part + i - 63;
+		if (run == 32 && i == 31 && length > 33 && part[32] == '-' &&
+		    strspn(part + 33, "0123456789") == length - 33)
+			return part;
 	}
 	return NULL;
 }
@@ -118,6 +125,28 @@ static bool is_unit(const char *part, size_t length)
 	return ends_with(part, length, ".service") && strncmp(part, "user@", 5) != 0;
 }
 
+/*
+ * A container that a unit runs as its own (podman's units): the unit's name stays when the container
+ * is made anew, which its id does not.
+ */
+static bool is_payload(const char *part, size_t length)
+{
+	static const char payload[] = "libpod-payload-";
+
+	return length > strlen(payload) && !memcmp(part, payload, strlen(payload));
+}
+
+/* "web" of "lxc.payload.web": containers that have names. */
+static bool named_container(const char *part, size_t length, char name[SERIES_NAME_MAX + 1])
+{
+	static const char payload[] = "lxc.payload.";
+
+	if (length <= strlen(payload) || memcmp(part, payload, strlen(payload)) != 0)
+		return false;
+	unit_text(part + strlen(payload), length - strlen(payload), name);
+	return true;
+}
+
 void service_name_of_cgroup(const char *path, char name[SERIES_NAME_MAX + 1])
 {
 	const char *end = path + strcspn(path, "\n");
@@ -132,7 +161,7 @@ void service_name_of_cgroup(const char *path, char name[SERIES_NAME_MAX + 1])
 		while (part > path && part[-1] != '/')
 			part--;
 		length = (size_t)(end - part);
-		id = container_id(part, length);
+		id = is_payload(part, length) ? NULL : container_id(part, length);
 		if (id) {
 			memcpy(name, id, 12);
 			name[12] = '\0';
@@ -142,6 +171,8 @@ void service_name_of_cgroup(const char *path, char name[SERIES_NAME_MAX + 1])
 			unit_text(part, length - strlen(".service"), name);
 			return;
 		}
+		if (named_container(part, length, name))
+			return;
 		end = part > path ? part - 1 : path;
 	}
 }
@@ -193,25 +224,38 @@ static bool process_stat(const struct service_names *names, pid_t pid, char comm
 	return true;
 }
 
-/* The path of the unified hierarchy, else of systemd's own; "" when there is none. */
+/* How much a line of /proc/PID/cgroup ("4:memory:/x") is worth: 0 when it is the root's. */
+static int cgroup_worth(const char *line, const char *path)
+{
+	if (!path || !path[1])
+		return 0;
+	if (!strncmp(line, "0::", 3))
+		return 3;
+	return strstr(line, ":name=systemd:") ? 2 : 1;
+}
+
+/*
+ * The path of the unified hierarchy, else of systemd's own, else of any controller: an engine
+ * without systemd may use these alone. "" when all are the root.
+ */
 static void process_cgroup(const struct service_names *names, pid_t pid, char text[FILE_MAX],
 			   const char **path)
 {
-	char *line;
+	char *rest = text, *line;
+	int best = 0;
 
 	*path = "";
 	if (proc_read(names, pid, "cgroup", text) <= 0)
 		return;
-	line = strstr(text, "0::");
-	if (!line || (line != text && line[-1] != '\n') || line[3] != '/' || line[4] == '\n')
-		line = strstr(text, ":name=systemd:");
-	if (!line)
-		return;
-	*path = strchr(line, '/');
-	if (!*path)
-		*path = "";
-	else
-		line[strcspn(line, "\n")] = '\0';
+	while ((line = strsep(&rest, "\n"))) {
+		const char *at = strchr(line, '/');
+		int worth = cgroup_worth(line, at);
+
+		if (worth > best) {
+			best = worth;
+			*path = at;
+		}
+	}
 }
 
 /* The base name of a process's program; "" when it cannot be read. */

@@ -71,6 +71,57 @@ CHECK_TEST(test_cgroup_paths_name_units_and_containers)
 		{"/kubepods.slice/kubepods-pod1.slice/cri-containerd-" ID64 ".scope/x",
 		 "0123456789ab"},
 		{"/system.slice/docker.service", "docker"},
+		/* docker, containerd, podman with cgroupfs; one in another; systemd within */
+		{"/docker/" ID64 "/init.scope", "0123456789ab"},
+		{"/default/" ID64, "0123456789ab"},
+		{"/libpod_parent/libpod-" ID64, "0123456789ab"},
+		{"/docker/ffff456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/"
+		 "docker/" ID64,
+		 "0123456789ab"},
+		{"/docker/" ID64 "/system.slice/nginx.service", "nginx"},
+		{"/../../system.slice/docker-" ID64 ".scope", "0123456789ab"},
+		/* with systemd: podman as root and as a user, nerdctl */
+		{"/machine.slice/libpod-" ID64 ".scope/container", "0123456789ab"},
+		{"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID64
+		 ".scope/container",
+		 "0123456789ab"},
+		{"/system.slice/nerdctl-" ID64 ".scope", "0123456789ab"},
+		/* a unit that is a container keeps its name */
+		{"/system.slice/web.service/libpod-payload-" ID64, "web"},
+		{"/user.slice/user-1000.slice/user@1000.service/app.slice/web.service/"
+		 "libpod-payload-" ID64 "/container",
+		 "web"},
+		/* kubernetes: containerd and cri-o, both drivers, all classes of service */
+		{"/kubepods/burstable/pod0f3c9e8a-1b2c-4d5e-8f90-aabbccddeeff/" ID64,
+		 "0123456789ab"},
+		{"/kubepods/pod0f3c9e8a-1b2c-4d5e-8f90-aabbccddeeff/" ID64, "0123456789ab"},
+		{"/kubepods/besteffort/pod0f3c9e8a-1b2c-4d5e-8f90-aabbccddeeff/crio-" ID64,
+		 "0123456789ab"},
+		{"/kubepods.slice/kubepods-burstable.slice/"
+		 "kubepods-burstable-pod0f3c9e8a_1b2c_4d5e_8f90_aabbccddeeff.slice/"
+		 "cri-containerd-" ID64 ".scope",
+		 "0123456789ab"},
+		{"/kubepods.slice/kubepods-pod0f3c9e8a_1b2c_4d5e_8f90_aabbccddeeff.slice/crio-" ID64
+		 ".scope/container",
+		 "0123456789ab"},
+		{"/kubepods.slice/kubepods-besteffort.slice/"
+		 "kubepods-besteffort-pod0f3c9e8a_1b2c_4d5e_8f90_aabbccddeeff.slice/docker-" ID64
+		 ".scope",
+		 "0123456789ab"},
+		{"/system.slice/containerd.service/"
+		 "kubepods-burstable-pod0f3c9e8a_1b2c_4d5e_8f90_aabbccddeeff.slice:cri-"
+		 "containerd:" ID64,
+		 "0123456789ab"},
+		/* tasks of a cloud */
+		{"/ecs/0123456789abcdef0123456789abcdef/" ID64, "0123456789ab"},
+		{"/ecs/fedcba9876543210fedcba9876543210/0123456789abcdef0123456789abcdef-2813906",
+		 "0123456789ab"},
+		{"/ecs/x/0123456789abcdef0123456789abcdef-28139o6", ""},
+		{"/batch/0123456789abcdef0123456789abcdef", ""},
+		/* containers that have names */
+		{"/lxc.payload.web/init.scope", "web"},
+		{"/lxc.payload.web/system.slice/nginx.service", "nginx"},
+		{"/machine.slice/systemd-nspawn@web.service/payload", "systemd-nspawn@web"},
 		{"/", ""},
 		{"", ""},
 		{"///", ""},
@@ -95,6 +146,10 @@ CHECK_TEST(test_unit_goes_before_command)
 	CHECK_STR(name_of(names, 2, 80, 1), "we (ird) ) x");
 	CHECK_STR(name_of(names, 3, 80, 1), "shop");
 	CHECK_STR(name_of(names, 4, 80, 1), "seen");
+	process_make(5, "java", 10, "4:memory:/docker/" ID64 "\n1:name=systemd:/\n0::/\n");
+	process_make(6, "java", 10, "4:memory:/a.service\n1:name=systemd:/\n0::/b.service\n");
+	CHECK_STR(name_of(names, 5, 80, 1), "0123456789ab");
+	CHECK_STR(name_of(names, 6, 80, 1), "b");
 	service_names_free(names);
 }
 
