@@ -26,7 +26,7 @@ struct kind {
 /* Whom a client asked, and the text of it. */
 struct peer {
 	uint64_t words[PEER_WORDS];
-	char text[HTTP_TEXT_PEER_MAX + 1]; /* "": none yet */
+	char text[SERIES_NAME_MAX + 1]; /* "": none yet */
 };
 
 struct remembered {
@@ -37,6 +37,7 @@ struct remembered {
 
 struct http_series {
 	struct series_table *table;
+	const struct vow_config *config;
 	struct route_names *routes;
 	struct service_names *services;
 	struct peer peer; /* written last: clients ask the same one many times in a row */
@@ -61,6 +62,7 @@ struct http_series *http_series_new(const struct http_series_options *options)
 	if (!series)
 		return NULL;
 	series->table = options->table;
+	series->config = config;
 	series->routes = route_names_new(&routes);
 	series->services =
 		service_names_new(config->services, config->service_count, options->proc);
@@ -88,6 +90,8 @@ void http_series_reload(struct http_series *series, const struct vow_config *con
 	route_names_reload(series->routes, &routes);
 	service_names_reload(series->services, config->services, config->service_count);
 	memset(series->remembered, 0, sizeof(series->remembered));
+	series->config = config;
+	series->peer.text[0] = '\0';
 }
 
 const struct route_names *http_series_routes(const struct http_series *series)
@@ -103,12 +107,24 @@ static bool names_route(unsigned status)
 	return status != 404 && status != 405 && status != 410 && status != 400 && status != 414;
 }
 
-static const char *peer_words_text(struct peer *peer, const struct http_record *r,
+static void peer_name(const struct http_series *series, const struct http_record *r,
+		      char name[SERIES_NAME_MAX + 1])
+{
+	char text[HTTP_TEXT_PEER_MAX + 1];
+	const char *label =
+		http_text_peer(r, series->config->peers, series->config->peer_count, text);
+
+	series_text_set(name, SERIES_NAME_MAX + 1, label, strlen(label));
+}
+
+static const char *peer_remembered(struct http_series *series, const struct http_record *r,
 				   const uint64_t words[PEER_WORDS])
 {
+	struct peer *peer = &series->peer;
+
 	if (!peer->text[0] || memcmp(peer->words, words, sizeof(peer->words)) != 0) {
 		memcpy(peer->words, words, sizeof(peer->words));
-		http_text_peer(r, peer->text);
+		peer_name(series, r, peer->text);
 	}
 	return peer->text;
 }
@@ -133,7 +149,7 @@ static void key_fill(struct http_series *series, const struct http_record *r,
 	route_name_of(series->routes, key->service, path, names_route(r->status), route);
 	series_text_set(key->route, sizeof(key->route), route, strlen(route));
 	if (r->role == HTTP_CLIENT)
-		strcpy(key->peer, peer_words_text(&series->peer, r, &kind->words[1]));
+		strcpy(key->peer, peer_remembered(series, r, &kind->words[1]));
 	key_of_response(r, key);
 }
 
@@ -233,7 +249,7 @@ struct series *http_series_of_sum(struct http_series *series, const struct http_
 
 	series_text_set(key.service, sizeof(key.service), service, strlen(service));
 	if (r->role == HTTP_CLIENT && r->pid)
-		http_text_peer(r, key.peer);
+		peer_name(series, r, key.peer);
 	key_of_response(r, &key);
 	return series_get(series->table, &key);
 }

@@ -73,7 +73,8 @@ size_t http_text_path(const struct http_record *record, char path[HTTP_PATH_MAX 
 	return length;
 }
 
-const char *http_text_peer(const struct http_record *record, char peer[HTTP_TEXT_PEER_MAX + 1])
+const char *http_text_peer(const struct http_record *record, const struct peer_address *peers,
+			   size_t count, char peer[HTTP_TEXT_PEER_MAX + 1])
 {
 	uint8_t address[16] = {[10] = 0xff, [11] = 0xff};
 
@@ -83,5 +84,5 @@ const char *http_text_peer(const struct http_record *record, char peer[HTTP_TEXT
 		memcpy(address, record->remote_address, sizeof(address));
 	else
 		memcpy(address + 12, record->remote_address, 4);
-	return peer_text(address, record->remote_port, peer);
+	return peer_label(peers, count, address, record->remote_port, peer);
 }

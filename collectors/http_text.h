@@ -23,8 +23,9 @@ const char *http_text_counter(unsigned counter);
  */
 size_t http_text_path(const struct http_record *record, char path[HTTP_PATH_MAX + 1]);
 
-/* "unix", or the address and port as peer_text() writes them. */
+/* "unix", or what peer_label() says; in peer, or a name that lives as long as peers. */
 #define HTTP_TEXT_PEER_MAX PEER_TEXT_MAX
-const char *http_text_peer(const struct http_record *record, char peer[HTTP_TEXT_PEER_MAX + 1]);
+const char *http_text_peer(const struct http_record *record, const struct peer_address *peers,
+			   size_t count, char peer[HTTP_TEXT_PEER_MAX + 1]);
 
 #endif

@@ -2,6 +2,7 @@
 #include "collectors/peer_text.h"
 
 #include <arpa/inet.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,4 +21,24 @@ const char *peer_text(const uint8_t address[16], uint16_t port, char text[PEER_T
 		snprintf(text, PEER_TEXT_MAX + 1, ":%u", port);
 	}
 	return text;
+}
+
+static bool peer_fits(const struct peer_address *peer, const uint8_t address[16], uint16_t port)
+{
+	unsigned whole = peer->bits / 8, rest = peer->bits % 8;
+
+	if (peer->port && peer->port != port)
+		return false;
+	if (memcmp(peer->address, address, whole) != 0)
+		return false;
+	return !rest || (peer->address[whole] ^ address[whole]) >> (8 - rest) == 0;
+}
+
+const char *peer_label(const struct peer_address *peers, size_t count, const uint8_t address[16],
+		       uint16_t port, char text[PEER_TEXT_MAX + 1])
+{
+	for (size_t i = 0; i < count; i++)
+		if (peer_fits(&peers[i], address, port))
+			return peers[i].name;
+	return peer_text(address, port, text);
 }

@@ -5,7 +5,10 @@
 #ifndef VOW_COLLECTORS_PEER_TEXT_H
 #define VOW_COLLECTORS_PEER_TEXT_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "config/config.h"
 
 #define PEER_TEXT_MAX 47 /* bytes without the NUL */
 
@@ -14,5 +17,12 @@
  * IPv6, or of IPv4 mapped into it (::ffff:a.b.c.d); port in host order. Returns text.
  */
 const char *peer_text(const uint8_t address[16], uint16_t port, char text[PEER_TEXT_MAX + 1]);
+
+/*
+ * The name that the configuration gives to the peer, else its address as above; text is the caller's,
+ * the name lives as long as peers.
+ */
+const char *peer_label(const struct peer_address *peers, size_t count, const uint8_t address[16],
+		       uint16_t port, char text[PEER_TEXT_MAX + 1]);
 
 #endif

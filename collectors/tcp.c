@@ -15,12 +15,14 @@
 #include "collectors/collector.h"
 #include "collectors/peer_text.h"
 #include "collectors/tcp_bpf.h"
+#include "config/config.h"
 
 #define EVERY	  NS_PER_S
 #define SHOWN_MAX 64 /* peers with gauges: those in trouble last */
 
 struct tcp {
 	struct gauge_table *gauges;
+	const struct vow_config *config;
 	struct tcp_bpf *bpf;
 	struct tcp_bpf_sums sums;
 	mono_ns looked_at;
@@ -38,6 +40,7 @@ static int tcp_open(const struct collector_context *context, void **state, struc
 	if (!tcp)
 		return diag_errno(d, -ENOMEM, "tcp", NULL, "no memory");
 	tcp->gauges = context->gauges;
+	tcp->config = context->config;
 	rc = tcp_bpf_open(&tcp->bpf, d);
 	if (rc) {
 		free(tcp);
@@ -87,22 +90,55 @@ static uint64_t evicted(const struct tcp *tcp)
 	return tcp->sums.begun > tcp->present ? tcp->sums.begun - tcp->present : 0;
 }
 
-static void gauges_set(const struct tcp *tcp, mono_ns now)
+/* Peers of one name are one row, of the sums. */
+struct row {
+	char label[SERIES_NAME_MAX + 1];
+	uint64_t counts[TCP_TROUBLE_KINDS];
+};
+
+static struct row *row_of(struct row *rows, unsigned *count, const char *label)
+{
+	unsigned i = 0;
+
+	while (i < *count && strcmp(rows[i].label, label) != 0)
+		i++;
+	if (i == *count) {
+		memset(&rows[i], 0, sizeof(rows[i]));
+		series_text_set(rows[i].label, sizeof(rows[i].label), label, strlen(label));
+		++*count;
+	}
+	return &rows[i];
+}
+
+static void rows_set(const struct tcp *tcp, const struct row *rows, unsigned count, mono_ns now)
 {
 #define TROUBLE_NAME(constant, name) [constant] = name,
 	static const char *const names[TCP_TROUBLE_KINDS] = {TCP_TROUBLES(TROUBLE_NAME)};
 #undef TROUBLE_NAME
 
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned kind = 0; kind < TCP_TROUBLE_KINDS; kind++)
+			if (rows[i].counts[kind])
+				gauge_set(tcp->gauges, "", "", names[kind], rows[i].label,
+					  (double)rows[i].counts[kind], now);
+}
+
+static void gauges_set(const struct tcp *tcp, mono_ns now)
+{
+	struct row rows[SHOWN_MAX];
+	unsigned count = 0;
+
 	for (unsigned i = 0; i < tcp->shown; i++) {
 		const struct tcp_bpf_peer *p = &tcp->peers[i];
-		char label[PEER_TEXT_MAX + 1];
+		char text[PEER_TEXT_MAX + 1];
+		struct row *row = row_of(rows, &count,
+					 peer_label(tcp->config->peers, tcp->config->peer_count,
+						    p->peer.address, p->peer.port, text));
 
-		peer_text(p->peer.address, p->peer.port, label);
 		for (unsigned kind = 0; kind < TCP_TROUBLE_KINDS; kind++)
-			if (p->counts.counts[kind])
-				gauge_set(tcp->gauges, "", "", names[kind], label,
-					  (double)p->counts.counts[kind], now);
+			row->counts[kind] += p->counts.counts[kind];
 	}
+	rows_set(tcp, rows, count, now);
 	if (evicted(tcp))
 		gauge_set(tcp->gauges, "", "", "tcp_peers_evicted_total", "", (double)evicted(tcp),
 			  now);
@@ -123,6 +159,13 @@ static uint64_t tcp_poll(void *state, mono_ns now)
 	}
 	gauges_set(tcp, now);
 	return 0;
+}
+
+static void tcp_reload(void *state, const struct vow_config *config)
+{
+	struct tcp *tcp = state;
+
+	tcp->config = config;
 }
 
 static void tcp_status(const void *state, struct collector_status *status)
@@ -150,6 +193,7 @@ const struct collector_ops tcp_collector = {
 	.name = "tcp",
 	.open = tcp_open,
 	.poll = tcp_poll,
+	.reload = tcp_reload,
 	.status = tcp_status,
 	.close = tcp_close,
 };

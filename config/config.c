@@ -98,6 +98,7 @@ void config_free(struct vow_config *config)
 		explicit_bzero(config->receivers[i].secret, sizeof(config->receivers[i].secret));
 	free(config->services);
 	free(config->templates);
+	free(config->peers);
 	free(config->receivers);
 	free(config);
 }

@@ -22,6 +22,15 @@ struct route_template { /* "/api/suppliers/{id}" */
 	char pattern[SERIES_ROUTE_MAX + 1];
 };
 
+#define CONFIG_PEERS_MAX 256 /* looked through for each new peer */
+
+struct peer_address { /* a peer that is called by name */
+	uint8_t address[16]; /* as of IPv6, an IPv4 one mapped into it */
+	uint8_t bits; /* of it that count, from the left; 128 all */
+	uint16_t port; /* 0: any */
+	char name[SERIES_NAME_MAX + 1];
+};
+
 struct receiver { /* who is told of alerts and scaling decisions: a signed JSON webhook */
 	char name[POLICY_NAME_MAX + 1];
 	char url[512];
@@ -56,6 +65,8 @@ struct vow_config {
 	size_t service_count;
 	struct route_template *templates;
 	size_t template_count;
+	struct peer_address *peers; /* the first that fits names a peer */
+	size_t peer_count;
 
 	dur_ns forget_agents; /* hub: silent for so long, an agent or a series is gone; 30 d; 0: never */
 

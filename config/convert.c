@@ -351,6 +351,7 @@ int convert(const struct document *document, const struct raw_config *raw,
 	VALUE_TRY(convert_journal(&reader, &raw->journal, config));
 	VALUE_TRY(convert_tls(&reader, &raw->tls, config));
 	VALUE_TRY(convert_services(&reader, raw, config));
+	VALUE_TRY(convert_peers(&reader, raw, config));
 	VALUE_TRY(convert_policy(&reader, raw, &config->policy));
 	return convert_receivers(&reader, raw, config);
 }

@@ -20,5 +20,8 @@ int convert(const struct document *document, const struct raw_config *raw,
 /* Its part for objectives and scaling (convert_policy.c), into policy, which holds the defaults. */
 int convert_policy(const struct value_reader *reader, const struct raw_config *raw,
 		   struct policy *policy);
+/* Its part for names of peers (convert_peers.c). */
+int convert_peers(const struct value_reader *reader, const struct raw_config *raw,
+		  struct vow_config *config);
 
 #endif

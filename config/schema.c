@@ -55,6 +55,13 @@ static const cyaml_schema_field_t schema_service[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t schema_peer[] = {
+	TEXT("name", raw_peer, name),
+	LIST("addresses", raw_peer, addresses.texts, addresses.count, &schema_text,
+	     SCHEMA_LIST_MAX),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t schema_match[] = {
 	TEXT("service", raw_match, service),
 	TEXT("kind", raw_match, kind),
@@ -128,6 +135,7 @@ static const cyaml_schema_field_t schema_tls[] = {
 		CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw, fields) \
 	}
 static const cyaml_schema_value_t schema_services = ENTRY(raw_service, schema_service);
+static const cyaml_schema_value_t schema_peers = ENTRY(raw_peer, schema_peer);
 static const cyaml_schema_value_t schema_objectives = ENTRY(raw_objective, schema_objective);
 static const cyaml_schema_value_t schema_scalers = ENTRY(raw_scaler, schema_scaler);
 static const cyaml_schema_value_t schema_receivers = ENTRY(raw_receiver, schema_receiver);
@@ -138,6 +146,7 @@ static const cyaml_schema_field_t schema_fields[] = {
 	TEXT("forget_agents", raw_config, forget_agents),
 	MAP("capture", raw_config, capture, schema_capture),
 	LIST("services", raw_config, services, service_count, &schema_services, SCHEMA_LIST_MAX),
+	LIST("peers", raw_config, peers, peer_count, &schema_peers, SCHEMA_LIST_MAX),
 	LIST("routes", raw_config, routes.texts, routes.count, &schema_text, SCHEMA_LIST_MAX),
 	LIST("objectives", raw_config, objectives, objective_count, &schema_objectives,
 	     POLICY_OBJECTIVES),

@@ -30,6 +30,11 @@ struct raw_service {
 	struct raw_texts routes;
 };
 
+struct raw_peer {
+	char *name;
+	struct raw_texts addresses;
+};
+
 struct raw_match {
 	char *service, *kind, *role, *method, *route, *peer;
 };
@@ -71,6 +76,8 @@ struct raw_config {
 	struct raw_texts routes;
 	struct raw_service *services;
 	uint64_t service_count;
+	struct raw_peer *peers;
+	uint64_t peer_count;
 	/* NULL: not given, the defaults stand; given, even empty, they replace the defaults. */
 	struct raw_objective *objectives;
 	uint64_t objective_count;

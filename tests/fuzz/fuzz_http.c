@@ -41,7 +41,7 @@ static void check_record(struct fuzz_input input, char path[HTTP_PATH_MAX + 1])
 	}
 	if (http_names_trace(&record, trace))
 		FUZZ_CHECK(strspn(trace, "0123456789abcdef") == HTTP_TRACE_TEXT);
-	http_text_peer(&record, peer);
+	http_text_peer(&record, NULL, 0, peer);
 	FUZZ_CHECK(memchr(peer, '\0', sizeof(peer)));
 	FUZZ_CHECK(http_text_method(record.method) && http_text_outcome(record.outcome));
 	series_text_set(service, sizeof(service), record.command, sizeof(record.command));

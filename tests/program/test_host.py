@@ -12,9 +12,9 @@ from story import *
 class Host:
     """vowd, which captures nothing but the host."""
 
-    def __init__(self, story, capture="http: false, lanes: false"):
+    def __init__(self, story, capture="http: false, lanes: false", more=""):
         self.story, self.run = story, story.dir("run")
-        story.write("run/vow.yaml", f"capture: {{{capture}}}\n")
+        story.write("run/vow.yaml", f"capture: {{{capture}}}\n{more}")
         self.program = story.start(story.program("vowd"), "--dir", self.run)
         story.until(lambda: self.gauge("load1") is not None, 10, "the first reading")
 
@@ -89,6 +89,18 @@ def a_connection_that_is_refused_counts_for_its_peer(s):
     equal(refused[("", f"[::1]:{v6}")], 1, "refused over IPv6")
     for kind in ("timed_out", "unreachable", "given_up"):
         check(("", f"127.0.0.1:{port}") not in host.gauges(f"tcp_connects_{kind}_total"), kind)
+
+
+@test
+@needs("bpf")
+def a_peer_goes_by_the_name_that_the_configuration_gives(s):
+    host, port = Host(s, more="peers:\n  - name: payments\n    addresses: [127.7.0.0/16]\n"), s.port()
+    for address in ("127.7.0.1", "127.7.9.9", "127.8.0.1"):
+        with socket.socket() as client:
+            client.connect_ex((address, port))
+    refused = s.until(lambda: (lambda g: g if ("", f"127.8.0.1:{port}") in g else None)(
+        host.gauges("tcp_connects_refused_total")), 10, "refusals")
+    equal(refused[("", "payments")], 2, "refused by either address of that name")
 
 
 @test

@@ -422,6 +422,36 @@ CHECK_TEST(test_services_and_routes_are_checked)
 	refused("services:\n  - name: a\n    routes:\n      - /a\n      - x\n", 5, "'x'", "");
 }
 
+CHECK_TEST(test_peers_are_named_by_their_addresses)
+{
+	struct vow_config *c =
+		loaded("peers:\n"
+		       "  - name: payments\n"
+		       "    addresses: [10.0.0.7, '10.0.0.8:8443', 10.1.0.0/16]\n"
+		       "  - name: mail\n"
+		       "    addresses: ['2001:db8::7', '[2001:db8::8]:25', '::/0']\n");
+
+	CHECK_EQ_U64(c->peer_count, 6);
+	CHECK_STR(c->peers[0].name, "payments");
+	CHECK_EQ_U64(c->peers[0].address[15], 7);
+	CHECK_EQ_U64(c->peers[0].address[11], 0xff);
+	CHECK_EQ_U64(c->peers[0].bits, 128);
+	CHECK_EQ_U64(c->peers[0].port, 0);
+	CHECK_EQ_U64(c->peers[1].port, 8443);
+	CHECK_EQ_U64(c->peers[2].bits, 112);
+	CHECK_STR(c->peers[5].name, "mail");
+	CHECK_EQ_U64(c->peers[3].address[0], 0x20);
+	CHECK_EQ_U64(c->peers[4].port, 25);
+	CHECK_EQ_U64(c->peers[5].bits, 0);
+	config_free(c);
+	refused("peers:\n  - addresses: [10.0.0.7]\n", 2, "needs a name", "");
+	refused("peers:\n  - name: a\n", 2, "no address", "addresses");
+	refused("peers:\n  - name: a\n    addresses: [payments]\n", 3, "'payments'", "10.0.0.7");
+	refused("peers:\n  - name: a\n    addresses: [10.0.0.0/33]\n", 3, "10.0.0.0/33", "");
+	refused("peers:\n  - name: a\n    addresses: ['10.0.0.7:0']\n", 3, "10.0.0.7:0", "");
+	refused("peers:\n  - name: a\n    addresses: ['[::1]']\n", 3, "[::1]", "");
+}
+
 CHECK_TEST(test_secret_is_read_from_its_file)
 {
 	struct vow_config *c;
@@ -626,9 +656,10 @@ CHECK_MAIN("config", test_without_a_file_the_defaults_are_sound,
 	   test_too_many_objectives_are_refused_at_the_first_too_many,
 	   test_lists_of_headers_replace_the_defaults, test_values_out_of_range_name_line_and_range,
 	   test_objectives_are_checked, test_scalers_are_checked, test_receivers_are_checked,
-	   test_services_and_routes_are_checked, test_secret_is_read_from_its_file,
-	   test_events_choose_what_a_receiver_gets, test_empty_lists_switch_the_defaults_off,
-	   test_ratio_gauges_are_means, test_a_long_window_alone_brings_its_short_one,
+	   test_services_and_routes_are_checked, test_peers_are_named_by_their_addresses,
+	   test_secret_is_read_from_its_file, test_events_choose_what_a_receiver_gets,
+	   test_empty_lists_switch_the_defaults_off, test_ratio_gauges_are_means,
+	   test_a_long_window_alone_brings_its_short_one,
 	   test_an_alert_that_can_never_fire_is_remarked, test_hidden_routes_are_remarked,
 	   test_more_thresholds_than_are_counted_is_remarked,
 	   test_files_that_cannot_be_read_say_why, test_the_file_is_found_in_its_places,
