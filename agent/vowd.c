@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vowd: the agent of one host. Orders start and stop of its parts; everything else is theirs. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,6 +194,17 @@ static int vowd_main(const struct vowd_options *options, struct diag *d)
 	return rc;
 }
 
+/*
+ * Large tables are made once and used in part: as mappings of their own, the pages that are never
+ * touched stay absent. Unless it is said so, the first of them to be freed moves the bound from which
+ * on an allocation is one up, for good. Nor need the heap grow ahead of what is asked for.
+ */
+static void heap_settle(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
+	mallopt(M_TOP_PAD, 4 << 10);
+}
+
 int main(int argc, char **argv)
 {
 	struct vowd_options options = {0};
@@ -205,6 +217,7 @@ int main(int argc, char **argv)
 		return opts_unknown_word(&program, argv[1]);
 	log_init("vowd", options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
+	heap_settle();
 	fd_raise_limit();
 	if (vowd_main(&options, &d)) {
 		log_diag(LOG_LEVEL_ERROR, &d, "cannot run");
