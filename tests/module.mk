@@ -26,4 +26,8 @@ unit: $(UNIT) ## build and run the unit tests for MODE
 stress: all ## kill applications and agents KILLS=1000 times each, anywhere
 	$(Q)VOW_BUILD=$(abspath $(B)) VOW_KILLS=$(or $(KILLS),1000) python3 tests/program/test_kills.py
 
+.PHONY: soak
+soak: all ## capture CONNECTIONS=1000000 short ones: memory must stay as it is
+	$(Q)VOW_BUILD=$(abspath $(B)) VOW_SOAK=$(or $(CONNECTIONS),1000000) python3 tests/program/test_soak.py
+
 -include $(UNIT_SRC:%.c=$(B)/%.d) $(B)/tests/unit/check.d
