@@ -14,6 +14,7 @@
 
 #include "collectors/collector.h"
 #include "collectors/http_bpf.h"
+#include "collectors/http_deliveries.h"
 #include "collectors/http_names.h"
 #include "collectors/http_series.h"
 #include "collectors/http_text.h"
@@ -32,6 +33,8 @@ struct http {
 	struct exemplars *exemplars; /* NULL: kept nowhere */
 	struct http_bpf *bpf;
 	struct http_series *series;
+	struct http_deliveries *deliveries;
+	struct series_table *table;
 	mono_ns now; /* of the poll that is running */
 	wall_ns wall; /* the same instant */
 	mono_ns sweep_at, gauges_at, missed_at;
@@ -39,6 +42,7 @@ struct http {
 	uint64_t events_total;
 	uint64_t incomplete[HTTP_OUTCOMES];
 	uint64_t no_memory;
+	uint64_t lost; /* records, when that was looked for last */
 	uint64_t missed; /* program runs that the kernel skipped */
 	uint64_t summed_total; /* of events_total, those of whom there was no record */
 	uint8_t packed[2][HIST_PACKED_MAX]; /* of the sum at hand */
@@ -50,6 +54,7 @@ static void http_close(void *state)
 
 	http_bpf_close(http->bpf);
 	http_series_free(http->series);
+	http_deliveries_free(http->deliveries);
 	free(http);
 }
 
@@ -75,8 +80,11 @@ static int http_open(const struct collector_context *context, void **state, stru
 	http_names_of_config(&headers, config);
 	http->gauges = context->gauges;
 	http->exemplars = context->exemplars;
+	http->table = context->series;
 	http->series = http_series_new(&series);
-	if (http->series)
+	http->deliveries =
+		http_deliveries_new(context->series, config->delivery_quiet, clock_mono());
+	if (http->series && http->deliveries)
 		rc = http_bpf_open(&http->bpf, &bpf, d);
 	else
 		rc = diag_errno(d, -ENOMEM, "http", NULL, "no memory");
@@ -105,11 +113,60 @@ static void record_exemplar(const struct http *http, const struct http_record *r
 		exemplars_add(http->exemplars, series_id_of(series), &exemplar, http->wall);
 }
 
+/* A POST with the id of a delivery, whatever came of it; without a type of event its route is that. */
+static void record_attempt(struct http *http, const struct http_record *r)
+{
+	mono_ns end = r->outcome == HTTP_COMPLETE ? r->started_at + r->total_ns : http->now;
+	char event[HTTP_EVENT_MAX + 1];
+	struct series_key key;
+	uint64_t path = 0;
+
+	if (!(r->flags & HTTP_NOTED) || !(r->notes.has & HTTP_HEADER_DELIVERY))
+		return;
+	for (unsigned i = 0; i < HTTP_PATH_MAX / 8; i++)
+		path = (path ^ r->path[i]) * UINT64_C(0x9e3779b97f4a7c15);
+	http_series_name(http->series, r, http->now, &key);
+	http_deliveries_attempt(http->deliveries,
+				&(struct http_attempt){
+					.id = r->notes.delivery ^ path,
+					.service = key.service,
+					.event = http_names_event(r, event) ? event : key.route,
+					.peer = key.peer,
+					.started_at = r->started_at,
+					.ended_at = end > r->started_at ? end : r->started_at,
+					.status = r->outcome == HTTP_COMPLETE ? r->status : 0,
+				},
+				http->now);
+}
+
+/* A POST that was received and says which event it is about: the handling of that event. */
+static void record_event(struct http *http, const struct http_record *r,
+			 const struct series *series)
+{
+	struct series_key key = *series_key_of(series);
+	char event[HTTP_EVENT_MAX + 1];
+	const char *name;
+	struct series *handled;
+
+	if (r->role != HTTP_SERVER || !http_names_event(r, event))
+		return;
+	name = http_deliveries_event(http->deliveries, event);
+	key.kind = SERIES_APP;
+	memset(key.method, 0, sizeof(key.method));
+	strcpy(key.method, "event");
+	series_text_set(key.route, sizeof(key.route), name, strlen(name));
+	handled = series_get(http->table, &key);
+	if (handled)
+		series_record(handled, r->total_ns,
+			      r->queue_ns == HTTP_QUEUE_UNKNOWN ? SERIES_NO_QUEUE : r->queue_ns);
+}
+
 static void record_taken(void *arg, const struct http_record *r)
 {
 	struct http *http = arg;
 	struct series *series;
 
+	record_attempt(http, r);
 	if (r->outcome != HTTP_COMPLETE) {
 		http->incomplete[r->outcome < HTTP_OUTCOMES ? r->outcome : HTTP_TRUNCATED]++;
 		return;
@@ -122,8 +179,10 @@ static void record_taken(void *arg, const struct http_record *r)
 	series_record(series, r->total_ns,
 		      r->queue_ns == HTTP_QUEUE_UNKNOWN ? SERIES_NO_QUEUE : r->queue_ns);
 	http->events_total++;
-	if (r->flags & HTTP_NOTED)
+	if (r->flags & HTTP_NOTED) {
 		record_exemplar(http, r, series);
+		record_event(http, r, series);
+	}
 }
 
 /*
@@ -178,6 +237,25 @@ static void sum_taken(void *arg, const struct http_overflow_sum *sum)
 	}
 }
 
+/* Files deliveries that have ended, unless records were lost that may belong to them. */
+static void deliveries_step(struct http *http)
+{
+	uint64_t counters[HTTP_COUNTERS] = {0}, lost;
+
+	if (http_bpf_counters(http->bpf, counters))
+		return;
+	lost = counters[HTTP_RING_FULL] + counters[HTTP_STORAGE_FAILED] + counters[HTTP_TORN] +
+	       http->summed_total;
+	if (lost != http->lost)
+		http_deliveries_gap(http->deliveries, http->now);
+	http->lost = lost;
+	http_deliveries_step(http->deliveries, http->now);
+	gauge_set(http->gauges, "", "", "http_deliveries_unjoined", "",
+		  (double)http_deliveries_unjoined(http->deliveries), http->now);
+	gauge_set(http->gauges, "", "", "http_deliveries_evicted", "",
+		  (double)http_deliveries_evicted(http->deliveries), http->now);
+}
+
 static void gauges_set(struct http *http)
 {
 	const struct route_names *routes = http_series_routes(http->series);
@@ -219,6 +297,7 @@ static uint64_t http_poll(void *state, mono_ns now)
 	taken += http_bpf_overflow(http->bpf, sum_taken, http);
 	if (now - http->gauges_at >= GAUGES_EVERY) {
 		gauges_set(http);
+		deliveries_step(http);
 		http->gauges_at = now;
 	}
 	if (now - http->missed_at >= MISSED_EVERY) {
@@ -240,6 +319,7 @@ static void http_reload(void *state, const struct vow_config *config)
 	struct http *http = state;
 
 	http_series_reload(http->series, config);
+	http_deliveries_reload(http->deliveries, config->delivery_quiet);
 }
 
 static void drop_add(struct collector_status *status, const char *reason, uint64_t total)

@@ -241,6 +241,16 @@ struct series *http_series_of(struct http_series *series, const struct http_reco
 	return found;
 }
 
+void http_series_name(struct http_series *series, const struct http_record *r, mono_ns now,
+		      struct series_key *key)
+{
+	const char *service = service_of(series, r, now);
+	struct kind kind;
+
+	kind_fill(&kind, r, service);
+	key_fill(series, r, &kind, service, key);
+}
+
 struct series *http_series_of_sum(struct http_series *series, const struct http_record *r,
 				  mono_ns now)
 {

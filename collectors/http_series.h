@@ -35,6 +35,10 @@ void http_series_reload(struct http_series *series, const struct vow_config *con
 struct series *http_series_of(struct http_series *series, const struct http_record *record,
 			      mono_ns now);
 
+/* What the series of a record would be called, without one being made. About 1 us. */
+void http_series_name(struct http_series *series, const struct http_record *record, mono_ns now,
+		      struct series_key *key);
+
 /*
  * Of complete responses that were summed up without their paths (http_overflow.h); its route is
  * "{overflow}". Not remembered: about 2 us. NULL when memory lacks.

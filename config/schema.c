@@ -34,6 +34,7 @@ static const cyaml_schema_field_t schema_capture[] = {
 	TEXT("http_ring", raw_capture, http_ring),
 	TEXT("routes_per_service", raw_capture, routes_per_service),
 	TEXT("traces", raw_capture, traces),
+	TEXT("delivery_quiet", raw_capture, delivery_quiet),
 	LIST("delivery_ids", raw_capture, delivery_ids.texts, delivery_ids.count, &schema_text,
 	     HEADER_NAMES),
 	LIST("event_types", raw_capture, event_types.texts, event_types.count, &schema_text,

@@ -16,7 +16,7 @@ struct raw_texts {
 };
 
 struct raw_capture {
-	char *http, *lanes, *host, *http_ring, *routes_per_service, *traces;
+	char *http, *lanes, *host, *http_ring, *routes_per_service, *traces, *delivery_quiet;
 	struct raw_texts delivery_ids, event_types;
 };
 

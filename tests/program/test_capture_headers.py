@@ -3,6 +3,7 @@
 """Chosen request headers, as the BPF programs find them: trace ids, ids of deliveries, types of
 events. Whatever else a head holds, they find the right ones or none."""
 import hashlib
+import itertools
 
 from capture import *
 
@@ -237,6 +238,68 @@ def traces_that_are_not_wanted_stay(s):
         s.http(server.url("/pay"), headers={"traceparent": PARENT})
     equal(agent.settled(), 6, "requests")
     equal(s.vow("exemplars", "--total", dir=s.dir("run")), [], "exemplars")
+
+
+RECEIVER = """
+const http = require('http');
+const tries = {};
+http.createServer((request, response) => {
+    const id = request.headers['webhook-id'];
+    tries[id] = (tries[id] || 0) + 1;
+    request.resume();
+    request.on('end', () => {
+        response.statusCode = id.startsWith('retried') && tries[id] < 3 ? 500 : 200;
+        response.end('ok');
+    });
+}).listen(process.env.PORT, '127.0.0.1');
+"""
+QUIET_S = 4  # the machine may hold a retry up for less
+
+
+@test
+@needs("bpf", "node", "vowd", "vow")
+def retries_with_one_id_are_one_delivery(s):
+    server = s.node(RECEIVER)
+    Agent(s, "hooks", server.port, more=f"capture: {{delivery_quiet: {QUIET_S}s}}\n")
+    raw = Raw(server.port)
+
+    def send(name):
+        raw.send(f"POST /in HTTP/1.1\r\nHost: test\r\nX-GitHub-Event: push\r\n"
+                 f"webhook-id: {name}\r\nContent-Length: 2\r\n\r\n{{}}")
+        raw.response()
+
+    def row():
+        rows = [r for r in s.vow("deliveries", "--total", dir=s.dir("run"))
+                if r["event_type"] == "push" and r["endpoint"] == f"127.0.0.1:{server.port}"]
+        return rows[0] if rows else None
+    # Nothing is said of ids that may have been there before the agent.
+    early = itertools.count()
+
+    def filed():
+        send(f"early-{next(early)}")
+        return (row() or {"delivered": 0})["delivered"] > 0
+    s.until(filed, 30, "a delivery that surely began after the agent")
+    s.ticks_later(4, dir=s.dir("run"))
+    before = row()
+    began = time.monotonic_ns()
+    send("retried")
+    time.sleep(0.05)
+    send("retried")
+    time.sleep(0.1)
+    send("retried")
+    ended = time.monotonic_ns()
+    after = s.until(lambda: (lambda r: r if r["delivered"] > before["delivered"] else None)(row()),
+                    20, "the delivery")
+    equal((after["attempts"] - before["attempts"],
+           after["attempts_failed"] - before["attempts_failed"],
+           after["delivered"] - before["delivered"], after["failed"]), (3, 2, 1, 0),
+          "attempts, failed ones, deliveries, failed ones")
+    at_least(after["max_ns"], 150_000_000, "from the first attempt to the success")
+    at_most(after["max_ns"], max(before["max_ns"], ended - began), "the same, at most")
+    events = [r for r in s.vow("routes", "--total", dir=s.dir("run"))
+              if r["service"] == "hooks" and r["route"] == "push"]
+    equal(sum(r["count"] for r in events), next(early) + 3, "events that were handled")
+    raw.close()
 
 
 main("capture_headers")

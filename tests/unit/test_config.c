@@ -170,6 +170,7 @@ CHECK_TEST(test_example_shows_the_true_defaults)
 	CHECK_EQ_U64(example->http_ring_bytes, bare->http_ring_bytes);
 	CHECK_EQ_U64(example->routes_per_service, bare->routes_per_service);
 	CHECK_EQ_U64(example->capture_traces, bare->capture_traces);
+	CHECK_EQ_U64(example->delivery_quiet, bare->delivery_quiet);
 	CHECK_MEM(&example->delivery_ids, &bare->delivery_ids, sizeof(bare->delivery_ids));
 	CHECK_MEM(&example->event_types, &bare->event_types, sizeof(bare->event_types));
 	CHECK_EQ_U64(example->series_max, bare->series_max);
