@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file: its layout, its opening, its transactions. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "lib/base/fd.h"
 #include "store/query.h"
 
 /* Kept in the file's user_version; a file of another one is refused. */
@@ -98,6 +100,22 @@ static int store_prepare(struct store *store, struct diag *d)
 	return 0;
 }
 
+/*
+ * For its owner and group, as other files of state; SQLite gives its other files the mode of the
+ * first. One that is there already loses what it grants to the rest of the world.
+ */
+static int store_file(const struct store *store, struct diag *d)
+{
+	_cleanup_(fd_closep) int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 &&
+	    (!(st.st_mode & 0007) || fchmod(fd, st.st_mode & 0770) == 0))
+		return 0;
+	return diag_errno(d, -errno, store->path, "may vow-hub write there?",
+			  "cannot make the store's file");
+}
+
 int store_open(const char *dir, struct store **out, struct diag *d)
 {
 	struct store *store = calloc(1, sizeof(*store));
@@ -111,6 +129,11 @@ int store_open(const char *dir, struct store **out, struct diag *d)
 		free(store);
 		return diag_set(d, -ENAMETOOLONG, dir, "choose a shorter folder",
 				"the store's path is longer than 511 bytes");
+	}
+	rc = store_file(store, d);
+	if (rc) {
+		free(store);
+		return rc;
 	}
 	code = sqlite3_open_v2(store->path, &store->db,
 			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,

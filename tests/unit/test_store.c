@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "store/store.h"
 #include "tests/unit/check.h"
@@ -150,8 +151,45 @@ CHECK_TEST(test_file_that_is_no_store_is_told_from_a_failing_disk)
 	CHECK_STR_HAS(d.fix, "move the file away");
 }
 
+/* Of all files that the store has made. */
+static mode_t modes_granted(void)
+{
+	static const char *const names[] = {"hub.db", "hub.db-wal"};
+	mode_t granted = 0;
+	char path[600];
+	struct stat st;
+
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", check_dir(), names[i]);
+		CHECK_OK(stat(path, &st));
+		granted |= st.st_mode & 0777;
+	}
+	return granted;
+}
+
+CHECK_TEST(test_files_are_for_their_owner_and_group)
+{
+	mode_t mask = umask(0);
+	struct store *store = store_fresh();
+	char path[600];
+
+	add_record(store, 1);
+	CHECK_OK(store_commit(store, NULL));
+	CHECK_EQ_U64(modes_granted(), 0640);
+	store_close(store);
+	snprintf(path, sizeof(path), "%s/hub.db", check_dir());
+	CHECK_OK(chmod(path, 0664)); /* as a hub of before may have left it */
+	store = store_fresh();
+	add_record(store, 1);
+	CHECK_OK(store_commit(store, NULL));
+	CHECK_EQ_U64(modes_granted(), 0660);
+	store_close(store);
+	umask(mask);
+}
+
 CHECK_MAIN("store", test_trim_ends_at_the_first_young_tick,
 	   test_trim_takes_no_more_than_asked_and_nothing_behind_the_checkpoint,
 	   test_trim_over_budget_takes_young_ticks_too,
 	   test_refused_records_are_kept_cut_and_only_the_newest,
-	   test_file_that_is_no_store_is_told_from_a_failing_disk)
+	   test_file_that_is_no_store_is_told_from_a_failing_disk,
+	   test_files_are_for_their_owner_and_group)
