@@ -265,8 +265,11 @@ static void call_finish(struct http_call *call, CURLcode code)
 	char text[64];
 
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.status);
-	/* Its status is known, and of its text nothing is needed. */
-	if (code == CURLE_WRITE_ERROR && answer.status)
+	/*
+	 * Its status is known, and of its text nothing is needed. libcurl calls a header of more
+	 * than 100 KB a lack of memory.
+	 */
+	if ((code == CURLE_WRITE_ERROR || code == CURLE_OUT_OF_MEMORY) && answer.status >= 200)
 		code = CURLE_OK;
 	if (code == CURLE_OK) {
 		answer.class = retry_class_of(answer.status);

@@ -128,6 +128,20 @@ def a_receiver_that_fails_first_gets_each_alert_signed_and_in_order(s):
 
 @test
 @needs("vow-export")
+def a_header_without_end_changes_nothing_of_the_answer(s):
+    endless = {"X-Padding": "x" * 200_000}
+    receiver = Receiver(s, lambda n: (503, endless) if n == 0 else (204, endless))
+    s.write("run/vow.yaml", receivers(("wordy", receiver.url())))
+    feed(s, 5, 5)
+    exporter = export(s)
+    s.until(lambda: "accepted by wordy" in exporter.log(), 15, "acceptance")
+    equal(len(receiver.came), 2, "requests: one refused, one accepted")
+    check("it answered 503" in exporter.log(), "no word of the first answer")
+    check("memory" not in exporter.log().lower(), "blames memory")
+
+
+@test
+@needs("vow-export")
 def what_a_receiver_refuses_for_good_is_a_dead_letter_and_not_repeated(s):
     receiver = Receiver(s, lambda n: 400)
     s.write("run/vow.yaml", receivers(("strict", receiver.url())))
