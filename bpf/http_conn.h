@@ -10,6 +10,7 @@
 #include "bpf/http_overflow.h"
 #include "bpf/http_ring.h"
 #include "bpf/kernel.h"
+#include "bpf/tls_scan.h"
 
 enum conn_phase {
 	PHASE_NEW, /* no message seen yet; which side asks is not known */
@@ -31,6 +32,48 @@ enum conn_phase {
 #define ECONNRESET 104
 #define ETIMEDOUT  110
 
+#define TLS_IDLE_NS  1000000000ULL /* the same within TLS, where no response tells its length */
+#define TLS_DOUBT_NS 10000000000ULL /* silence after which what may have been a response is none */
+
+/* What is known of one direction of a TLS connection. */
+struct tls_way {
+	struct tls_place place;
+	__u8 use; /* enum tls_use, of the record that is under way */
+	__u8 hello; /* it is a hello that was not read yet */
+};
+
+enum tls_use {
+	TLS_PASSES, /* handshake, alert, ticket */
+	TLS_COUNTS, /* of a request or response */
+};
+
+enum tls_state {
+	TLS_NONE, /* no TLS */
+	TLS_ASKED, /* the client said hello, the server did not yet */
+	TLS_ANSWERED, /* TLS 1.3: all that the client sends until its Finished is handshake */
+	TLS_OPEN, /* data is data, apart from tickets */
+	TLS_LOST, /* cannot be followed */
+};
+
+/* See tls_turns.h. */
+struct tls_turns {
+	struct tls_way asks, answers; /* from the client, from the server */
+	__u32 sent_to; /* server: TCP's number of the byte behind the response */
+	__u8 state; /* enum tls_state */
+	__u8 shared; /* HTTP/2, or maybe */
+	__u8 finished; /* size of the client's Finished; 0 before TLS 1.3 */
+	__u8 tickets; /* records from the server that may still be session tickets */
+	__u16 ticket; /* size of the one before */
+	__u8 early; /* some of them were sent before the request */
+	__u8 odd; /* the client's handshake had records other than its Finished */
+	__u8 paused; /* silence ended the last response */
+	__u8 patient; /* and that was wrong once */
+};
+
+/* Of what is open, in http_conn.doubtful. */
+#define DOUBT_RESPONSE 1 /* what was seen of the response may be session tickets */
+#define DOUBT_REQUEST  2 /* the request may be the rest of an earlier one */
+
 /*
  * One connection as one of its ends sees it. The receive path of the kernel touches only the
  * first fields, on any processor; the rest is written by whoever makes the socket call.
@@ -46,10 +89,12 @@ struct http_conn {
 	__u16 length_hint; /* where the last response had its Content-Length; 0 unknown */
 	__u16 fail_bytes; /* up to FAIL_BYTES_MAX + 1 */
 	__u8 fails;
+	__u8 doubtful; /* DOUBT_: it would be no latency */
 	__u64 asked_at; /* latest bytes of a request */
 	__u64 first_at; /* first and latest bytes of the response */
 	__u64 last_at;
 	__u64 left; /* bytes of the response still to come */
+	struct tls_turns tls; /* for a connection within which nothing can be read */
 	struct http_record record; /* of the open pair, filled as its facts come to be known */
 };
 
@@ -199,6 +244,10 @@ static __noinline void conn_finish(struct http_conn *c, __u32 phase, __u8 outcom
 	if (phase == PHASE_RESPONSE) {
 		if (c->last_at < c->first_at || c->first_at < r->started_at) {
 			counter_add(HTTP_TORN, 1);
+			return;
+		}
+		if (c->doubtful && outcome == HTTP_COMPLETE) {
+			counter_add(HTTP_TLS_UNCLEAR, 1);
 			return;
 		}
 		r->total_ns = c->last_at - r->started_at;

@@ -16,6 +16,7 @@
 #include "bpf/http_record.h"
 #include "bpf/payload.h"
 #include "bpf/socket.h"
+#include "bpf/tls_turns.h"
 
 const volatile __u32 own_tgid; /* the agent itself is not measured */
 
@@ -30,6 +31,14 @@ __u64 sweep_open; /* connections that speak HTTP */
 __u64 sweep_in_flight; /* requests without the end of a response */
 __u64 sweep_oldest_at; /* when the oldest of them began, 0 none */
 
+/* Whether the peer lacks some of the response, apart from what follows it within TLS: an alert. */
+static __always_inline bool response_outstanding(const struct http_conn *c, struct sock *sk)
+{
+	if (c->tls.state)
+		return socket_outstanding_to(sk, c->tls.sent_to);
+	return socket_outstanding(sk);
+}
+
 /* What became of an open pair when its connection ended; reset: the peer broke it off. */
 static __always_inline __u8 outcome_at_end(const struct http_conn *c, struct sock *sk, __u32 phase,
 					   bool reset, bool peer_closed)
@@ -40,7 +49,8 @@ static __always_inline __u8 outcome_at_end(const struct http_conn *c, struct soc
 		return gone ? HTTP_CLIENT_GONE : HTTP_NO_RESPONSE;
 	if (c->left != LEFT_UNKNOWN)
 		return gone ? HTTP_CLIENT_GONE : HTTP_TRUNCATED;
-	if (c->record.role == HTTP_SERVER && reset && (c->chunked == 1 || socket_outstanding(sk)))
+	if (c->record.role == HTTP_SERVER && reset &&
+	    (c->chunked == 1 || response_outstanding(c, sk)))
 		return HTTP_CLIENT_GONE;
 	return HTTP_COMPLETE;
 }
@@ -192,7 +202,9 @@ static __always_inline void conn_moved(struct socket_call *call)
 	call->now = socket_moved_at(call);
 	if (call->received)
 		call->queue_ns = queue_take(c, call->sk, call->now);
-	if (!conn_moved_blind(call))
+	if (c->tls.state || (c->phase == PHASE_NEW && tls_begins(call)))
+		tls_moved(call);
+	else if (!conn_moved_blind(call))
 		conn_look(call);
 	if (socket_field(call->sk, __sk_common.skc_state) == TCP_CLOSE &&
 	    (c->record.role == HTTP_SERVER || !socket_unread(call->sk)))
@@ -273,12 +285,22 @@ static __always_inline void conn_state(struct http_conn *c, struct sock *sk, int
 		c->ignored = true;
 }
 
+/* After how much silence a response of unknown length has ended. */
+static __always_inline __u64 response_patience(const struct http_conn *c)
+{
+	if (c->tls.state == TLS_NONE)
+		return IDLE_NS;
+	if (c->doubtful)
+		return TLS_DOUBT_NS;
+	return c->tls.patient ? ~0ULL : TLS_IDLE_NS;
+}
+
 /* Whether silence means that the response has ended. */
 static __always_inline bool response_idle(const struct http_conn *c, struct sock *sk, __u64 now)
 {
-	if (c->left != LEFT_UNKNOWN || c->chunked == 1 || now - c->last_at < IDLE_NS)
+	if (c->left != LEFT_UNKNOWN || c->chunked == 1 || now - c->last_at < response_patience(c))
 		return false;
-	return c->record.role == HTTP_CLIENT || !socket_outstanding(sk);
+	return c->record.role == HTTP_CLIENT || !response_outstanding(c, sk);
 }
 
 /* The sweep came by. */
@@ -293,9 +315,13 @@ static __always_inline void conn_sweep(struct http_conn *c, struct sock *sk)
 		return;
 	now = bpf_ktime_get_ns();
 	if (c->phase == PHASE_RESPONSE && response_idle(c, sk, now)) {
+		c->tls.paused = !c->doubtful;
 		conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 		return;
 	}
+	/* What waits within TLS may be no request. */
+	if (c->tls.state)
+		return;
 	sweep_in_flight++;
 	if (!sweep_oldest_at || c->record.started_at < sweep_oldest_at)
 		sweep_oldest_at = c->record.started_at;

@@ -55,6 +55,7 @@ struct http_overflow_who {
 #define OVERFLOW_ROLE_SHIFT		 (OVERFLOW_OUTCOME_SHIFT + 2)
 #define OVERFLOW_WHO_SHIFT		 (OVERFLOW_ROLE_SHIFT + 1)
 #define OVERFLOW_CLASS_OTHER		 6 /* no status of HTTP; else its hundreds, 0 none */
+#define OVERFLOW_CLASS_TLS		 7 /* by turns; the method says whether exchanges: 1 */
 #define OVERFLOW_KIND_LATENCY		 0
 #define OVERFLOW_KIND_QUEUE		 1
 #define OVERFLOW_FIELD(key, shift, bits) ((__u32)((key) >> (shift)) & ((1u << (bits)) - 1))

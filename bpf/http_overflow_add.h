@@ -158,11 +158,15 @@ static inline __attribute__((always_inline)) __u64 overflow_group(__u32 who,
 {
 	__u32 hundreds = r->status / 100;
 	__u64 status_class = hundreds <= 5 ? hundreds : OVERFLOW_CLASS_OTHER;
+	__u64 method = r->method & 7;
 
+	if (r->flags & HTTP_TLS) {
+		status_class = OVERFLOW_CLASS_TLS;
+		method = !!(r->flags & HTTP_TLS_SHARED);
+	}
 	return 1ULL << 63 | (__u64)who << OVERFLOW_WHO_SHIFT |
 	       (__u64)(r->role & 1) << OVERFLOW_ROLE_SHIFT |
-	       (__u64)(r->outcome & 3) << OVERFLOW_OUTCOME_SHIFT |
-	       (__u64)(r->method & 7) << OVERFLOW_METHOD_SHIFT |
+	       (__u64)(r->outcome & 3) << OVERFLOW_OUTCOME_SHIFT | method << OVERFLOW_METHOD_SHIFT |
 	       status_class << OVERFLOW_CLASS_SHIFT;
 }
 

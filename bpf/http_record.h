@@ -40,6 +40,8 @@ enum http_flag {
 	HTTP_PATH_CUT = 1, /* the path was longer than HTTP_PATH_MAX */
 	HTTP_PIPELINED = 2, /* asked before the previous response had ended */
 	HTTP_NOTED = 4, /* notes say something */
+	HTTP_TLS = 8, /* by turns within TLS: no method, path, status; bytes are those of records */
+	HTTP_TLS_SHARED = 16, /* an exchange: requests may share its connection (HTTP/2) */
 };
 
 #define HTTP_QUEUE_UNKNOWN (~0ULL)
@@ -84,11 +86,15 @@ enum http_counter {
 	HTTP_UNCLASSIFIED, /* lost: a response to a request that was not seen */
 	HTTP_COLLAPSED, /* lost: responses sent in one call behind another one, at least */
 	HTTP_TORN, /* lost: two threads changed one connection at once */
-	HTTP_LOST_LAST = HTTP_TORN,
+	HTTP_TLS_UNCLEAR, /* lost: of turns within TLS, what may be no request or no response */
+	HTTP_LOST_LAST = HTTP_TLS_UNCLEAR,
 	/* From here on no pairs are counted. */
 	HTTP_IGNORED, /* connections given up since they do not speak HTTP/1 */
 	HTTP_NO_PAYLOAD, /* socket calls whose bytes could not be read (io_uring, a page fault) */
 	HTTP_HEADS_CUT, /* heads whose end was not in the text that was searched for headers */
+	HTTP_TLS_CONNECTIONS, /* connections that began with a ClientHello */
+	HTTP_TLS_GIVEN_UP, /* of these, given up since their records could not be followed */
+	HTTP_TLS_RESUMED, /* responses within TLS that went on after silence had ended them */
 	HTTP_COUNTERS
 };
 

@@ -48,6 +48,22 @@ static __always_inline bool socket_outstanding(struct sock *sk)
 	return tcp && socket_field(tcp, write_seq) != socket_field(tcp, snd_una);
 }
 
+/* TCP's number of the byte behind all that was handed to the socket; 0 for other sockets. */
+static __always_inline __u32 socket_written(struct sock *sk)
+{
+	const struct tcp_sock *tcp = socket_tcp(sk);
+
+	return tcp ? socket_field(tcp, write_seq) : 0;
+}
+
+/* Whether the peer has not acknowledged all in front of the byte of that number. */
+static __always_inline bool socket_outstanding_to(struct sock *sk, __u32 number)
+{
+	const struct tcp_sock *tcp = socket_tcp(sk);
+
+	return tcp && (__s32)(number - socket_field(tcp, snd_una)) > 0;
+}
+
 /* Whether there are bytes that the process has not read. */
 static __always_inline bool socket_unread(struct sock *sk)
 {

@@ -348,11 +348,16 @@ static void http_status(const void *state, struct collector_status *status)
 	snprintf(status->detail, sizeof(status->detail),
 		 "HTTP/1 in plain text, server and client side, by socket tracepoints; pairs seen "
 		 "%llu, without path %llu, connections now %llu, not HTTP/1 %llu, calls without "
-		 "readable bytes %llu, heads cut %llu, program runs skipped %llu",
+		 "readable bytes %llu, heads cut %llu, program runs skipped %llu; within TLS by "
+		 "turns: connections %llu, given up %llu, responses that went on after a second of "
+		 "silence %llu",
 		 (unsigned long long)counters[HTTP_SEEN], (unsigned long long)http->summed_total,
 		 (unsigned long long)http->sweep.open, (unsigned long long)counters[HTTP_IGNORED],
 		 (unsigned long long)counters[HTTP_NO_PAYLOAD],
-		 (unsigned long long)counters[HTTP_HEADS_CUT], (unsigned long long)http->missed);
+		 (unsigned long long)counters[HTTP_HEADS_CUT], (unsigned long long)http->missed,
+		 (unsigned long long)counters[HTTP_TLS_CONNECTIONS],
+		 (unsigned long long)counters[HTTP_TLS_GIVEN_UP],
+		 (unsigned long long)counters[HTTP_TLS_RESUMED]);
 }
 
 const struct collector_ops http_collector = {

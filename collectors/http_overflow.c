@@ -101,8 +101,14 @@ static void record_fill(struct http_record *r, const struct http_overflow_bank *
 	r->queue_ns = HTTP_QUEUE_UNKNOWN;
 	r->role = OVERFLOW_FIELD(key, OVERFLOW_ROLE_SHIFT, 1);
 	r->outcome = OVERFLOW_FIELD(key, OVERFLOW_OUTCOME_SHIFT, 2);
-	r->method = OVERFLOW_FIELD(key, OVERFLOW_METHOD_SHIFT, 3);
-	r->status = (uint16_t)(100 * OVERFLOW_FIELD(key, OVERFLOW_CLASS_SHIFT, 3));
+	if (OVERFLOW_FIELD(key, OVERFLOW_CLASS_SHIFT, 3) == OVERFLOW_CLASS_TLS) {
+		r->flags = HTTP_TLS;
+		if (OVERFLOW_FIELD(key, OVERFLOW_METHOD_SHIFT, 3))
+			r->flags |= HTTP_TLS_SHARED;
+	} else {
+		r->method = OVERFLOW_FIELD(key, OVERFLOW_METHOD_SHIFT, 3);
+		r->status = (uint16_t)(100 * OVERFLOW_FIELD(key, OVERFLOW_CLASS_SHIFT, 3));
+	}
 	if (who >= OVERFLOW_WHOS)
 		return;
 	r->pid = bank->whos[who].pid;

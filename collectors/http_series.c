@@ -129,12 +129,18 @@ static const char *peer_remembered(struct http_series *series, const struct http
 	return peer->text;
 }
 
-/* The parts of a key that need no name. */
+/* The parts of a key that need no name; of a turn within TLS the route as well. */
 static void key_of_response(const struct http_record *r, struct series_key *key)
 {
+	key->role = r->role == HTTP_CLIENT ? SERIES_CLIENT : SERIES_SERVER;
+	if (r->flags & HTTP_TLS) {
+		strcpy(key->route, r->flags & HTTP_TLS_SHARED ? "{tls-h2}" : "{tls}");
+		key->kind = SERIES_TLS;
+		key->status_class = CLASS_UNKNOWN;
+		return;
+	}
 	strcpy(key->method, http_text_method(r->method));
 	key->kind = SERIES_HTTP;
-	key->role = r->role == HTTP_CLIENT ? SERIES_CLIENT : SERIES_SERVER;
 	key->status_class = (uint8_t)series_class_of(r->status);
 }
 
@@ -145,12 +151,14 @@ static void key_fill(struct http_series *series, const struct http_record *r,
 
 	memset(key, 0, sizeof(*key));
 	series_text_set(key->service, sizeof(key->service), service, strlen(service));
-	http_text_path(r, path);
-	route_name_of(series->routes, key->service, path, names_route(r->status), route);
-	series_text_set(key->route, sizeof(key->route), route, strlen(route));
 	if (r->role == HTTP_CLIENT)
 		strcpy(key->peer, peer_remembered(series, r, &kind->words[1]));
 	key_of_response(r, key);
+	if (r->flags & HTTP_TLS)
+		return;
+	http_text_path(r, path);
+	route_name_of(series->routes, key->service, path, names_route(r->status), route);
+	series_text_set(key->route, sizeof(key->route), route, strlen(route));
 }
 
 /* ---- what is remembered ----------------------------------------------------------------------- */
@@ -184,7 +192,8 @@ static uint64_t kind_fill(struct kind *kind, const struct http_record *r, const 
 	while (path_words < PATH_WORDS && r->path[path_words])
 		*word++ = r->path[path_words++];
 	/* With its length, so that no path is taken for the end of a service. */
-	kind->words[0] = (uint64_t)service_words << 40 | (uint64_t)r->role << 32 |
+	kind->words[0] = (uint64_t)(r->flags & (HTTP_TLS | HTTP_TLS_SHARED)) << 48 |
+			 (uint64_t)service_words << 40 | (uint64_t)r->role << 32 |
 			 (uint64_t)r->method << 16 | series_class_of(r->status);
 	kind->count = (unsigned)(word - kind->words);
 	for (unsigned i = 0; i < kind->count; i++)
@@ -236,7 +245,9 @@ struct series *http_series_of(struct http_series *series, const struct http_reco
 		memcpy(place->kind.words, kind.words, kind.count * sizeof(kind.words[0]));
 		place->kind.count = kind.count;
 		place->series = found;
-		place->routes = route_names_service(series->routes, service);
+		place->routes = key.kind == SERIES_TLS
+					? NULL
+					: route_names_service(series->routes, service);
 	}
 	return found;
 }

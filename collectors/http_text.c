@@ -38,9 +38,13 @@ const char *http_text_counter(unsigned counter)
 		[HTTP_UNCLASSIFIED] = "unclassified",
 		[HTTP_COLLAPSED] = "collapsed",
 		[HTTP_TORN] = "torn",
+		[HTTP_TLS_UNCLEAR] = "tls_unclear",
 		[HTTP_IGNORED] = "ignored",
 		[HTTP_NO_PAYLOAD] = "no_payload",
 		[HTTP_HEADS_CUT] = "heads_cut",
+		[HTTP_TLS_CONNECTIONS] = "tls_connections",
+		[HTTP_TLS_GIVEN_UP] = "tls_given_up",
+		[HTTP_TLS_RESUMED] = "tls_resumed",
 	};
 
 	return counter < HTTP_COUNTERS ? names[counter] : "unknown";

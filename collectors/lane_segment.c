@@ -268,7 +268,7 @@ static bool lane_segment_block_known(uint64_t key)
 	unsigned kind = VOW_SHM_KEY_KIND(key);
 
 	return kind != VOW_SHM_NOTHING && kind < VOW_SHM_RECORD_KINDS &&
-	       VOW_SHM_KEY_CLASS(key) < CLASS_COUNT;
+	       VOW_SHM_KEY_CLASS(key) <= VOW_SHM_CLASS_ERROR;
 }
 
 static void lane_segment_block(struct lane_segment *ls, unsigned block,

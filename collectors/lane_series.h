@@ -41,7 +41,7 @@ void lane_series_deinit(struct lane_series *map);
 
 /*
  * Series of an overflow key with shard 0 whose kind is in [VOW_SHM_OBSERVED, VOW_SHM_RECORD_KINDS)
- * and whose class is below CLASS_COUNT. NULL when memory lacks.
+ * and whose class is at most VOW_SHM_CLASS_ERROR. NULL when memory lacks.
  */
 struct series *lane_series_get(struct lane_series *map, uint64_t key);
 

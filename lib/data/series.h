@@ -28,6 +28,11 @@ enum series_kind {
 	SERIES_DELIVERY,
 	SERIES_ATTEMPT, /* one delivery attempt */
 	SERIES_JOB, /* a span or batch step */
+	/*
+	 * Captured from sockets where TLS hides what is said: a turn of the client and the server's
+	 * answer. Route "{tls}" for requests, "{tls-h2}" where several may share a turn; no method.
+	 */
+	SERIES_TLS,
 	SERIES_KINDS
 };
 
@@ -41,6 +46,7 @@ enum series_class {
 	CLASS_4XX,
 	CLASS_5XX,
 	CLASS_ERROR, /* not HTTP's and not 0; time-out; connection lost; dead-lettered */
+	CLASS_UNKNOWN, /* nobody could tell: of SERIES_TLS */
 	CLASS_COUNT
 };
 
@@ -95,7 +101,7 @@ typedef unsigned (*series_thresholds_fn)(void *arg, const struct series_key *key
 					 dur_ns thresholds[SERIES_THRESHOLDS]);
 
 struct series_table_options {
-	/* 0: 4096. A quarter of it and 70 more may be added as "{other}" series. */
+	/* 0: 4096. A quarter of it and 96 more may be added as "{other}" series. */
 	size_t series_max;
 	series_thresholds_fn thresholds; /* may be NULL */
 	void *thresholds_arg;

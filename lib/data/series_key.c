@@ -6,9 +6,10 @@
 
 #include "lib/base/str.h"
 
-static const char *const class_names[CLASS_COUNT] = {"ok",  "1xx", "2xx",  "3xx",
-						     "4xx", "5xx", "error"};
-static const char *const kind_names[SERIES_KINDS] = {"http", "app", "delivery", "attempt", "job"};
+static const char *const class_names[CLASS_COUNT] = {"ok",  "1xx", "2xx",   "3xx",
+						     "4xx", "5xx", "error", "unknown"};
+static const char *const kind_names[SERIES_KINDS] = {"http",	"app", "delivery",
+						     "attempt", "job", "tls"};
 static const char *const role_names[SERIES_ROLES] = {"server", "client"};
 
 static const struct {

@@ -132,7 +132,7 @@ static const char *alert_noun(int kind)
 	static const char *const nouns[] = {
 		[SERIES_HTTP] = "requests",	  [SERIES_APP] = "requests",
 		[SERIES_DELIVERY] = "deliveries", [SERIES_ATTEMPT] = "delivery attempts",
-		[SERIES_JOB] = "job steps",
+		[SERIES_JOB] = "job steps",	  [SERIES_TLS] = "exchanges within TLS",
 	};
 
 	return kind >= 0 && (size_t)kind < ARRAY_LEN(nouns) ? nouns[kind] : "events";

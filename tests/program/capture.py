@@ -16,7 +16,8 @@ NOTES = ("trace", "delivery", "event")  # before the command, of a Capture with 
 WORDS = {"role", "outcome", "method", "path", "command", *NOTES}
 PIPELINED = 2
 ROOMY = 16 << 20  # bytes of a ring that holds what else goes on on this machine as well
-LOSSES = ("ring_full", "storage_failed", "unclassified", "collapsed", "torn")
+LOSSES = ("ring_full", "storage_failed", "unclassified", "collapsed", "torn",
+          "tls_unclear")
 
 
 class Pair:

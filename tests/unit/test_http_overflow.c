@@ -242,6 +242,27 @@ CHECK_TEST(test_waits_of_unknown_length_and_unended_pairs_have_no_latency)
 	end();
 }
 
+CHECK_TEST(test_turns_within_tls_have_sums_of_their_own)
+{
+	const unsigned flags[] = {0, HTTP_TLS, HTTP_TLS | HTTP_TLS_SHARED};
+	struct http_record r = record_of(7, 0, 1000);
+
+	r.method = HTTP_METHOD_NONE;
+	begin();
+	for (unsigned i = 0; i < ARRAY_LEN(flags); i++) {
+		r.flags = (uint8_t)flags[i];
+		CHECK(overflow_add(shared, 0, &r));
+	}
+	CHECK_EQ_U64(drain(), 3);
+	CHECK_EQ_U64(sums, 3);
+	for (unsigned i = 0; i < sums; i++) {
+		CHECK_EQ_U64(sum_records[i].flags, flags[i]);
+		CHECK_EQ_U64(sum_records[i].method, HTTP_METHOD_NONE);
+		CHECK_EQ_U64(sum_counts[i], 1);
+	}
+	end();
+}
+
 CHECK_TEST(test_bank_with_a_writer_inside_is_left_for_later)
 {
 	struct http_record r = record_of(7, 200, 1000);
@@ -426,6 +447,7 @@ CHECK_MAIN("http_overflow", test_kernel_finds_the_slot_that_the_agent_finds,
 	   test_each_kind_of_pair_has_its_sum, test_sum_says_whom_it_is_of,
 	   test_latencies_are_those_of_records,
 	   test_waits_of_unknown_length_and_unended_pairs_have_no_latency,
+	   test_turns_within_tls_have_sums_of_their_own,
 	   test_bank_with_a_writer_inside_is_left_for_later,
 	   test_scale_falls_before_anything_is_lost,
 	   test_coarse_cell_is_off_by_no_more_than_its_width, test_what_finds_no_place_is_told_lost,

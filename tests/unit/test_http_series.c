@@ -91,6 +91,30 @@ CHECK_TEST(test_record_says_its_series)
 	names_close(&n);
 }
 
+CHECK_TEST(test_turns_within_tls_are_apart_from_requests)
+{
+	struct names n = names_open();
+	struct http_record r = record_of("shop", "");
+	const struct series_key *key, *shared;
+
+	r.method = HTTP_METHOD_NONE;
+	r.status = 0;
+	r.flags = HTTP_TLS;
+	key = key_of(&n, &r);
+	CHECK(key_of(&n, &r) == key);
+	CHECK_STR(key->route, "{tls}");
+	CHECK_STR(key->method, "");
+	CHECK_EQ_U64(key->kind, SERIES_TLS);
+	CHECK_EQ_U64(key->status_class, CLASS_UNKNOWN);
+	r.flags |= HTTP_TLS_SHARED;
+	shared = key_of(&n, &r);
+	CHECK(shared != key && key_of(&n, &r) == shared);
+	CHECK_STR(shared->route, "{tls-h2}");
+	r.flags = 0;
+	CHECK_EQ_U64(key_of(&n, &r)->kind, SERIES_HTTP);
+	names_close(&n);
+}
+
 CHECK_TEST(test_all_that_parts_series_is_told_apart)
 {
 	struct names n = names_open();
@@ -254,7 +278,8 @@ CHECK_TEST(test_memory_that_lacks_leaves_nothing_wrong)
 	}
 }
 
-CHECK_MAIN("http_series", test_record_says_its_series, test_all_that_parts_series_is_told_apart,
+CHECK_MAIN("http_series", test_record_says_its_series,
+	   test_turns_within_tls_are_apart_from_requests, test_all_that_parts_series_is_told_apart,
 	   test_more_requests_than_are_remembered, test_path_that_is_found_later_gets_its_route,
 	   test_share_of_other_counts_each_request, test_new_configuration_is_obeyed,
 	   test_request_without_a_path_is_other, test_sum_without_paths_is_of_its_service,

@@ -25,7 +25,10 @@ CHECK_TEST(test_status_classes_and_errors)
 	CHECK(series_class_is_error(SERIES_SERVER, CLASS_5XX));
 	CHECK(series_class_is_error(SERIES_SERVER, CLASS_ERROR));
 	CHECK(!series_class_is_error(SERIES_CLIENT, CLASS_OK));
+	CHECK(!series_class_is_error(SERIES_CLIENT, CLASS_UNKNOWN));
 	CHECK_STR(series_class_name(CLASS_5XX), "5xx");
+	CHECK_STR(series_class_name(CLASS_UNKNOWN), "unknown");
+	CHECK_STR(series_kind_name(SERIES_TLS), "tls");
 	CHECK_STR(series_kind_name(SERIES_JOB), "job");
 	CHECK_STR(series_role_name(SERIES_CLIENT), "client");
 	CHECK_STR(series_kind_name((enum series_kind)77), "?");

@@ -1,0 +1,455 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Requests within TLS, by turns: what is seen without reading a byte of them, against the log of
+the program that served them."""
+import collections
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+
+from capture import *
+
+TLS, SHARED = 8, 16
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+LOG = "log_format turns '$remote_port $request_time $status $ssl_protocol $request_uri';"
+
+
+def certificate(s):
+    """A key and a certificate for loopback; returns their paths."""
+    key, certificate = s.path("tls.key"), s.path("tls.crt")
+    s.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+          "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate)
+    return key, certificate
+
+
+def nginx(s, locations, listen="ssl", env=None):
+    """nginx with a port for TLS, .port, and a log of its own of what comes there."""
+    key, crt = certificate(s)
+    port = s.port()
+    server = s.nginx("", env=env, http=f"""{LOG}
+        server {{
+            listen 127.0.0.1:{port} {listen};
+            ssl_certificate {crt}; ssl_certificate_key {key};
+            ssl_protocols TLSv1.2 TLSv1.3;
+            access_log {s.path('turns.log')} turns buffer=64k flush=1s;
+            root {s.dir('nginx')}/www;
+            {locations}
+        }}""")
+    s.listening(port, server)
+    server.port = port
+    return server
+
+
+def log_rows(s, server):
+    """{port of the client: [(request_time in ms, status, uri)]}; nginx is ended for it."""
+    server.stop()
+    rows = collections.defaultdict(list)
+    with open(s.path("turns.log"), encoding="ascii") as log:
+        for line in log:
+            port, seconds, status, _, uri = line.split()
+            rows[int(port)].append((float(seconds) * 1000, int(status), uri))
+    return rows
+
+
+def context(version, alpn=("http/1.1",)):
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    tls.minimum_version = tls.maximum_version = VERSIONS[version]
+    if alpn:
+        tls.set_alpn_protocols(list(alpn))
+    return tls
+
+
+def connect(port, version="1.3", alpn=("http/1.1",)):
+    return http.client.HTTPSConnection("127.0.0.1", port, context=context(version, alpn),
+                                       timeout=200)
+
+
+def ask(connection, path="/", **more):
+    """One request; returns the body."""
+    connection.request(more.pop("method", "GET"), path, **more)
+    return connection.getresponse().read()
+
+
+def joined(pairs, rows):
+    """[(pair, row of the log)]: those of one connection come in the same order in both."""
+    found = []
+    by_port = collections.defaultdict(list)
+    for pair in pairs:
+        by_port[pair.remote_port].append(pair)
+    for port, ours in by_port.items():
+        equal(len(ours), len(rows[port]), f"pairs of the connection from {port}")
+        found += zip(sorted(ours, key=lambda p: p.started_at), rows[port])
+    return found
+
+
+def nothing_was_read(pairs):
+    """Fails if a pair says what only the inside of TLS tells."""
+    for p in pairs:
+        equal((p.method, p.path, p.status), ("-", "-", 0), "method, path and status")
+        check(p.flags & TLS, "not marked as a turn within TLS")
+
+
+@test
+@needs("bpf", "nginx", "openssl")
+def turns_equal_the_access_log(s):
+    server = nginx(s, """
+        location /slow { limit_rate 64k; rewrite ^ /body break; }
+        location / { return 200 hello; }""", env={"LD_PRELOAD": s.program("tests/nginx_clock.so")})
+    s.write("nginx/www/body", bytes(40_000))
+    run_first(s, server.pid, 1)
+    capture = Capture(s, server.port, ROOMY)
+    asked = 0
+    for version in VERSIONS:
+        for turns in (1, 2, 30):
+            for _ in range(5):
+                connection = connect(server.port, version)
+                for n in range(turns):
+                    slow = turns == 2 and n == 0
+                    equal(len(ask(connection, "/slow" if slow else "/fast")),
+                          40_000 if slow else 5, "bytes of the body")
+                connection.close()
+                asked += turns
+    servers, clients = capture.wait(asked, "server"), capture.wait(asked, "client")
+    counters = capture.stop()
+    rows = log_rows(s, server)
+    equal(sum(map(len, rows.values())), asked, "lines of the log")
+    for pairs in (servers, clients):
+        equal(len(pairs), asked, "pairs")
+        equal({(p.outcome, p.flags) for p in pairs}, {("complete", TLS)}, "outcome and flags")
+        nothing_was_read(pairs)
+    for name in ("tls_unclear", "tls_given_up", "tls_resumed"):
+        equal(counters[name], 0, name)
+    errors = []
+    for pair, (took, _, uri) in joined(servers, rows):
+        errors.append(abs(pair.total_ns / 1e6 - took))
+        if uri == "/slow":
+            at_least(pair.total_ns / 1e6, 300, "a slow one (ms)")
+    errors.sort()
+    print(f"# {len(errors)} requests; difference to $request_time in ms: median "
+          f"{errors[len(errors) // 2]:.3f}, largest {errors[-1]:.3f}")
+    at_most(errors[len(errors) // 2], 0.5, "median of the difference in ms")
+    at_most(errors[-1], 20, "largest difference in ms")
+
+
+@test
+@needs("bpf", "nginx", "curl")
+def one_request_a_connection_counts_by_curl(s):
+    server = nginx(s, "location / { return 200 hello; }", listen="ssl http2")
+    capture = Capture(s, server.port, ROOMY)
+    url = f"https://127.0.0.1:{server.port}/x?token=hidden"
+    ways = [["--http1.1", "--tls-max", "1.2"], ["--http1.1"], ["--http2"],
+            ["--http2", "--tls-max", "1.2"], ["--no-alpn"]]
+    for way in ways:
+        for _ in range(4):
+            equal(s.run("curl", "-sk", *way, url).stdout, "hello", "body")
+    # HTTP/2 makes more turns than requests.
+    s.until(lambda: len([p for p in capture.pairs() if not p.flags & SHARED]) == 24, 5, "24 pairs")
+    s.until(lambda: len(capture.pairs()) >= 40, 5, "40 pairs")
+    counters, pairs = capture.stop(), capture.pairs()
+    rows = log_rows(s, server)
+    equal(len(rows), 20, "connections in the log")
+    nothing_was_read(pairs)
+    own = [p for p in pairs if not p.flags & SHARED]
+    equal(len(own), 24, "pairs of connections that HTTP/2 cannot share, both ends")
+    equal({p.outcome for p in own}, {"complete"}, "outcomes")
+    at_least(len(pairs) - len(own), 16, "turns of the others")
+    equal(counters["tls_unclear"], 0, "doubtful ones")
+    check("hidden" not in capture.program.log(), "a query string left the kernel")
+
+
+NODE = """
+const https = require('https'), fs = require('fs');
+const now = () => process.hrtime.bigint();
+https.createServer({key: fs.readFileSync(process.env.KEY), cert: fs.readFileSync(process.env.CRT)},
+    (request, response) => {
+        const began = now(), port = request.socket.remotePort;
+        request.resume();
+        request.on('end', () => setTimeout(() => {
+            const ended = now();
+            response.end('x'.repeat(Number(request.url.slice(1)) || 3));
+            fs.appendFileSync(process.env.STORY + '/node.log', `${port} ${began} ${ended}\\n`);
+        }, 5));
+    }).listen(process.env.PORT, '127.0.0.1');
+"""
+
+NODE_CLIENT = """
+const https = require('https'), now = () => process.hrtime.bigint();
+const agent = new https.Agent({keepAlive: true, maxSockets: 3});
+let open = 0;
+for (let n = 0; n < 30; n++) {
+    open++;
+    const began = now();
+    const request = https.request({agent, host: '127.0.0.1', port: process.env.TO, method: 'POST',
+        path: '/' + (n % 10 ? 3 : 100000), rejectUnauthorized: false}, (response) => {
+        response.resume();
+        response.on('end', () => {
+            console.log(`took ${now() - began}`);
+            if (!--open) agent.destroy();
+        });
+    });
+    request.end('body'.repeat(n % 7 ? 1 : 20000));
+}
+"""
+
+
+def node(s):
+    key, crt = certificate(s)
+    return s.node(NODE, env={"STORY": s.root, "KEY": key, "CRT": crt})
+
+
+def node_log(s):
+    """[(port of the client, when its handler began, before it answered)], of CLOCK_MONOTONIC."""
+    with open(s.path("node.log"), encoding="ascii") as log:
+        return [tuple(map(int, line.split())) for line in log]
+
+
+@test
+@needs("bpf", "node", "openssl")
+def turns_equal_what_node_saw_on_both_ends(s):
+    server = node(s)
+    capture = Capture(s, server.port, ROOMY)
+    file = s.write("client.js", NODE_CLIENT)
+    text = s.run("node", file, env={"TO": str(server.port)}).stdout
+    took = sorted(int(line.split()[1]) for line in text.splitlines())
+    equal(len(took), 30, "answers that the client got")
+    servers, clients = capture.wait(30, "server"), capture.wait(30, "client")
+    counters = capture.stop()
+    equal((len(servers), len(clients)), (30, 30), "pairs of both ends")
+    equal({p.outcome for p in servers + clients}, {"complete"}, "outcomes")
+    equal(counters["tls_unclear"], 0, "doubtful ones")
+    nothing_was_read(servers + clients)
+    stamps = collections.defaultdict(list)
+    for port, began, ended in node_log(s):
+        stamps[port].append((began, ended))
+    for pair, (began, ended) in joined(servers, stamps):
+        at_most(pair.started_at, began, "begin of a request, against the server's (ns)")
+        at_least(pair.started_at + pair.total_ns, ended, "end of it, against the server's (ns)")
+    for ours, theirs in zip(sorted(p.total_ns for p in clients), took):
+        at_most(ours, theirs, "what the client itself measured (ns), rank by rank")
+
+
+@test
+@needs("bpf", "node", "openssl")
+def records_in_any_pieces_are_followed(s):
+    """What Python's ssl makes of requests, cut and gathered by us."""
+    server = node(s)
+    capture = Capture(s, server.port, ROOMY)
+    for version in VERSIONS:
+        for size in (5, 6, 7, 64, 1 << 20):
+            cut = Cut(server.port, version, size)
+            for n in range(3):
+                cut.ask(f"/{[3, 50000, 200][n]}")
+            cut.socket.close()
+    pairs = capture.wait(30, "server") + capture.wait(30, "client")
+    counters = capture.stop()
+    equal(len(pairs), 60, "pairs of both ends")
+    equal({p.outcome for p in pairs}, {"complete"}, "outcomes")
+    equal((counters["tls_given_up"], counters["tls_unclear"]), (0, 0), "given up, doubtful")
+    at_least(min(p.response_bytes for p in sorted(pairs, key=lambda p: -p.response_bytes)[:20]),
+             50_000, "bytes of the large responses")
+
+
+class Cut:
+    """A client that moves TLS in pieces of `size` bytes: the first of a message in a call of its
+    own, the others with one call for eight of them. Hellos go and come whole, as all programs
+    move them."""
+
+    def __init__(self, port, version, size):
+        self.size = 1 << 20
+        self.socket = socket.create_connection(("127.0.0.1", port), 200)
+        self.got, self.made = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context(version).wrap_bio(self.got, self.made)
+        self.until(self.tls.do_handshake)
+        self.size = size
+
+    def flush(self):
+        data = self.made.read()
+        pieces = [data[at:at + self.size] for at in range(0, len(data), self.size)]
+        if pieces:
+            self.socket.sendall(pieces.pop(0))
+        for at in range(0, len(pieces), 8):
+            self.socket.sendmsg(pieces[at:at + 8])
+
+    def until(self, call, *args):
+        while True:
+            try:
+                result = call(*args)
+                self.flush()
+                return result
+            except ssl.SSLWantReadError:
+                self.flush()
+                data = self.socket.recv(self.size)
+                check(data, "the server closed the connection")
+                self.got.write(data)
+
+    def ask(self, path):
+        self.tls.write(get(path).encode())
+        self.flush()
+        text = b""
+        while b"\r\n\r\n" not in text:
+            text += self.until(self.tls.read, 65536)
+        head, _, body = text.partition(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head, re.I).group(1))
+        while len(body) < length:
+            body += self.until(self.tls.read, 65536)
+
+
+def python_server(s, answer):
+    """A TLS server in this process, which calls answer(connection) in a thread a connection."""
+    key, crt = certificate(s)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(crt, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+    s.defer(listener.close)
+
+    def serve(plain):
+        with contextlib.suppress(OSError), tls.wrap_socket(plain, server_side=True) as connection:
+            answer(connection)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = listener.accept()
+                threading.Thread(target=serve, args=(plain,), daemon=True).start()
+    threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def head_of(connection):
+    """Reads one request without a body; False when the client has closed."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        more = connection.recv(65536)
+        if not more:
+            return False
+        text += more
+    return True
+
+
+@test
+@needs("bpf", "openssl")
+def turns_of_a_python_server_count(s):
+    served = []
+
+    def answer(connection):
+        while head_of(connection):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+            connection.sendall(b"ok")
+            served.append(connection.version())
+    port = python_server(s, answer)
+    capture = Capture(s, port, ROOMY)
+    for version in VERSIONS:
+        for turns in (1, 4):
+            connection = connect(port, version)
+            for _ in range(turns):
+                equal(ask(connection), b"ok", "body")
+            connection.close()
+    for role in ("server", "client"):
+        pairs = capture.wait(len(served), role)
+        equal((len(served), len(pairs)), (10, 10), f"requests served, and pairs of the {role}")
+        equal({p.outcome for p in pairs}, {"complete"}, "outcomes")
+    equal(capture.stop()["tls_unclear"], 0, "doubtful ones")
+
+
+@test
+@needs("bpf", "openssl")
+def tickets_are_no_response(s):
+    """A client gets the tickets of TLS 1.3 and no answer, and hangs up."""
+    asked = threading.Event()
+
+    def answer(connection):
+        head_of(connection)
+        asked.set()
+        connection.recv(1)
+    port = python_server(s, answer)
+    capture = Capture(s, port, ROOMY)
+    raw = socket.create_connection(("127.0.0.1", port), 200)
+    connection = context("1.3").wrap_socket(raw)
+    connection.sendall(get("/never").encode())
+    check(asked.wait(200), "the server got no request")
+    connection.setblocking(False)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        connection.recv(1)  # reads the tickets, which are no data
+    connection.close()
+    server, = capture.wait(1, "server")
+    counters = capture.stop()
+    clients = capture.pairs("client")
+    equal(server.outcome, "client_gone", "outcome as the server saw it")
+    equal([p.outcome for p in clients if p.outcome != "no_response"], [], "pairs of the client")
+    equal(counters["tls_unclear"] + len(clients), 1, "without a latency")
+
+
+@test
+@needs("bpf", "openssl")
+def response_that_goes_on_after_silence_is_counted(s):
+    go = threading.Event()
+
+    def answer(connection):
+        head_of(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nbef")
+        go.wait(200)
+        connection.sendall(b"ore")
+        head_of(connection)
+    port = python_server(s, answer)
+    capture = Capture(s, port, ROOMY)
+    connection = connect(port, "1.2")
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    equal(response.read(3), b"bef", "the first half of the body")
+    capture.wait(1, "server")
+    capture.wait(1, "client")
+    go.set()
+    equal(response.read(), b"ore", "the second half of the body")
+    connection.close()
+    counters = capture.stop()
+    equal(counters["tls_resumed"], 2, "responses that went on, of both ends")
+    equal(len(capture.pairs()), 2, "pairs")
+
+
+@test
+@needs("bpf")
+def what_is_no_tls_behind_a_hello_is_given_up(s):
+    listener = socket.create_server(("127.0.0.1", 0))
+    s.defer(listener.close)
+    capture = Capture(s, listener.getsockname()[1], ROOMY)
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    hello = b"\x16\x03\x01\x00\x40\x01" + bytes(63)
+    for data in (hello, b"no record at all", b"nor this"):
+        client.sendall(data)
+        server.recv(100)
+        server.sendall(b"\x16\x03\x03\x00\x04none")
+        client.recv(100)
+    client.close()
+    server.close()
+    counters = capture.stop()
+    equal(capture.pairs(), [], "pairs")
+    at_least(counters["tls_given_up"], 2, "connections given up, of both ends")
+
+
+@test
+@needs("bpf", "nginx", "openssl", "vowd", "vow")
+def agent_shows_turns_apart_from_requests(s):
+    server = nginx(s, "location / { return 200 hello; }")
+    agent = Agent(s, "shop", server.port)
+    for alpn, turns in (("http/1.1",), 5), (("h2", "http/1.1"), 3):
+        connection = connect(server.port, alpn=alpn)
+        for _ in range(turns):
+            equal(ask(connection, "/x?token=hidden"), b"hello", "body")
+        connection.close()
+    s.until(lambda: agent.count() == 8, 10, "turns counted")
+    rows = {row["route"]: row for row in agent.routes()}
+    equal({route: row["count"] for route, row in rows.items()}, {"{tls}": 5, "{tls-h2}": 3},
+          "turns by route")
+    for row in rows.values():
+        equal((row["kind"], row["method"], row["status_class"], row["errors"]),
+              ("tls", "", "unknown", 0), "what a row says")
+    check("within TLS by turns: connections" in
+          json.dumps(s.vow("status", dir=agent.run)["collectors"]), "no word of TLS in the status")
+    equal(agent.program.stop(), 0, "exit status of vowd")
+
+
+main("capture_tls")
