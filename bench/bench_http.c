@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the HTTP capture costs: a request whose two ends are both in one process, as nginx and a
- * plain client make their calls; a call on a socket that does not speak HTTP; a turn within TLS,
- * whose 1.4 us are 0.7 for each end; and the agent's time
+ * plain client make their calls; a call on a socket that does not speak HTTP, and one on a file; a
+ * turn within TLS, whose 1.4 us are 0.7 for each end; and the agent's time
  * for one record, from the ring into the series table. The process is a child of this one, since
  * the capture passes over whoever opened it.
  *
@@ -39,7 +39,7 @@ enum {
 	CALLS = 4, /* socket calls of a request, both ends */
 };
 
-enum { HTTP, OTHER, TLS }; /* what goes over a connection */
+enum { HTTP, OTHER, TLS, PLAIN_FILE }; /* what goes over a connection, or over none */
 
 static const char request[] = "GET /api/suppliers/4711/orders?limit=20 HTTP/1.1\r\n"
 			      "Host: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";
@@ -155,6 +155,18 @@ static void exchange_tls(const struct both *c)
 	record_pass(c->server, c->client, record, sizeof(head));
 }
 
+/* As many calls, which no program has any business with. */
+static void exchange_file(void)
+{
+	static int zeros = -1;
+	char in[64];
+
+	if (zeros < 0)
+		zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < CALLS; i++)
+		moved(read(zeros, in, sizeof(in)));
+}
+
 static void exchange(const struct both c[], char which)
 {
 	switch (which) {
@@ -164,8 +176,11 @@ static void exchange(const struct both c[], char which)
 	case OTHER:
 		exchange_other(&c[OTHER]);
 		break;
-	default:
+	case TLS:
 		exchange_tls(&c[TLS]);
+		break;
+	default:
+		exchange_file();
 	}
 }
 
@@ -247,9 +262,9 @@ static double turn_run(const struct bench *b, char which, struct http_bpf *bpf)
 	return took;
 }
 
-static struct http_bpf *capture(void)
+static struct http_bpf *capture(char tier)
 {
-	struct http_bpf_options options = {0};
+	struct http_bpf_options options = {.tier = tier};
 	struct http_bpf *bpf;
 	struct diag d = {0};
 	char text[700];
@@ -261,27 +276,40 @@ static struct http_bpf *capture(void)
 	return bpf;
 }
 
-/* One row: what the capture adds to one of `parts` equal parts of an exchange. */
-static void bench_exchange(struct bench *b, const char *name, char which, int parts,
-			   const char *peer, double aim)
+static void print_more(const char *name, char tier, double more[TURNS], double without,
+		       const char *peer, double aim)
 {
-	double without = 1e300, more[TURNS], median;
+	double median;
 
-	for (int turn = 0; turn < TURNS; turn++) {
-		double off = turn_run(b, which, NULL);
-		struct http_bpf *bpf = capture();
-		double on = turn_run(b, which, bpf);
-
-		http_bpf_close(bpf);
-		more[turn] = (on - off) / parts;
-		without = measure_least(without, off / parts);
-	}
 	measure_sort(more, TURNS);
 	median = more[TURNS / 2];
-	printf("%s\t%.0f\tns\t%s\t%.0f\t%.3f\t%.3f\n", name, median, peer, aim, median / aim, 1.0);
+	printf("%s, tier %c\t%.0f\tns\t%s\t%.0f\t%.3f\t%.3f\n", name, tier, median, peer, aim,
+	       median / aim, 1.0);
 	printf("  quartiles %.0f and %.0f; without the capture it takes %.0f ns\n", more[TURNS / 4],
 	       more[3 * TURNS / 4], without);
 	fflush(stdout);
+}
+
+/* A row for each tier: what the capture adds to one of `parts` equal parts of an exchange. */
+static void bench_exchange(struct bench *b, const char *name, char which, int parts,
+			   const char *peer, double aim)
+{
+	static const char tiers[] = {'A', 'B'};
+	double without = 1e300, more[sizeof(tiers)][TURNS];
+
+	for (int turn = 0; turn < TURNS; turn++) {
+		double off = turn_run(b, which, NULL);
+
+		for (unsigned i = 0; i < sizeof(tiers); i++) {
+			struct http_bpf *bpf = capture(tiers[i]);
+
+			more[i][turn] = (turn_run(b, which, bpf) - off) / parts;
+			http_bpf_close(bpf);
+		}
+		without = measure_least(without, off / parts);
+	}
+	for (unsigned i = 0; i < sizeof(tiers); i++)
+		print_more(name, tiers[i], more[i], without, peer, aim);
 }
 
 /* ---- the kernel's accounts ---------------------------------------------------------------------- */
@@ -298,11 +326,11 @@ static char stats_set(char to)
 	return was;
 }
 
-static void bench_programs(struct bench *b)
+static void bench_programs(struct bench *b, char tier)
 {
 	struct http_bpf_cost before[HTTP_BPF_PROGRAMS], after[HTTP_BPF_PROGRAMS];
 	double ns[HTTP_BPF_PROGRAMS], runs[HTTP_BPF_PROGRAMS] = {0}, sum = 0;
-	struct http_bpf *bpf = capture();
+	struct http_bpf *bpf = capture(tier);
 	unsigned count = 0;
 	char was = stats_set('1');
 
@@ -385,7 +413,10 @@ int main(void)
 	bench_exchange(&b, "http.capture, a call without HTTP", OTHER, CALLS, "read/write hooks",
 		       225);
 	bench_exchange(&b, "http.capture, a turn within TLS, both ends", TLS, 1, "aim", 1400);
-	bench_programs(&b);
+	bench_exchange(&b, "http.capture, a call on a file", PLAIN_FILE, CALLS, "read/write hooks",
+		       225);
+	bench_programs(&b, 'A');
+	bench_programs(&b, 'B');
 	bench_drain(&b);
 	return 0;
 }

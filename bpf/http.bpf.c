@@ -106,7 +106,9 @@ int http_sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct http_conn *c = ctx->value;
 	struct sock *sk = ctx->sk;
 
-	if (sk && c)
-		conn_sweep(c, sk);
+	if (!sk || !c)
+		return 0;
+	sweep_kept++;
+	conn_sweep(c, sk);
 	return 0;
 }

@@ -27,6 +27,7 @@ const volatile __u32 own_tgid; /* the agent itself is not measured */
 __u32 capturing;
 
 /* Filled by one run of the sweep; user space sets them to 0 before. */
+__u64 sweep_kept; /* sockets of which something is kept */
 __u64 sweep_open; /* connections that speak HTTP */
 __u64 sweep_in_flight; /* requests without the end of a response */
 __u64 sweep_oldest_at; /* when the oldest of them began, 0 none */

@@ -50,6 +50,10 @@ struct in6_addr {
 	} in6_u;
 };
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be16 skc_dport;
@@ -57,6 +61,7 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	struct in6_addr skc_v6_daddr;
+	atomic64_t skc_cookie; /* 0 until somebody asked for it; of no two sockets the same */
 };
 
 struct sk_buff_head {
@@ -71,6 +76,7 @@ struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
 	struct sk_buff_head sk_receive_queue;
+	struct socket *sk_socket; /* NULL before accept() and after close() */
 	__u8 sk_shutdown;
 	__u16 sk_type;
 	__u16 sk_protocol;
@@ -88,22 +94,75 @@ struct tcp_sock {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long si;
+	unsigned long r10;
 	unsigned long dx;
+	unsigned long si;
+	unsigned long di;
 	unsigned long orig_ax;
+	unsigned long cs;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 pstate;
+	__u64 orig_x0;
 	__s32 syscallno;
 };
 #else
 #error "the registers of this processor are not described here"
 #endif
 
+struct inode {
+	unsigned long i_ino;
+	__u16 i_mode;
+};
+
+struct file {
+	const void *f_op;
+	struct inode *f_inode;
+	void *private_data; /* of a socket's file: its struct socket */
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct socket {
+	struct file *file;
+	struct sock *sk;
+};
+
+struct socket_alloc {
+	struct socket socket; /* the first of its fields */
+	struct inode vfs_inode;
+};
+
+struct sk_buff {
+	unsigned int len;
+	unsigned char *data;
+};
+
 struct task_struct {
 	int tgid;
 	void *stack; /* its lowest address */
+	struct files_struct *files;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	void *key;
+	void *value;
 };
 
 struct bpf_iter__bpf_sk_storage_map {

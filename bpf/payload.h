@@ -14,10 +14,12 @@ enum {
 	NR_WRITE = 1,
 	NR_READV = 19,
 	NR_WRITEV = 20,
+	NR_SENDFILE = 40,
 	NR_SENDTO = 44,
 	NR_RECVFROM = 45,
 	NR_SENDMSG = 46,
 	NR_RECVMSG = 47,
+	NR_SPLICE = 275,
 };
 #else
 enum {
@@ -25,6 +27,8 @@ enum {
 	NR_WRITE = 64,
 	NR_READV = 65,
 	NR_WRITEV = 66,
+	NR_SENDFILE = 71,
+	NR_SPLICE = 76,
 	NR_SENDTO = 206,
 	NR_RECVFROM = 207,
 	NR_SENDMSG = 211,
@@ -41,8 +45,8 @@ struct payload {
 
 /*
  * Where the bytes of a call are: in one buffer, or where the registers say that the system call was
- * entered with; both 0: of the call that the task is in. Kept by reference up to where the bytes
- * are read: numbers of system calls on the stack would multiply the verifier's work.
+ * entered with; both 0: of the call that the task is in (not with SOCKETS_FOUND). Looked at where the
+ * bytes are read: numbers of system calls kept on the stack would multiply the verifier's work.
  */
 struct payload_source {
 	const struct pt_regs *regs;
@@ -56,6 +60,7 @@ struct payload_call {
 	__u64 third; /* number of iovec */
 };
 
+#ifndef SOCKETS_FOUND
 /* Where the saved registers lie in the stack of every task; 0: not known yet. */
 __u64 regs_offset;
 
@@ -79,6 +84,7 @@ static __always_inline const struct pt_regs *payload_regs(struct task_struct *ta
 		regs_offset_find(task);
 	return bpf_rdonly_cast(task->stack + regs_offset, bpf_core_type_id_kernel(struct pt_regs));
 }
+#endif
 
 static __always_inline void payload_call_read(struct payload_call *call,
 					      const struct payload_source *from)
@@ -91,8 +97,10 @@ static __always_inline void payload_call_read(struct payload_call *call,
 		call->third = 0;
 		return;
 	}
+#ifndef SOCKETS_FOUND
 	if (!regs)
 		regs = payload_regs(bpf_get_current_task_btf());
+#endif
 #if defined(__TARGET_ARCH_x86)
 	call->number = regs->orig_ax;
 	call->second = regs->si;

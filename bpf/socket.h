@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What a socket tells of itself. Kernel side.
+ * What a socket tells of itself. Kernel side. Programs that find sockets by way of descriptors
+ * define SOCKETS_FOUND first: of what these point to the kernel vouches for nothing, so each look
+ * is a read that can fail and then says 0.
  */
 #ifndef VOW_BPF_SOCKET_H
 #define VOW_BPF_SOCKET_H
 
 #include "bpf/kernel.h"
 
-/* A field of a socket, or of its TCP part: a load, since the kernel vouches for the pointer. */
+/* A field of a socket, or of its TCP part. */
+#ifdef SOCKETS_FOUND
+#define socket_field(sk, field)                    \
+	({                                         \
+		const typeof(*(sk)) *found = (sk); \
+		BPF_CORE_READ(found, field);       \
+	})
+#else
 #define socket_field(sk, field) ((sk)->field)
+#endif
 
 static __always_inline bool socket_wanted(const struct sock *sk)
 {
@@ -24,7 +34,11 @@ static __always_inline const struct tcp_sock *socket_tcp(struct sock *sk)
 	if (socket_field(sk, sk_protocol) != IPPROTO_TCP ||
 	    socket_field(sk, __sk_common.skc_family) == AF_UNIX)
 		return NULL;
+#ifdef SOCKETS_FOUND
+	return (const struct tcp_sock *)sk;
+#else
 	return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
+#endif
 }
 
 /*

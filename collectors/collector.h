@@ -48,7 +48,7 @@ struct collector_status {
 	uint64_t events_total; /* observations reported since the agent started */
 	struct collector_drop drops[COLLECTOR_DROPS_MAX];
 	unsigned drop_count;
-	char detail[400]; /* for `vow doctor`: what is captured how */
+	char detail[480]; /* for `vow doctor`: what is captured how */
 	char problem[240]; /* why it is off or incomplete, and what to do; "" when all is well */
 };
 

@@ -65,6 +65,7 @@ static int http_open(const struct collector_context *context, void **state, stru
 	const struct http_bpf_options bpf = {
 		.ring_bytes = config->http_ring_bytes,
 		.headers = &headers,
+		.tier = config->http_tier,
 	};
 	const struct http_series_options series = {
 		.table = context->series,
@@ -328,14 +329,26 @@ static void drop_add(struct collector_status *status, const char *reason, uint64
 		status->drops[status->drop_count++] = (struct collector_drop){reason, total};
 }
 
+/* By what calls are seen, and why not by something better. */
+static void how_text(const struct http *http, char *text, size_t room)
+{
+	const char *why = http_bpf_why(http->bpf);
+
+	snprintf(text, room, "%s%s%s%s",
+		 http_bpf_tier(http->bpf) == 'B' ? "returns of system calls" : "socket tracepoints",
+		 why[0] ? " (" : "", why, why[0] ? ")" : "");
+}
+
 static void http_status(const void *state, struct collector_status *status)
 {
 	const struct http *http = state;
 	uint64_t counters[HTTP_COUNTERS] = {0};
+	char how[HTTP_BPF_WHY_MAX + 40];
 
-	status->tier = http ? "A" : "off";
+	status->tier = "off";
 	if (!http)
 		return;
+	status->tier = http_bpf_tier(http->bpf) == 'B' ? "B" : "A";
 	status->events_total = http->events_total;
 	if (http_bpf_counters(http->bpf, counters))
 		snprintf(status->problem, sizeof(status->problem),
@@ -345,19 +358,21 @@ static void http_status(const void *state, struct collector_status *status)
 	for (unsigned i = HTTP_COMPLETE + 1; i < HTTP_OUTCOMES; i++)
 		drop_add(status, http_text_outcome(i), http->incomplete[i]);
 	drop_add(status, "no_memory", http->no_memory);
-	snprintf(status->detail, sizeof(status->detail),
-		 "HTTP/1 in plain text, server and client side, by socket tracepoints; pairs seen "
-		 "%llu, without path %llu, connections now %llu, not HTTP/1 %llu, calls without "
-		 "readable bytes %llu, heads cut %llu, program runs skipped %llu; within TLS by "
-		 "turns: connections %llu, given up %llu, responses that went on after a second of "
-		 "silence %llu",
-		 (unsigned long long)counters[HTTP_SEEN], (unsigned long long)http->summed_total,
-		 (unsigned long long)http->sweep.open, (unsigned long long)counters[HTTP_IGNORED],
-		 (unsigned long long)counters[HTTP_NO_PAYLOAD],
-		 (unsigned long long)counters[HTTP_HEADS_CUT], (unsigned long long)http->missed,
-		 (unsigned long long)counters[HTTP_TLS_CONNECTIONS],
-		 (unsigned long long)counters[HTTP_TLS_GIVEN_UP],
-		 (unsigned long long)counters[HTTP_TLS_RESUMED]);
+	how_text(http, how, sizeof(how));
+	snprintf(
+		status->detail, sizeof(status->detail),
+		"HTTP/1 in plain text, server and client side, by %s; pairs seen %llu, without "
+		"path %llu, connections now %llu, not HTTP/1 %llu, calls without readable bytes "
+		"%llu, heads cut %llu, program runs skipped %llu; within TLS by turns: connections "
+		"%llu, given up %llu, responses that went on after a second of silence %llu",
+		how, (unsigned long long)counters[HTTP_SEEN],
+		(unsigned long long)http->summed_total, (unsigned long long)http->sweep.open,
+		(unsigned long long)counters[HTTP_IGNORED],
+		(unsigned long long)counters[HTTP_NO_PAYLOAD],
+		(unsigned long long)counters[HTTP_HEADS_CUT], (unsigned long long)http->missed,
+		(unsigned long long)counters[HTTP_TLS_CONNECTIONS],
+		(unsigned long long)counters[HTTP_TLS_GIVEN_UP],
+		(unsigned long long)counters[HTTP_TLS_RESUMED]);
 }
 
 const struct collector_ops http_collector = {

@@ -2,7 +2,6 @@
 #include "collectors/http_bpf.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,21 +9,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bpf/http.skel.h"
+#include "collectors/http_bpf_programs.h"
 #include "collectors/http_ring.h"
-#include "lib/data/hist.h"
 
 _Static_assert(sizeof(struct http_record) == 272, "layout shared with the kernel side");
 _Static_assert(sizeof(struct http_slot) == 256, "layout shared with the kernel side");
 
-#define TIER "eBPF tier A"
-
 struct http_bpf {
-	struct http_skel *skel;
-	struct bpf_link *sweep;
+	struct http_bpf_programs programs;
 	struct http_ring_shape shape;
 	struct http_ring_reader *rings;
 	struct http_overflow_reader *overflow;
+	char why[HTTP_BPF_WHY_MAX + 1];
 };
 
 /* libbpf prints whole verifier logs; what a user can act on is in our diag. */
@@ -36,124 +32,62 @@ static int print_nothing(enum libbpf_print_level level, const char *format, va_l
 	return 0;
 }
 
-/* The tracepoint that the running kernel lacks, NULL when it has all; err when it has no BTF. */
-static const char *missing_tracepoint(int *err)
+/* The best tier that this kernel takes, or the one that is asked for. */
+static int load(struct http_bpf *bpf, const struct http_bpf_options *options, struct diag *d)
 {
-	static const char *const needed[] = {
-		"sock_recv_length",
-		"sock_send_length",
-		"sk_data_ready",
-		"inet_sock_set_state",
-	};
-	struct btf *btf = btf__load_vmlinux_btf();
-	const char *missing = NULL;
+	const struct http_bpf_constants constants = {&bpf->shape, options->headers};
+	struct http_bpf_programs *programs = &bpf->programs;
+	const char asked = options->tier;
+	int err = http_bpf_programs_open(programs, asked ? asked : 'A', &constants);
 
-	*err = btf ? 0 : -errno;
-	for (size_t i = 0; btf && !missing && i < ARRAY_LEN(needed); i++) {
-		char name[64];
+	if (asked && !err)
+		snprintf(bpf->why, sizeof(bpf->why), "as configured");
+	/* Without rights the other one would be refused as well. */
+	if (err && err != -EPERM && !asked) {
+		struct diag refused = {0};
 
-		snprintf(name, sizeof(name), "btf_trace_%s", needed[i]);
-		if (btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) < 0)
-			missing = needed[i];
+		http_bpf_programs_explain(err, 'A', &refused);
+		snprintf(bpf->why, sizeof(bpf->why), "%.*s", HTTP_BPF_WHY_MAX, refused.what);
+		http_bpf_programs_close(programs);
+		err = http_bpf_programs_open(programs, 'B', &constants);
 	}
-	btf__free(btf);
-	return missing;
-}
-
-/* Says why loading or attaching failed with err. */
-static int explain(int err, struct diag *d)
-{
-	const char *missing;
-	int btf_err;
-
-	if (err == -EPERM || err == -EACCES)
-		return diag_set(d, -EPERM, TIER,
-				"run vowd as root, or give it CAP_BPF and CAP_PERFMON; kernel "
-				"lockdown in mode confidentiality forbids it altogether",
-				"the kernel refuses BPF programs: no rights");
-	missing = missing_tracepoint(&btf_err);
-	if (btf_err)
-		return diag_set(d, -ENOTSUP, TIER, "use a kernel built with CONFIG_DEBUG_INFO_BTF",
-				"this kernel does not describe its types "
-				"(/sys/kernel/btf/vmlinux): %s",
-				strerror(-btf_err));
-	if (missing)
-		return diag_set(d, -ENOTSUP, TIER, "use kernel 6.3 or later",
-				"this kernel has no tracepoint %s", missing);
-	return diag_errno(d, err, TIER, NULL, "the kernel refuses the HTTP programs");
-}
-
-/* The rings for so many bytes, as the programs are to be loaded with. */
-static int shape_rings(struct http_skel *skel, const struct http_ring_shape *shape)
-{
-	int err = bpf_map__set_max_entries(skel->maps.rings, shape->rings);
-
-	skel->rodata->ring_mask = shape->rings - 1;
-	skel->rodata->slot_mask = shape->slots - 1;
-	return err ? err : bpf_map__set_value_size(skel->maps.rings, (__u32)http_ring_bytes(shape));
-}
-
-static int attach_sweep(struct http_bpf *bpf)
-{
-	union bpf_iter_link_info info = {
-		.map.map_fd = (__u32)bpf_map__fd(bpf->skel->maps.conns),
-	};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-
-	bpf->sweep = bpf_program__attach_iter(bpf->skel->progs.http_sweep, &opts);
-	return bpf->sweep ? 0 : -errno;
-}
-
-static int load(struct http_bpf *bpf, const struct http_ring_shape *shape,
-		const struct http_headers *headers)
-{
-	struct http_skel *skel = bpf->skel;
-	int err;
-
-	if (headers)
-		skel->rodata->headers = *headers;
-	skel->rodata->own_tgid = (__u32)getpid();
-	/* The sweep wants a map to go over, which attaching it on its own would not name. */
-	bpf_program__set_autoattach(skel->progs.http_sweep, false);
-	memcpy((void *)skel->rodata->hist_cells, hist_cells, sizeof(hist_cells));
-	err = shape_rings(skel, shape);
-	if (!err)
-		err = http_skel__load(skel);
-	if (!err)
-		err = http_skel__attach(skel);
-	if (!err)
-		err = attach_sweep(bpf);
-	return err;
+	return err ? http_bpf_programs_explain(err, programs->tier, d) : 0;
 }
 
 int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options, struct diag *d)
 {
 	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	const struct http_ring_shape shape =
-		http_ring_shape_of(options->ring_bytes ? options->ring_bytes : HTTP_BPF_RING_BYTES,
-				   processors > 0 ? (unsigned)processors : 1);
 	struct http_bpf *bpf = calloc(1, sizeof(*bpf));
 	int err;
 
 	if (!bpf)
-		return diag_errno(d, -ENOMEM, TIER, NULL, "no memory");
+		return diag_errno(d, -ENOMEM, "http", NULL, "no memory");
+	bpf->shape =
+		http_ring_shape_of(options->ring_bytes ? options->ring_bytes : HTTP_BPF_RING_BYTES,
+				   processors > 0 ? (unsigned)processors : 1);
 	libbpf_set_print(print_nothing);
-	bpf->skel = http_skel__open();
-	err = bpf->skel ? load(bpf, &shape, options->headers) : -errno;
-	if (err)
-		err = explain(err, d);
-	else
-		err = http_ring_open(&bpf->rings, bpf_map__fd(bpf->skel->maps.rings), &shape, d);
+	err = load(bpf, options, d);
 	if (!err)
-		err = http_overflow_open(&bpf->overflow, bpf_map__fd(bpf->skel->maps.overflows), d);
+		err = http_ring_open(&bpf->rings, bpf_map__fd(bpf->programs.rings), &bpf->shape, d);
+	if (!err)
+		err = http_overflow_open(&bpf->overflow, bpf_map__fd(bpf->programs.overflows), d);
 	if (err) {
 		http_bpf_close(bpf);
 		return err;
 	}
-	__atomic_store_n(&bpf->skel->bss->capturing, 1, __ATOMIC_RELEASE);
-	bpf->shape = shape;
+	__atomic_store_n(bpf->programs.capturing, 1, __ATOMIC_RELEASE);
 	*out = bpf;
 	return 0;
+}
+
+char http_bpf_tier(const struct http_bpf *bpf)
+{
+	return bpf->programs.tier;
+}
+
+const char *http_bpf_why(const struct http_bpf *bpf)
+{
+	return bpf->why;
 }
 
 dur_ns http_bpf_patience(const struct http_bpf *bpf)
@@ -163,7 +97,7 @@ dur_ns http_bpf_patience(const struct http_bpf *bpf)
 
 void http_bpf_stop(struct http_bpf *bpf)
 {
-	__atomic_store_n(&bpf->skel->bss->capturing, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(bpf->programs.capturing, 0, __ATOMIC_RELEASE);
 }
 
 void http_bpf_close(struct http_bpf *bpf)
@@ -172,8 +106,7 @@ void http_bpf_close(struct http_bpf *bpf)
 		return;
 	http_overflow_close(bpf->overflow);
 	http_ring_close(bpf->rings);
-	bpf_link__destroy(bpf->sweep);
-	http_skel__destroy(bpf->skel);
+	http_bpf_programs_close(&bpf->programs);
 	free(bpf);
 }
 
@@ -187,29 +120,43 @@ uint64_t http_bpf_overflow(struct http_bpf *bpf, http_overflow_fn fn, void *arg)
 	return http_overflow_drain(bpf->overflow, fn, arg);
 }
 
+/*
+ * Reading to the end is what runs the sweep. What it writes are the keys of entries whose sockets
+ * have gone; only tier B has such.
+ */
+static int sweep_read(struct http_bpf *bpf, int fd)
+{
+	const int conns = bpf_map__fd(bpf->programs.conns);
+	uint64_t keys[512];
+	ssize_t n;
+
+	do {
+		n = read(fd, keys, sizeof(keys));
+		for (ssize_t i = 0; i < n / (ssize_t)sizeof(keys[0]); i++)
+			bpf_map_delete_elem(conns, &keys[i]);
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	return n < 0 ? -errno : 0;
+}
+
 int http_bpf_sweep(struct http_bpf *bpf, struct http_bpf_sweep *sweep)
 {
-	struct http_skel__bss *bss = bpf->skel->bss;
-	char unused[64];
-	ssize_t n;
-	int fd;
+	struct http_bpf_programs *programs = &bpf->programs;
+	int fd, err;
 
-	bss->sweep_open = 0;
-	bss->sweep_in_flight = 0;
-	bss->sweep_oldest_at = 0;
-	fd = bpf_iter_create(bpf_link__fd(bpf->sweep));
+	*programs->sweep_kept = 0;
+	*programs->sweep_open = 0;
+	*programs->sweep_in_flight = 0;
+	*programs->sweep_oldest_at = 0;
+	fd = bpf_iter_create(bpf_link__fd(programs->sweep));
 	if (fd < 0)
 		return -errno;
-	/* The program writes no text: reading to the end is what runs it. */
-	do {
-		n = read(fd, unused, sizeof(unused));
-	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-	n = n < 0 ? -errno : 0;
+	err = sweep_read(bpf, fd);
 	close(fd);
-	sweep->open = bss->sweep_open;
-	sweep->in_flight = bss->sweep_in_flight;
-	sweep->oldest_at = bss->sweep_oldest_at;
-	return (int)n;
+	sweep->kept = *programs->sweep_kept;
+	sweep->open = *programs->sweep_open;
+	sweep->in_flight = *programs->sweep_in_flight;
+	sweep->oldest_at = *programs->sweep_oldest_at;
+	return err;
 }
 
 int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTERS])
@@ -221,7 +168,7 @@ int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTER
 
 	/* All by one call, since it is made each second; at the end of the map it tells ENOENT. */
 	if (!err &&
-	    bpf_map_lookup_batch(bpf_map__fd(bpf->skel->maps.counters), NULL, &next, keys, each,
+	    bpf_map_lookup_batch(bpf_map__fd(bpf->programs.counters), NULL, &next, keys, each,
 				 &count, NULL) &&
 	    errno != ENOENT)
 		err = -errno;
@@ -252,7 +199,7 @@ uint64_t http_bpf_missed(const struct http_bpf *bpf)
 	struct bpf_program *program;
 	uint64_t missed = 0;
 
-	bpf_object__for_each_program(program, bpf->skel->obj) missed +=
+	bpf_object__for_each_program(program, bpf->programs.object) missed +=
 		accounts_of(program).recursion_misses;
 	return missed;
 }
@@ -262,7 +209,7 @@ unsigned http_bpf_cost(const struct http_bpf *bpf, struct http_bpf_cost costs[HT
 	struct bpf_program *program;
 	unsigned count = 0;
 
-	bpf_object__for_each_program(program, bpf->skel->obj)
+	bpf_object__for_each_program(program, bpf->programs.object)
 	{
 		struct bpf_prog_info info = accounts_of(program);
 

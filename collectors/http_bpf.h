@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP programs of bpf/http.bpf.c behind a handle: load, attach, drain, sweep. The only user
- * of libbpf. One thread. Needs CAP_BPF and CAP_PERFMON to open; nothing afterwards.
+ * The HTTP programs behind a handle, those of the best tier that the kernel takes: load, attach,
+ * drain, sweep. One thread. Needs CAP_BPF and CAP_PERFMON to open; nothing afterwards.
  */
 #ifndef VOW_COLLECTORS_HTTP_BPF_H
 #define VOW_COLLECTORS_HTTP_BPF_H
@@ -18,15 +18,21 @@ struct http_bpf;
 struct http_bpf_options {
 	size_t ring_bytes; /* of all rings, not exceeded; 0: HTTP_BPF_RING_BYTES */
 	const struct http_headers *headers; /* to look for in requests; NULL: none */
+	char tier; /* 'A' or 'B', no other; 0: the best that the kernel takes */
 };
 
 /*
- * Loads, attaches and begins to capture. 0; -ENOTSUP: the kernel lacks what tier A needs; -EPERM:
+ * Loads, attaches and begins to capture. 0; -ENOTSUP: the kernel lacks what each tier needs; -EPERM:
  * the rights lack; or another negative errno. d then says which tier, why, and what to do.
  * Takes 30 to 100 ms.
  */
 int http_bpf_open(struct http_bpf **bpf, const struct http_bpf_options *options, struct diag *d);
 void http_bpf_close(struct http_bpf *bpf); /* NULL is allowed */
+
+/* 'A' or 'B'; and why it is not the best one, "" when it is. */
+#define HTTP_BPF_WHY_MAX 63
+char http_bpf_tier(const struct http_bpf *bpf);
+const char *http_bpf_why(const struct http_bpf *bpf);
 
 /*
  * Sees nothing more from now on (but for what is in a program at this instant); what was seen can
@@ -52,6 +58,7 @@ unsigned http_bpf_drain(struct http_bpf *bpf, unsigned max, http_bpf_fn fn, void
 uint64_t http_bpf_overflow(struct http_bpf *bpf, http_overflow_fn fn, void *arg);
 
 struct http_bpf_sweep {
+	uint64_t kept; /* sockets of which something is kept, HTTP or not */
 	uint64_t open; /* connections that speak HTTP/1 */
 	uint64_t in_flight; /* requests whose response has not ended */
 	mono_ns oldest_at; /* when the oldest of them began, 0: none */
@@ -71,7 +78,7 @@ uint64_t http_bpf_missed(const struct http_bpf *bpf);
 
 /* What the kernel accounts to a program so far; 0 unless kernel.bpf_stats_enabled is set. */
 struct http_bpf_cost {
-	const char *name; /* of bpf/http.bpf.c; lives as long as bpf */
+	const char *name; /* as in the tier's source; lives as long as bpf */
 	uint64_t ns;
 	uint64_t runs;
 };

@@ -55,9 +55,12 @@ static int convert_headers(const struct value_reader *r, const char *list,
 static int convert_capture(const struct value_reader *r, const struct raw_config *raw,
 			   struct vow_config *config)
 {
+	static const char *const tiers[] = {"auto", "A", "B"};
+	static const char letters[] = {0, 'A', 'B'};
 	const struct raw_capture *c = &raw->capture;
 	uint64_t ring = config->http_ring_bytes, routes = config->routes_per_service;
 	uint64_t series = config->series_max;
+	int tier = 0;
 
 	VALUE_TRY(value_text(r, "", "host", raw->host, config->host, sizeof(config->host)));
 	if (!config->host[0])
@@ -75,10 +78,13 @@ static int convert_capture(const struct value_reader *r, const struct raw_config
 	if (ring & (ring - 1))
 		return value_refuse(r, "capture", "http_ring", "for example 4MiB, 8MiB or 16MiB",
 				    "'%.60s' is not a power of two", c->http_ring);
+	VALUE_TRY(value_choice(r, "capture", "http_tier", c->http_tier, tiers, ARRAY_LEN(tiers),
+			       &tier));
 	VALUE_TRY(value_count(r, "capture", "routes_per_service", c->routes_per_service, 1, 10000,
 			      &routes));
 	VALUE_TRY(value_count(r, "", "series_max", raw->series_max, 16, 1000000, &series));
 	config->http_ring_bytes = (uint32_t)ring;
+	config->http_tier = letters[tier];
 	config->routes_per_service = (uint32_t)routes;
 	config->series_max = (uint32_t)series;
 	return 0;

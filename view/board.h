@@ -19,7 +19,7 @@ struct board_collector {
 		uint64_t total;
 	} drops[16];
 	unsigned drop_count;
-	char detail[400], problem[240];
+	char detail[480], problem[240];
 };
 
 struct board_objective {

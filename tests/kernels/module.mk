@@ -2,11 +2,11 @@
 # The capture depends on what a kernel offers and on what its verifier lets pass: its tests on
 # Debian's kernels, each in an emulated machine (tests/kernels/boot).
 
-KERNELS ?= 6.12
+KERNELS ?= 6.1 6.12
 CAPTURE_TESTS ?=
 
 .PHONY: kernels
-kernels: all ## run the tests of the capture on the kernels KERNELS="6.12", CAPTURE_TESTS=part of names
+kernels: all ## run the tests of the capture on the kernels KERNELS="6.1 6.12", CAPTURE_TESTS=part of names
 	$(Q)scripts/setup kernels
 	$(Q)for kernel in $(KERNELS); do \
 	  echo "kernel $$kernel"; \

@@ -20,6 +20,41 @@ LOSSES = ("ring_full", "storage_failed", "unclassified", "collapsed", "torn",
           "tls_unclear")
 
 
+# How socket calls are seen, and a tracepoint that only kernels have which can do so.
+TIERS = {"A": "sock_recv_length", "B": "sys_exit"}
+
+
+def tier_lacking(tier):
+    """Why this kernel has no such tier, or None."""
+    with open("/sys/kernel/btf/vmlinux", "rb") as types:
+        if f"\0btf_trace_{TIERS[tier]}\0".encode() in types.read():
+            return None
+    return f"tier {tier} wants a kernel with the tracepoint {TIERS[tier]}"
+
+
+def test_tier(tier, *what):
+    """The function (s, tier) is a test with this tier; needs "bpf" and `what`."""
+    def decorate(function):
+        def run(s):
+            reason = tier_lacking(tier)
+            if reason:
+                skip(reason)
+            function(s, tier)
+        run.__name__ = function.__name__ + ("" if tier == "A" else f"_in_tier_{tier}")
+        test(needs("bpf", *what)(run))
+        return function
+    return decorate
+
+
+def test_tiers(*what):
+    """The function (s, tier) is a test with each tier."""
+    def decorate(function):
+        for tier in TIERS:
+            test_tier(tier, *what)(function)
+        return function
+    return decorate
+
+
 class Pair:
     """One request and its response as captured; attributes are the fields."""
 
@@ -48,11 +83,11 @@ class Sum:
 class Capture:
     """A running capture_dump; only pairs that concern `port` are kept."""
 
-    def __init__(self, story, port, ring_bytes=None, notes=False):
+    def __init__(self, story, port, ring_bytes=None, notes=False, tier=None):
         self.story, self.port = story, port
         self.fields = FIELDS[:-1] + NOTES + FIELDS[-1:] if notes else FIELDS
         args = (["-p", port] + (["-r", ring_bytes] if ring_bytes else []) +
-                (["-n"] if notes else []))
+                (["-n"] if notes else []) + (["-t", tier] if tier else []))
         self.program = story.start(story.program("tests/capture_dump"), *args)
         story.until(lambda: "ready\n" in self.program.log(), 60, "capture")
 
@@ -88,12 +123,13 @@ class Capture:
 class Agent:
     """vowd, for which what serves `port` is the service `name`."""
 
-    def __init__(self, story, name, port, more=""):
+    def __init__(self, story, name, port, more="", tier=None):
         self.story, self.name, self.run = story, name, story.dir("run")
         story.write("run/vow.yaml",
-                    f"services:\n  - name: {name}\n    match: {{port: {port}}}\n{more}")
+                    f"services:\n  - name: {name}\n    match: {{port: {port}}}\n{more}" +
+                    (f"capture: {{http_tier: {tier}}}\n" if tier else ""))
         self.program = story.start(story.program("vowd"), "--dir", self.run)
-        story.until(lambda: self.collector()["tier"] == "A", 10, "capture")
+        story.until(lambda: self.collector()["tier"] in ([tier] if tier else TIERS), 10, "capture")
 
     def collector(self):
         rows = self.story.vow("status", dir=self.run)["collectors"]

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """HTTP in all the ways in which servers move bytes, against a server that stamps what it does: one
-test for each row of the table in docs/capture.md but the last two."""
+test for each cell of the table in docs/capture.md but the last two rows."""
 from capture import *
 
 STAMPED = 500  # requests whose latency is compared
+REUSES = 100  # rounds of connections, of which most end amid a request
 PAUSE_NS = 10_000  # a call that took so much longer than the median one was interrupted
 # An emulated processor takes so many times as long, for the way from a call's end to its stamp too.
 SLOWNESS = 20 if os.environ.get("VOW_EMULATED") else 1
@@ -54,10 +55,10 @@ def compare(pairs, truth, expected):
               ("complete", method, status, size, pid), f"pair of {pair.path}")
 
 
-def stamped(s, **kind):
+def stamped(s, tier, **kind):
     """Many requests one after another; compares the stamps of both sides."""
     truth = Truth(s, **kind)
-    capture = Capture(s, truth.port, ring_bytes=ROOMY)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
     run_first(s, truth.program.pid)
     raw, expected = truth.connect(), [f"/length/100/{n}" for n in range(STAMPED)]
     for path in expected:
@@ -88,11 +89,11 @@ def stamped(s, **kind):
         at_most(all_of[len(all_of) * 99 // 100], 20 * SLOWNESS, f"p99 error of the {what} in us")
 
 
-def exchanged(s, requests, connections=4, **kind):
+def exchanged(s, tier, requests, connections=4, **kind):
     """A few requests of each kind on several connections; returns the pairs of the server, which
     are as the server says. `requests`: (path without its number, method, fields and body)."""
     truth = Truth(s, **kind)
-    capture = Capture(s, truth.port, ring_bytes=ROOMY)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
     expected = []
     for c in range(connections):
         raw = truth.connect()
@@ -112,51 +113,47 @@ PLAIN = [("/length/0", "GET", "\r\n"), ("/length/100", "GET", "\r\n"),
 
 
 def row(name, function, **kind):
-    """One row of the table: a test of that name."""
-    def run(s):
-        function(s, **kind)
+    """One row of the table: a test of that name for each tier."""
+    def run(s, tier):
+        function(s, tier, **kind)
     run.__name__ = name
-    test(needs("bpf")(run))
+    test_tiers()(run)
 
 
 for each in ("read", "recv", "readv", "recvmsg", "sendfile", "splice"):
     row(f"latency_and_bytes_by_{each}_are_as_stamped", stamped, calls=each)
     row(f"messages_of_all_kinds_by_{each}_are_counted",
-        lambda s, **kind: exchanged(s, PLAIN, **kind), calls=each)
+        lambda s, tier, **kind: exchanged(s, tier, PLAIN, **kind), calls=each)
 for each in ("v6", "unix"):
     row(f"latency_on_{each}_sockets_is_as_stamped", stamped, listen=each)
 for each in ("threads", "fork", "pass"):
     row(f"requests_to_a_server_by_{each}_name_the_process_that_answered",
-        lambda s, **kind: exchanged(s, PLAIN[1:4], connections=16, **kind), model=each)
+        lambda s, tier, **kind: exchanged(s, tier, PLAIN[1:4], connections=16, **kind), model=each)
 
 
-@test
-@needs("bpf")
-def chunked_responses_end_with_their_last_chunk(s):
-    exchanged(s, [("/chunked/0", "GET", "\r\n"), ("/chunked/100", "GET", "\r\n"),
+@test_tiers()
+def chunked_responses_end_with_their_last_chunk(s, tier):
+    exchanged(s, tier, [("/chunked/0", "GET", "\r\n"), ("/chunked/100", "GET", "\r\n"),
                   ("/chunked/50000", "GET", "\r\n")])
 
 
-@test
-@needs("bpf")
-def head_in_pieces_of_a_response_is_one_response(s):
-    for pair in exchanged(s, [("/pieces/1000", "GET", "\r\n")]):
+@test_tiers()
+def head_in_pieces_of_a_response_is_one_response(s, tier):
+    for pair in exchanged(s, tier, [("/pieces/1000", "GET", "\r\n")]):
         at_least(pair.total_ns, 4e6, "from the request to the last piece")
         at_most(pair.first_byte_ns, pair.total_ns - 4e6 + 1, "first byte, before the pauses")
 
 
-@test
-@needs("bpf")
-def interim_answers_are_no_responses(s):
-    exchanged(s, [("/interim/10", "POST", "Content-Length: 2\r\nExpect: 100-continue\r\n\r\nab"),
+@test_tiers()
+def interim_answers_are_no_responses(s, tier):
+    exchanged(s, tier, [("/interim/10", "POST", "Content-Length: 2\r\nExpect: 100-continue\r\n\r\nab"),
                   ("/early/10", "GET", "\r\n")])
 
 
-@test
-@needs("bpf")
-def response_until_close_ends_with_the_connection(s):
+@test_tiers()
+def response_until_close_ends_with_the_connection(s, tier):
     truth = Truth(s)
-    capture = Capture(s, truth.port, ring_bytes=ROOMY)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
     raw = truth.connect()
     raw.send(get("/until-close/5000/a"))
     raw.rest()
@@ -165,11 +162,10 @@ def response_until_close_ends_with_the_connection(s):
     compare(capture.pairs("server"), truth, ["/until-close/5000/a"])
 
 
-@test
-@needs("bpf")
-def upgraded_connection_ends_as_http(s):
+@test_tiers()
+def upgraded_connection_ends_as_http(s, tier):
     truth = Truth(s)
-    capture = Capture(s, truth.port, ring_bytes=ROOMY)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
     raw = truth.connect()
     raw.send(get("/upgrade/0/a", more="Connection: Upgrade\r\nUpgrade: websocket\r\n"))
     raw.answer("GET")
@@ -182,11 +178,10 @@ def upgraded_connection_ends_as_http(s):
     compare(capture.pairs("server"), truth, ["/upgrade/0/a"])
 
 
-@test
-@needs("bpf")
-def request_that_gets_no_answer_is_told_apart(s):
+@test_tiers()
+def request_that_gets_no_answer_is_told_apart(s, tier):
     truth = Truth(s)
-    capture = Capture(s, truth.port, ring_bytes=ROOMY)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
     raw = truth.connect()
     raw.send(get("/never/0/a"))
     raw.rest()
@@ -196,11 +191,10 @@ def request_that_gets_no_answer_is_told_apart(s):
     equal((pair.path, pair.outcome), ("/never/0/a", "no_response"), "pair")
 
 
-@test
-@needs("bpf")
-def io_uring_is_told_as_bytes_that_cannot_be_read(s):
+@test_tier("A")
+def io_uring_is_told_as_bytes_that_cannot_be_read(s, tier):
     truth = Truth(s, calls="uring")
-    capture = Capture(s, truth.port, ring_bytes=ROOMY)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
     raw = truth.connect()
     for n in range(10):
         raw.send(get(f"/length/100/uring/{n}"))
@@ -212,11 +206,64 @@ def io_uring_is_told_as_bytes_that_cannot_be_read(s):
     equal(capture.pairs("server"), [], "pairs of a server that cannot be read")
 
 
-@test
-@needs("bpf", "wrk")
-def truth_is_reported_plus_lost_under_load(s):
+@test_tier("B")
+def io_uring_is_not_seen_and_breaks_nothing(s, tier):
+    truth = Truth(s, calls="uring")
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
+    raw = truth.connect()
+    for n in range(10):
+        raw.send(get(f"/length/100/uring/{n}"))
+        raw.response()
+    raw.close()
+    equal([p.path for p in capture.wait(10, "client")],
+          [f"/length/100/uring/{n}" for n in range(10)], "pairs of the client, which is no such")
+    capture.stop()
+    equal(capture.pairs("server"), [], "pairs of a server that is not seen")
+
+
+def at_addresses_used_before(s, tier, listen):
+    """Connections that end amid a request leave nothing to those whose sockets get their memory."""
+    truth = Truth(s, listen=listen)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
+    expected = [f"/length/100/{os.getpid()}-{n}" for n in range(REUSES)]
+    for path in expected:
+        for _ in range(3):
+            raw = truth.connect()
+            raw.send(f"GET /left{path} HTTP/1.1\r\n")
+            raw.close()
+        raw = truth.connect()
+        raw.send(get(path))
+        raw.response()
+        raw.close()
+    s.until(lambda: len({p.path for p in capture.pairs("server")} & set(expected)) == REUSES, 30,
+            "pairs of the server")
+    left = {f"/left{path}" for path in expected}
+
+    def left_pairs():
+        return [p for p in capture.pairs() if p.path in left]
+    s.until(lambda: len(left_pairs()) >= 6 * REUSES, 30, "pairs without a response")
+    counters = capture.stop()
+    compare([p for p in capture.pairs("server") if p.path in expected], truth, expected)
+    equal(len([p for p in capture.pairs("client") if p.path in expected]), REUSES, "of clients")
+    equal(len(left_pairs()), 6 * REUSES, "pairs without a response, of both ends")
+    check("complete" not in {p.outcome for p in left_pairs()}, "one of them has a response")
+    at_most(counters["kept"], 7 * REUSES, "sockets of which something is kept; 8 were made for each")
+
+
+@test_tiers()
+def sockets_at_addresses_used_before_inherit_nothing(s, tier):
+    at_addresses_used_before(s, tier, None)
+
+
+@test_tier("B")
+def unix_sockets_at_addresses_used_before_inherit_nothing(s, tier):
+    at_addresses_used_before(s, tier, "unix")
+
+
+@test_tiers("wrk")
+def truth_is_reported_plus_lost_under_load(s, tier):
     truth = Truth(s, model="threads")
-    capture = Capture(s, truth.port, ring_bytes=ROOMY)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
     s.wrk(f"http://127.0.0.1:{truth.port}/length/100/load", connections=16, seconds=2)
     counters = capture.stop()
     pairs = [p for p in capture.pairs("server") if p.path == "/length/100/load"]

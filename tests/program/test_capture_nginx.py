@@ -9,11 +9,11 @@ from capture import *
 LOG = "log_format plain '$request_time $bytes_sent $status $request_uri';"
 
 
-def start(s, locations, capture=True, env=None):
+def start(s, locations, capture=True, env=None, tier=None):
     """nginx with a log of its own, and the capture."""
     server = s.nginx(locations, http=f"{LOG} access_log {s.path('plain.log')} plain "
                                      "buffer=64k flush=1s;", env=env)
-    return server, Capture(s, server.port) if capture else None
+    return server, Capture(s, server.port, tier=tier) if capture else None
 
 
 def log_lines(s, server):
@@ -89,11 +89,10 @@ def latency_agrees_with_request_time_for_each_request(s):
     at_most(errors[int(0.999 * (len(errors) - 1))], 1.0, "p99.9 of the difference in ms")
 
 
-@test
-@needs("bpf", "nginx")
-def slow_reader_is_measured_to_the_last_byte(s):
+@test_tiers("nginx")
+def slow_reader_is_measured_to_the_last_byte(s, tier):
     server, capture = start(s, "location / { }",
-                            env={"LD_PRELOAD": s.program("tests/nginx_clock.so")})
+                            env={"LD_PRELOAD": s.program("tests/nginx_clock.so")}, tier=tier)
     s.write("nginx/www/big", bytes(30_000_000))
     run_first(s, server.pid, 1)
     equal(slow_download(server.port, "/big", 1.5), 30_000_000, "bytes read")
@@ -105,10 +104,9 @@ def slow_reader_is_measured_to_the_last_byte(s):
     capture.stop()
 
 
-@test
-@needs("bpf", "nginx")
-def client_is_measured_from_within_its_send_to_within_its_read(s):
-    server, capture = start(s, "location / { return 200 ok; }")
+@test_tiers("nginx")
+def client_is_measured_from_within_its_send_to_within_its_read(s, tier):
+    server, capture = start(s, "location / { return 200 ok; }", tier=tier)
     raw, calls = Raw(server.port), {}
     for n in range(50):
         before = time.monotonic_ns()
@@ -127,10 +125,9 @@ def client_is_measured_from_within_its_send_to_within_its_read(s):
     capture.stop()
 
 
-@test
-@needs("bpf", "nginx")
-def each_pipelined_request_counts(s):
-    server, capture = start(s, "location / { return 200 ok; }")
+@test_tiers("nginx")
+def each_pipelined_request_counts(s, tier):
+    server, capture = start(s, "location / { return 200 ok; }", tier=tier)
     raw = Raw(server.port)
     raw.send("".join(get(f"/p/{n}") for n in range(7)))
     for _ in range(7):
@@ -145,10 +142,10 @@ def each_pipelined_request_counts(s):
     capture.stop()
 
 
-@test
-@needs("bpf", "nginx")
-def long_reads_that_begin_amid_a_pipelined_request_lose_none(s):
-    server, capture = start(s, "client_header_buffer_size 16k; location / { return 200 ok; }")
+@test_tiers("nginx")
+def long_reads_that_begin_amid_a_pipelined_request_lose_none(s, tier):
+    server, capture = start(s, "client_header_buffer_size 16k; location / { return 200 ok; }",
+                            tier=tier)
     raw = Raw(server.port)
     raw.send("".join(get(f"/p/{n}", more=f"X-Fill: {'x' * 200}\r\n") for n in range(300)))
     for _ in range(300):
@@ -161,10 +158,9 @@ def long_reads_that_begin_amid_a_pipelined_request_lose_none(s):
     capture.stop()
 
 
-@test
-@needs("bpf", "nginx")
-def head_in_pieces_gives_its_whole_path(s):
-    server, capture = start(s, "location / { return 200 ok; }")
+@test_tiers("nginx")
+def head_in_pieces_gives_its_whole_path(s, tier):
+    server, capture = start(s, "location / { return 200 ok; }", tier=tier)
     for size in (1, 3, 7, 11):
         raw = Raw(server.port)
         text = get(f"/pieces/of/{size}?hidden=1")
@@ -178,10 +174,9 @@ def head_in_pieces_gives_its_whole_path(s):
     capture.stop()
 
 
-@test
-@needs("bpf", "nginx")
-def half_closed_client_gets_its_response_counted(s):
-    server, capture = start(s, "location / { limit_rate 64k; }")
+@test_tiers("nginx")
+def half_closed_client_gets_its_response_counted(s, tier):
+    server, capture = start(s, "location / { limit_rate 64k; }", tier=tier)
     s.write("nginx/www/body", bytes(20_000))
     raw = Raw(server.port)
     raw.send(get("/body"))
@@ -195,10 +190,9 @@ def half_closed_client_gets_its_response_counted(s):
     capture.stop()
 
 
-@test
-@needs("bpf", "nginx")
-def client_that_resets_is_told_apart(s):
-    server, capture = start(s, "location / { }")
+@test_tiers("nginx")
+def client_that_resets_is_told_apart(s, tier):
+    server, capture = start(s, "location / { }", tier=tier)
     s.write("nginx/www/big", bytes(30_000_000))
     raw = Raw(server.port)
     raw.send(get("/big"))

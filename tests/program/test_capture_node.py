@@ -23,15 +23,14 @@ http.createServer((request, response) => {
 """
 
 
-def start(s):
+def start(s, tier=None):
     server = s.node(SERVER, env={"STORY": s.root})
-    return server, Capture(s, server.port)
+    return server, Capture(s, server.port, tier=tier)
 
 
-@test
-@needs("bpf", "node")
-def blocked_server_shows_the_wait_behind_it(s):
-    server, capture = start(s)
+@test_tiers("node")
+def blocked_server_shows_the_wait_behind_it(s, tier):
+    server, capture = start(s, tier)
     began = time.monotonic_ns()
     waited, served = behind_a_held_server(s, server.port, 8)
     passed = time.monotonic_ns() - began
@@ -46,11 +45,13 @@ def blocked_server_shows_the_wait_behind_it(s):
     capture.stop()
 
 
-@test
-@needs("bpf", "node", "vowd", "vow")
-def agent_shows_the_wait_behind_a_blocked_server(s):
+@test_tiers("node", "vowd", "vow")
+def agent_shows_the_wait_behind_a_blocked_server(s, tier):
     server = s.node(SERVER, env={"STORY": s.root})
-    agent = Agent(s, "booking", server.port)
+    agent = Agent(s, "booking", server.port, tier=tier)
+    how = {"A": "by socket tracepoints (as configured)",
+           "B": "by returns of system calls (as configured)"}[tier]
+    check(how in agent.collector()["detail"], f"no {how!r} in {agent.collector()['detail']!r}")
     waited, served = behind_a_held_server(s, server.port, 8)
     equal(agent.settled(), 14, "requests")
     rows = {row["route"]: row for row in agent.routes()}
@@ -62,10 +63,9 @@ def agent_shows_the_wait_behind_a_blocked_server(s):
     equal(agent.program.stop(), 0, "exit status of vowd")
 
 
-@test
-@needs("bpf", "node")
-def response_with_a_pause_is_measured_to_its_end(s):
-    server, capture = start(s)
+@test_tiers("node")
+def response_with_a_pause_is_measured_to_its_end(s, tier):
+    server, capture = start(s, tier)
     raw = Raw(server.port)
     began = time.monotonic_ns()
     raw.send(get("/stream"))
@@ -105,10 +105,9 @@ def client_side_mirrors_the_server_side(s):
     capture.stop()
 
 
-@test
-@needs("bpf", "node")
-def closed_without_a_response_enters_no_latency(s):
-    server, capture = start(s)
+@test_tiers("node")
+def closed_without_a_response_enters_no_latency(s, tier):
+    server, capture = start(s, tier)
     raw = Raw(server.port)
     raw.send(get("/never"))
     equal(raw.socket.recv(100), b"", "bytes of a response")

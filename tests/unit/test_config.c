@@ -65,6 +65,7 @@ CHECK_TEST(test_without_a_file_the_defaults_are_sound)
 	CHECK_STR(c->path, "");
 	CHECK(c->capture_http && c->capture_lanes && c->capture_host);
 	CHECK_EQ_U64(c->http_ring_bytes, 2 << 20);
+	CHECK(!c->http_tier);
 	CHECK_EQ_U64(c->routes_per_service, 200);
 	CHECK_EQ_U64(c->series_max, 4096);
 	CHECK_EQ_U64(c->forget_agents, 30 * 24 * NS_PER_H);
@@ -323,6 +324,7 @@ CHECK_TEST(test_values_out_of_range_name_line_and_range)
 {
 	refused("capture:\n  http: maybe\n", 2, "http: 'maybe' is neither", "true or false");
 	refused("capture: {http_ring: 3MiB}\n", 1, "not a power of two", "4MiB");
+	refused("capture: {http_tier: C}\n", 1, "http_tier", "one of: auto, A, B");
 	refused("capture: {http_ring: 1KiB}\n", 1, "not in its range", "from 256 KiB to 64.0 MiB");
 	refused("capture: {http_ring: much}\n", 1, "not a size", "8MiB");
 	refused("capture: {traces: maybe}\n", 1, "neither", "true or false");
