@@ -58,8 +58,11 @@ struct keyframe_reading {
 	unsigned tier; /* of the slots being read, and where the one begins */
 	uint32_t start;
 };
-/* Restores what a piece holds; in the order in which they were made. The caller frees by_id. */
-void keyframe_read(struct keyframe_reading *reading, const uint8_t *local, size_t size);
+/*
+ * Restores what a piece holds; in the order in which they were made. The caller frees by_id. 0, or
+ * -ENOMEM: what was taken up lacks something, which is no state to go on from.
+ */
+int keyframe_read(struct keyframe_reading *reading, const uint8_t *local, size_t size);
 
 /* The counts of a delta in the order of the series' own thresholds. */
 struct series_counts keyframe_counts(const struct series *s, const struct series_delta *delta);

@@ -111,7 +111,7 @@ static int slots_read(struct keyframe_reading *reading, const struct local_secti
 	const struct tick_visitor visitor = {.begin = slot_on_begin, .delta = slot_on_delta};
 	const uint8_t *at = section->bytes, *end = at + section->size;
 	uint32_t length;
-	int rc = 0;
+	int rc = 0, slot;
 
 	reading->tier = (unsigned)(section->name[sizeof(SLOTS) - 1] - '0');
 	while (end - at >= (ptrdiff_t)sizeof(length)) {
@@ -120,7 +120,10 @@ static int slots_read(struct keyframe_reading *reading, const struct local_secti
 		at += sizeof(length);
 		if (length > (size_t)(end - at))
 			return -EPROTO;
-		if (tick_read(at, length, &visitor, reading, NULL))
+		slot = tick_read(at, length, &visitor, reading, NULL);
+		if (slot == -ENOMEM)
+			return slot;
+		if (slot)
 			rc = -EPROTO;
 		at += length;
 	}
@@ -172,11 +175,15 @@ static int section_read(struct keyframe_reading *reading, const struct local_sec
 	return section->name[0] == '@' ? checkpoint_read(reading->agent, section) : 0;
 }
 
-void keyframe_read(struct keyframe_reading *reading, const uint8_t *local, size_t size)
+int keyframe_read(struct keyframe_reading *reading, const uint8_t *local, size_t size)
 {
 	struct local_section section;
 	size_t at = 0;
+	int rc = 0;
 
-	while (local_next(local, size, &at, &section) > 0)
-		reading->skipped += section_read(reading, &section) != 0;
+	while (rc != -ENOMEM && local_next(local, size, &at, &section) > 0) {
+		rc = section_read(reading, &section);
+		reading->skipped += rc != 0;
+	}
+	return rc == -ENOMEM ? rc : 0;
 }

@@ -79,7 +79,7 @@ static int replay_series(void *arg, series_id id, const struct series_key *key)
 	return replay->by_id[id] ? 0 : -ENOMEM;
 }
 
-/* One that cannot be taken up (its series was named in what is broken) keeps no other out. */
+/* One that cannot be understood (its series was named in what is broken) keeps no other out. */
 static int replay_delta(void *arg, const struct series_delta *delta)
 {
 	struct replay *replay = arg;
@@ -90,9 +90,11 @@ static int replay_delta(void *arg, const struct series_delta *delta)
 	}
 	struct series *s = replay->by_id[delta->id];
 	struct series_counts counts = keyframe_counts(s, delta);
-	if (series_merge_packed(s, delta->hist, delta->hist_size, delta->queue, delta->queue_size,
-				&counts))
-		replay->deltas_skipped++;
+	int rc = series_merge_packed(s, delta->hist, delta->hist_size, delta->queue,
+				     delta->queue_size, &counts);
+	if (rc == -ENOMEM)
+		return rc;
+	replay->deltas_skipped += rc != 0;
 	return 0;
 }
 
@@ -120,7 +122,7 @@ static void replay_judge(void *arg, const struct series_delta *delta)
 	judge_delta(((struct replay *)arg)->agent->judge, delta);
 }
 
-static void replay_collectors(struct agent *agent, const struct journal_record *record)
+static int replay_collectors(struct agent *agent, const struct journal_record *record)
 {
 	struct local_section section;
 	size_t at = 0;
@@ -129,9 +131,12 @@ static void replay_collectors(struct agent *agent, const struct journal_record *
 		for (size_t i = 0; i < agent->source_count; i++) {
 			const struct source *source = &agent->sources[i];
 			if (source->state && source->ops->restore &&
-			    !strcmp(source->ops->name, section.name))
-				source->ops->restore(source->state, section.bytes, section.size);
+			    !strcmp(source->ops->name, section.name) &&
+			    source->ops->restore(source->state, section.bytes, section.size) ==
+				    -ENOMEM)
+				return -ENOMEM;
 		}
+	return 0;
 }
 
 /*
@@ -154,8 +159,7 @@ static int replay_record(struct replay *replay, const struct journal_record *rec
 	replay->skipped += rc != 0;
 	series_tick(agent->series, steady, replay_judge, replay);
 	judge_step(agent->judge, steady, record->wall, NULL, NULL, NULL);
-	replay_collectors(agent, record);
-	return rc == -ENOMEM ? rc : 0;
+	return rc == -ENOMEM ? rc : replay_collectors(agent, record);
 }
 
 /* ---- the keyframe --------------------------------------------------------------------------------- */
@@ -164,13 +168,13 @@ static int replay_record(struct replay *replay, const struct journal_record *rec
 struct found {
 	const char *dir;
 	struct journal_mark mark; /* seq 0: there is none */
+	uint64_t passed; /* the newest one that cannot be, 0: none */
 	bool in_record; /* as version 1 of the journal had it: the record carries it itself */
 };
 
 static int keyframe_piece(void *arg, const uint8_t *bytes, size_t size)
 {
-	keyframe_read(arg, bytes, size);
-	return 0;
+	return keyframe_read(arg, bytes, size);
 }
 
 /* A keyframe stands for all before it; its own tick is in it already, but for names and actions. */
@@ -182,7 +186,7 @@ static int replay_keyframe(struct replay *replay, const struct journal_record *r
 	int rc = 0;
 
 	if (found->in_record)
-		keyframe_read(&reading, record->local, record->local_size);
+		rc = keyframe_read(&reading, record->local, record->local_size);
 	else
 		rc = journal_keyframe_read(found->dir, &found->mark, keyframe_piece, &reading);
 	replay->by_id = reading.by_id; /* later records of the segment need not name them again */
@@ -192,7 +196,8 @@ static int replay_keyframe(struct replay *replay, const struct journal_record *r
 	if (reading.skipped)
 		log_warn("journal: %u parts of the state at record %llu could not be taken up",
 			 reading.skipped, (unsigned long long)record->seq);
-	tick_read(record->wire, record->wire_size, &visitor, replay, NULL);
+	if (tick_read(record->wire, record->wire_size, &visitor, replay, NULL) == -ENOMEM)
+		return -ENOMEM;
 	replay_clock(replay, record->wall);
 	series_tick(replay->agent->series, replay_steady(replay, record->wall), NULL, NULL);
 	replay->agent->keyframe_seq = record->seq;
@@ -200,11 +205,32 @@ static int replay_keyframe(struct replay *replay, const struct journal_record *r
 	return 0;
 }
 
-/* The record with this number, when there is one. */
-static bool record_at(struct journal_reader *reader, uint64_t seq, struct journal_record *record)
+/* The record with this number: 1; 0 when there is none that is whole; what the disk or memory says. */
+static int record_at(struct journal_reader *reader, uint64_t seq, struct journal_record *record)
 {
-	return !journal_reader_seek(reader, seq) && journal_reader_next(reader, record, NULL) > 0 &&
-	       record->seq == seq;
+	int rc = journal_reader_seek(reader, seq);
+
+	if (!rc)
+		rc = journal_reader_next(reader, record, NULL);
+	if (rc == -EPROTO || rc == -ENOENT)
+		return 0;
+	return rc > 0 ? record->seq == seq : rc;
+}
+
+/* Whether the keyframe of this number is whole, and of the record that the journal has. As above. */
+static int file_at(const struct found *found, struct journal_reader *reader, uint64_t seq,
+		   struct journal_mark *mark)
+{
+	struct journal_record record;
+	int rc = record_at(reader, seq, &record);
+
+	if (rc <= 0)
+		return rc;
+	*mark = journal_mark_of(journal_reader_epoch(reader), &record);
+	rc = journal_keyframe_read(found->dir, mark, NULL, NULL);
+	if (rc == -EPROTO || rc == -ENOENT)
+		return 0;
+	return rc ? rc : 1;
 }
 
 /*
@@ -217,20 +243,17 @@ static int find_file(struct found *found, struct journal_reader *reader)
 	size_t count;
 	int rc = journal_keyframe_list(found->dir, &seqs, &count);
 
-	while (!rc && !found->mark.seq && count-- > 0) {
-		struct journal_record record;
+	while (!rc && count-- > 0) {
+		struct journal_mark mark;
 
-		if (!record_at(reader, seqs[count], &record))
-			continue;
-		struct journal_mark mark = journal_mark_of(journal_reader_epoch(reader), &record);
-		rc = journal_keyframe_read(found->dir, &mark, NULL, NULL);
-		if (!rc)
+		rc = file_at(found, reader, seqs[count], &mark);
+		if (rc > 0)
 			found->mark = mark;
-		else if (rc == -EPROTO || rc == -ENOENT)
-			rc = 0;
+		else if (!rc && !found->passed)
+			found->passed = seqs[count];
 	}
 	free(seqs);
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* The newest of those that stand in the first record of a segment. */
@@ -243,12 +266,30 @@ static int find_record(struct found *found, struct journal_reader *reader)
 	while (!rc && !found->mark.seq && count-- > 0) {
 		struct journal_record record;
 
-		found->in_record = record_at(reader, seqs[count], &record) &&
-				   keyframe_found(record.local, record.local_size);
+		rc = record_at(reader, seqs[count], &record);
+		found->in_record = rc > 0 && keyframe_found(record.local, record.local_size);
 		if (found->in_record)
 			found->mark.seq = record.seq;
+		rc = rc < 0 ? rc : 0;
 	}
 	free(seqs);
+	return rc;
+}
+
+static int find(struct found *found, struct journal_reader *reader)
+{
+	int rc = find_file(found, reader);
+
+	if (!rc && !found->mark.seq)
+		rc = find_record(found, reader);
+	if (!rc && found->passed && found->mark.seq)
+		log_warn("journal: the state at record %llu cannot be taken up; going on from "
+			 "record %llu",
+			 (unsigned long long)found->passed, (unsigned long long)found->mark.seq);
+	else if (!rc && found->passed)
+		log_warn("journal: the state at record %llu cannot be taken up, nor one before; "
+			 "totals begin with the oldest record",
+			 (unsigned long long)found->passed);
 	return rc;
 }
 
@@ -296,9 +337,7 @@ int recovery_run(struct agent *agent, struct diag *d)
 		return rc;
 	struct replay replay = {.agent = agent, .now = clock_wall()};
 	struct found found = {.dir = dir};
-	rc = find_file(&found, reader);
-	if (!rc && !found.mark.seq)
-		rc = find_record(&found, reader);
+	rc = find(&found, reader);
 	if (rc)
 		diag_errno(d, rc, dir, NULL, "cannot look for the state that was saved");
 	TESTPOINT(keyframe_found);

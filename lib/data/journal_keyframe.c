@@ -126,19 +126,35 @@ static int keyframe_dir_sync(const struct journal *journal)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Those that stay are this one and the newest before it: should the disk have lost the end of this. */
+/* Whether the disk has it by now, also of a journal that is not synced. */
+static bool keyframe_stored(const struct journal *journal, uint64_t seq)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	return keyframe_path(path, journal->dir, seq) == 0 && stat(path, &st) == 0 &&
+	       (wall_ns)st.st_mtim.tv_sec * NS_PER_S + JOURNAL_KEYFRAME_STORED < clock_wall();
+}
+
+/*
+ * Those that stay are this one and the newest before it, should the disk have lost the end of this;
+ * and where that too is of the last minute, as after two starts, the newest that the disk has.
+ */
 static void keyframes_drop(const struct journal *journal, uint64_t seq)
 {
 	char path[PATH_MAX];
-	uint64_t *seqs, before = 0;
+	uint64_t *seqs, before = 0, stored = 0;
 	size_t count;
 
 	if (journal_keyframe_list(journal->dir, &seqs, &count) < 0)
 		return;
 	for (size_t i = 0; i < count && seqs[i] < seq; i++)
 		before = seqs[i];
+	for (size_t i = 0; i < count && seqs[i] < seq; i++)
+		if (keyframe_stored(journal, seqs[i]))
+			stored = seqs[i];
 	for (size_t i = 0; i < count; i++)
-		if (seqs[i] != seq && seqs[i] != before &&
+		if (seqs[i] != seq && seqs[i] != before && seqs[i] != stored &&
 		    keyframe_path(path, journal->dir, seqs[i]) == 0)
 			(void)unlink(path);
 	free(seqs);

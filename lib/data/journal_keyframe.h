@@ -15,6 +15,9 @@
 
 #include "lib/data/journal_format.h"
 
+/* After so long the kernel has written a file back that nobody syncs: 30 s, and its folder 5 s. */
+#define JOURNAL_KEYFRAME_STORED NS_PER_MIN
+
 /* The record that a keyframe stands behind. */
 struct journal_mark {
 	uint64_t epoch, seq;
@@ -35,8 +38,8 @@ int journal_keyframe_begin(struct journal *journal, const struct journal_mark *m
 /* One piece of 1 to JOURNAL_RECORD_MAX bytes. After an error it can only be abandoned. */
 int journal_keyframe_append(struct journal_keyframe *keyframe, const void *bytes, size_t size);
 /*
- * Ends it and gives it its name. It and the newest one before it stay, all others go. On success it
- * is freed; else abandon it. Waits for the disk where the journal is synced (fsync_every).
+ * Ends it and gives it its name. It and the newest one before it stay, and the newest one that is
+ * older than JOURNAL_KEYFRAME_STORED; all others go. On success it is freed; else abandon it. Waits for the disk where the journal is synced (fsync_every).
  */
 int journal_keyframe_commit(struct journal_keyframe *keyframe);
 /* Removes and frees it. NULL is allowed. */

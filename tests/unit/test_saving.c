@@ -183,6 +183,35 @@ CHECK_TEST(test_two_keyframes_stay_and_none_that_was_not_finished)
 	agent_end();
 }
 
+/* The disk may have lost both of an agent that was started twice in the last half minute. */
+CHECK_TEST(test_a_keyframe_that_the_disk_has_stays_beside_two_of_the_last_minute)
+{
+	const struct timespec old[2] = {{1, 0}, {1, 0}};
+	char path[PATH_MAX];
+
+	agent_start("restarted");
+	for (unsigned i = 1; i <= 5; i++) {
+		record(ROUTES, 1);
+		turn(i);
+		save();
+		keyframe_path(path, i);
+		if (i <= 2)
+			CHECK_OK(utimensat(AT_FDCWD, path, old, 0));
+		/* 1; 1 2; 2 3; 2 3 4; 2 4 5 */
+		CHECK_EQ_U64(keyframes_on_disk(), i < 2 ? 1 : i < 4 ? 2 : 3);
+		segment_end();
+	}
+	agent_end();
+	for (unsigned i = 4; i <= 5; i++) {
+		keyframe_path(path, i);
+		CHECK_OK(truncate(path, 0));
+	}
+	agent_start("restarted");
+	CHECK_EQ_U64(agent.keyframe_seq, 2);
+	check_counted(5);
+	agent_end();
+}
+
 /* ---- files that are not what they were ---------------------------------------------------------------- */
 
 /* Two keyframes, behind the records 1 and 2, and a record behind each. */
@@ -381,7 +410,68 @@ CHECK_TEST(test_steps_without_memory_cost_no_count)
 	}
 }
 
-CHECK_MAIN("saving", test_death_after_any_step_loses_nothing_and_counts_nothing_twice,
+/* Of a start whose n-th allocation fails: 0 all is there, 1 it was refused, 2 something is missing. */
+static int start_starved(const char *name, unsigned n, bool *failed)
+{
+	struct vow_config *config;
+	char dir[DIRS_PATH_MAX];
+	struct series_counts counts = {0};
+	int rc;
+
+	memset(&agent, 0, sizeof(agent));
+	snprintf(dir, sizeof(dir), "%s/%s", check_dir(), name);
+	CHECK_OK(dirs_init(&agent.dirs, dir, &diag));
+	CHECK_OK(config_load(NULL, &config, &diag));
+	config->capture_http = config->capture_lanes = config->capture_host = false;
+	loop = loop_new();
+	check_alloc_fail_at(n);
+	rc = agent_open(&agent, loop, config, &diag);
+	*failed = check_alloc_failed();
+	check_alloc_fail_at(0);
+	if (rc)
+		return *failed ? 1 : 2;
+	for (unsigned i = 0; i < ROUTES; i++) {
+		char route[64];
+
+		snprintf(route, sizeof(route), ROUTE "%u", i);
+		series_window_add(agent.series, series_named(route), SERIES_TOTAL, NULL, NULL,
+				  &counts);
+	}
+	return agent.keyframe_seq == 2 && counts.count == 3 * ROUTES ? 0 : 2;
+}
+
+/* The oldest records are gone, so that the keyframe alone has all of the totals. */
+CHECK_TEST(test_a_start_without_memory_takes_up_all_or_is_none)
+{
+	char path[PATH_MAX];
+	int status = 0;
+
+	two_keyframes("starved");
+	CHECK_OK(journal_path(path, journal_dir(), 1, ""));
+	agent_end();
+	CHECK_OK(unlink(path));
+	for (unsigned n = 1; !WEXITSTATUS(status); n++) {
+		pid_t child;
+
+		fflush(NULL);
+		child = fork();
+		if (!child) {
+			bool failed;
+			int rc;
+
+			rc = start_starved("starved", n, &failed);
+			_exit(rc == 2 ? 2 : !failed);
+		}
+		CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+		if (WEXITSTATUS(status) == 2)
+			CHECK_FAIL("allocation %u", n);
+		CHECK_LE_U64(n, 20000);
+	}
+}
+
+CHECK_MAIN("saving", test_a_start_without_memory_takes_up_all_or_is_none,
+	   test_a_keyframe_that_the_disk_has_stays_beside_two_of_the_last_minute,
+	   test_death_after_any_step_loses_nothing_and_counts_nothing_twice,
 	   test_turns_and_segments_go_on_between_steps,
 	   test_two_keyframes_stay_and_none_that_was_not_finished,
 	   test_the_keyframe_before_stands_in_for_one_that_is_broken,
