@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/fd.h"
 #include "lib/base/sign_key.h"
@@ -27,10 +28,31 @@ static int convert_header(const struct value_reader *r, const char *key, const c
 	if (before < 2 || (rest != text + before && before > 8))
 		return value_refuse(r, "capture", key, "like X-*-Delivery",
 				    "'%.60s' has not 2 to 8 characters before its '*'", text);
+	if (rest != text + before && !*rest)
+		return value_refuse(r, "capture", key, "like X-*-Delivery",
+				    "'%.60s' takes every header that begins so: say how it ends",
+				    text);
 	if (length > HEADER_NAME_MAX || (rest != text + before && strlen(rest) > 22))
 		return value_refuse(r, "capture", key, "at most 31 characters, 22 behind a '*'",
 				    "'%.60s' is too long", text);
 	return value_text(r, "capture", key, text, name, HEADER_NAME_MAX + 1);
+}
+
+/*
+ * The value of a signature stays where it is: what is in front of the word is the type of the
+ * event, and has to be one.
+ */
+static int convert_event_type(const struct value_reader *r, const char *key, const char *text)
+{
+	static const char word[] = "-signature";
+	size_t length = strlen(text), rest = strlen(word);
+
+	if (length < rest || strcasecmp(text + length - rest, word) != 0)
+		return 0;
+	if (length > rest && !strchr(text, '*'))
+		return 0;
+	return value_refuse(r, "capture", key, "like Stripe-Signature",
+			    "'%.60s' names no type of event by its being there", text);
 }
 
 static int convert_headers(const struct value_reader *r, const char *list,
@@ -74,6 +96,8 @@ static int convert_capture(const struct value_reader *r, const struct raw_config
 				 7 * 24 * NS_PER_H, &config->delivery_quiet));
 	VALUE_TRY(convert_headers(r, "delivery_ids", &c->delivery_ids, &config->delivery_ids));
 	VALUE_TRY(convert_headers(r, "event_types", &c->event_types, &config->event_types));
+	for (unsigned i = 0; i < config->event_types.count; i++)
+		VALUE_TRY(convert_event_type(r, "event_types", config->event_types.names[i]));
 	VALUE_TRY(value_size(r, "capture", "http_ring", c->http_ring, 256 << 10, 64 << 20, &ring));
 	if (ring & (ring - 1))
 		return value_refuse(r, "capture", "http_ring", "for example 4MiB, 8MiB or 16MiB",

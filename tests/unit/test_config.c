@@ -332,6 +332,11 @@ CHECK_TEST(test_values_out_of_range_name_line_and_range)
 	refused("capture: {delivery_ids: [x-*-*-id]}\n", 1, "not the name of a header",
 		"webhook-id");
 	refused("capture: {delivery_ids: ['*-id']}\n", 1, "before its '*'", "X-*-Delivery");
+	refused("capture: {event_types: ['X-*']}\n", 1, "say how it ends", "X-*-Delivery");
+	refused("capture: {event_types: [x-a, 'X-*-Signature']}\n", 1, "no type of event",
+		"Stripe-Signature");
+	refused("capture: {event_types: [-SIGNATURE]}\n", 1, "no type of event",
+		"Stripe-Signature");
 	refused("capture: {event_types: [a]}\n", 1, "before its '*'", "X-*-Delivery");
 	refused("capture: {event_types: [x-12345678901234567890123456789012]}\n", 1, "too long",
 		"31");
