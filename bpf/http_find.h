@@ -88,15 +88,20 @@ __noinline int find_lines(__u32 direction, __u32 from, __u64 filter)
 
 /* ---- names ------------------------------------------------------------------------------------ */
 
-/* The offset behind the first colon of the line at `at`; 0: too far. */
+/*
+ * The offset behind the first colon of the line at `at`; 0: too far, or the line has none: what
+ * follows it is another header, or the body.
+ */
 static __always_inline __u32 find_colon(const struct head_text *t, __u32 at)
 {
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < FIND_NAME_MAX; i += 8) {
-		__u64 hit = bytes_equal(head_word(t, at + i), ':');
+		__u64 word = head_word(t, at + i);
+		__u64 colon = bytes_equal(word, ':');
+		__u64 hit = colon | bytes_equal(word, '\n');
 
 		if (hit)
-			return at + i + byte_index(hit) + 1;
+			return hit & -hit & colon ? at + i + byte_index(hit) + 1 : 0;
 	}
 	return 0;
 }

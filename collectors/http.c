@@ -45,6 +45,7 @@ struct http {
 	uint64_t lost; /* records, when that was looked for last */
 	uint64_t missed; /* program runs that the kernel skipped */
 	uint64_t summed_total; /* of events_total, those of whom there was no record */
+	uint64_t without_record; /* these, and those that had no whole response */
 	uint8_t packed[2][HIST_PACKED_MAX]; /* of the sum at hand */
 };
 
@@ -228,6 +229,7 @@ static void sum_taken(void *arg, const struct http_overflow_sum *sum)
 {
 	struct http *http = arg;
 
+	http->without_record += sum->count;
 	if (sum->record.outcome != HTTP_COMPLETE) {
 		http->incomplete[sum->record.outcome] += sum->count;
 	} else if (sum_merge(http, sum)) {
@@ -246,7 +248,7 @@ static void deliveries_step(struct http *http)
 	if (http_bpf_counters(http->bpf, counters))
 		return;
 	lost = counters[HTTP_RING_FULL] + counters[HTTP_STORAGE_FAILED] + counters[HTTP_TORN] +
-	       http->summed_total;
+	       http->without_record;
 	if (lost != http->lost)
 		http_deliveries_gap(http->deliveries, http->now);
 	http->lost = lost;

@@ -128,7 +128,9 @@ def what_is_malformed_is_absent(s):
             "long-id": "webhook-id: " + "i" * 200, "no-id": "webhook-id:",
             "nul-id": "webhook-id: a\0b", "long-event": "X-GitHub-Event: " + "e" * 40,
             "no-event": "X-GitHub-Event: ", "text-event": "X-GitHub-Event: a secret text",
-            "wild-none": "X-Delivered: a", "overlap": "x-delivery: a"}
+            "wild-none": "X-Delivered: a", "overlap": "x-delivery: a",
+            "wild-line": "X-Any\r\nY-Other-Delivery: a", "wild-body": "X-Any\r\n\r\nthe-delivery: a",
+            "wild-lf": "X-Any\nan-delivery: a"}
     for name, line in lines.items():
         ends.exchange(post(f"/{name}", "Host: a", line))
     pairs = seen(s, capture, len(wrong) + len(lines))
@@ -300,6 +302,51 @@ def retries_with_one_id_are_one_delivery(s):
               if r["service"] == "hooks" and r["route"] == "push"]
     equal(sum(r["count"] for r in events), next(early) + 3, "events that were handled")
     raw.close()
+
+
+@test
+@needs("bpf", "vowd", "vow")
+def attempts_lost_without_an_answer_leave_nothing_said_of_open_deliveries(s):
+    """While vowd stands still, so many requests end unanswered that some have no record: each of
+    those may have been an attempt."""
+    listener = listen(s)
+    port = listener.getsockname()[1]
+    agent = Agent(s, "hooks", port, more=f"capture: {{delivery_quiet: {QUIET_S}s, http_ring: 256KiB}}\n")
+
+    def send(status, *lines):
+        client = socket.create_connection(("127.0.0.1", port))
+        server, _ = listener.accept()
+        client.sendall(post("/in", "Host: a", *lines, "Content-Length: 0"))
+        server.recv(1000)
+        if status:
+            server.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode())
+            client.recv(1000)
+        server.close()
+        client.close()
+
+    def unjoined():
+        return next((g["value"] for g in s.vow("status", dir=s.dir("run"))["gauges"]
+                     if g["name"] == "http_deliveries_unjoined"), 0)
+    early = itertools.count()
+
+    def filed():
+        send(200, f"webhook-id: early-{next(early)}")
+        return sum(r["delivered"] for r in s.vow("deliveries", "--total", dir=s.dir("run")))
+    s.until(filed, 30, "a delivery that surely began after the agent")
+    s.ticks_later(2, dir=s.dir("run"))
+    before = unjoined()
+    agent.program.signal(19)
+    send(500, "webhook-id: open")
+    for _ in range(1000):  # each of them twice: the rings hold 1,024
+        send(None)
+    agent.program.signal(18)
+    told = lambda: sum(n for why, n in agent.collector()["drops_total"].items()
+                       if why in ("client_gone", "no_response")) >= 2000
+    s.until(told, 30, "requests without an answer")
+    s.ticks_later(3, dir=s.dir("run"))
+    check("without path 0," in agent.collector()["detail"], "answered ones have their records")
+    check(agent.collector()["drops_total"]["ring_full"] == 0, "the overflow has room")
+    equal(unjoined() - before, 1, "deliveries of which nothing is said")
 
 
 main("capture_headers")
