@@ -68,6 +68,7 @@ def a_full_listen_queue_is_counted_for_its_address(s):
             s.ticks_later(dir=host.run)
         check(("", "127.0.0.1:%d" % other.getsockname()[1]) not in
               host.gauges("tcp_listen_drops_total"), "a queue with room has drops")
+    s.ticks_later(dir=host.run)
     before = host.gauges("tcp_listen_drops_total")[label]
     s.ticks_later(dir=host.run)
     equal(host.gauges("tcp_listen_drops_total")[label], before, "drops of a socket that is gone")
