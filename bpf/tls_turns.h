@@ -34,10 +34,11 @@
 
 #define TLS_TICKETS_MAX \
 	2 /* sent by OpenSSL, unless a server is told otherwise; others send 1 or 2 */
-#define TLS_TAG	     17 /* bytes of a TLS 1.3 record beside its data: type and tag */
-#define TLS_ALERT_13 (2 + TLS_TAG)
-#define TLS_SHORTEST 18 /* "GET / HTTP/1.0\r\n\r\n" */
-#define TLS_CONTINUE 25 /* "HTTP/1.1 100 Continue\r\n\r\n" */
+#define TLS_TAG	      17 /* bytes of a TLS 1.3 record beside its data: type and tag */
+#define TLS_ALERT_13  (2 + TLS_TAG)
+#define TLS_EARLY_END (4 + TLS_TAG) /* the message that ends early data, without a body */
+#define TLS_SHORTEST  18 /* "GET / HTTP/1.0\r\n\r\n" */
+#define TLS_CONTINUE  25 /* "HTTP/1.1 100 Continue\r\n\r\n" */
 
 /* Gives the connection up, since its records cannot be followed. */
 static __noinline void tls_lose(struct http_conn *c)
@@ -193,6 +194,11 @@ static __noinline void tls_record(const struct socket_call *call, struct tls_way
 	bool asks = way == &tls->asks;
 
 	way->use = TLS_PASSES;
+	/* What a server that reads record by record took for the client's handshake was early data. */
+	if (asks && tls->odd && type == TLS_DATA && length == TLS_EARLY_END) {
+		tls->state = TLS_LOST;
+		return;
+	}
 	switch (tls->state) {
 	case TLS_ASKED:
 		if (type == TLS_DATA) {
@@ -208,6 +214,7 @@ static __noinline void tls_record(const struct socket_call *call, struct tls_way
 		if (asks && length == tls->finished) {
 			tls->state = TLS_OPEN;
 			tls->tickets = TLS_TICKETS_MAX;
+			tls->odd = false;
 		} else if (asks) {
 			tls->odd = true;
 		} else if (tls->odd) {

@@ -431,6 +431,36 @@ def what_is_no_tls_behind_a_hello_is_given_up(s):
 
 
 @test
+@needs("bpf", "haproxy", "openssl")
+def early_data_is_given_up_by_both_ends(s):
+    """HAProxy reads record by record, and so says hello before it reads the early data."""
+    key, crt = certificate(s)
+    with open(crt, encoding="ascii") as chain, open(key, encoding="ascii") as secret:
+        pem = s.write("both.pem", chain.read() + secret.read())
+    port = s.port()
+    s.listening(port, s.start(command_path("haproxy"), "-db", "-f", s.write("haproxy.cfg", f"""
+        defaults
+            mode http
+            timeout client 1h
+            timeout server 1h
+            timeout connect 1h
+        frontend tls
+            bind 127.0.0.1:{port} ssl crt {pem} allow-0rtt
+            http-request return status 200 content-type text/plain string hello
+""")))
+    request = get("/", more="Connection: close\r\n")
+    session, early = s.path("session"), s.write("early", request)
+    client = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_3", "-ign_eof"]
+    s.run(*client, "-sess_out", session, input=request)
+    capture = Capture(s, port, ROOMY)
+    text = s.run(*client, "-sess_in", session, "-early_data", early).stdout
+    check("Early data was accepted" in text, "the server took no early data")
+    counters = capture.stop()
+    equal(capture.pairs(), [], "pairs")
+    at_least(counters["tls_given_up"], 2, "connections given up, of both ends")
+
+
+@test
 @needs("bpf", "nginx", "openssl", "vowd", "vow")
 def agent_shows_turns_apart_from_requests(s):
     server = nginx(s, "location / { return 200 hello; }")
