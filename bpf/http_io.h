@@ -18,6 +18,13 @@
 #include "bpf/socket.h"
 #include "bpf/tls_turns.h"
 
+/* Verifiers of kernels that need SOCKETS_FOUND give up on a program that follows TLS as well. */
+#ifdef SOCKETS_FOUND
+#define TLS_TURNS 0
+#else
+#define TLS_TURNS 1
+#endif
+
 const volatile __u32 own_tgid; /* the agent itself is not measured */
 
 /*
@@ -203,7 +210,7 @@ static __always_inline void conn_moved(struct socket_call *call)
 	call->now = socket_moved_at(call);
 	if (call->received)
 		call->queue_ns = queue_take(c, call->sk, call->now);
-	if (c->tls.state || (c->phase == PHASE_NEW && tls_begins(call)))
+	if (TLS_TURNS && (c->tls.state || (c->phase == PHASE_NEW && tls_begins(call))))
 		tls_moved(call);
 	else if (!conn_moved_blind(call))
 		conn_look(call);
