@@ -34,7 +34,7 @@ static __noinline int socket_failed(struct sock *sk, int err)
 	return 0;
 }
 
-static __always_inline int socket_moved(struct sock *sk, int moved, bool received)
+static __always_inline void socket_moved(struct sock *sk, int moved, bool received)
 {
 	struct socket_call call = {
 		.sk = sk,
@@ -43,46 +43,65 @@ static __always_inline int socket_moved(struct sock *sk, int moved, bool receive
 		.received = received,
 	};
 
-	if (moved <= 0)
-		return socket_failed(sk, moved);
+	if (moved <= 0) {
+		socket_failed(sk, moved);
+		return;
+	}
 	if (!capturing || !socket_wanted(sk))
-		return 0;
+		return;
 	call.c = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (call.c)
 		conn_moved(&call);
 	else
 		conn_missing(&call);
-	return 0;
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(http_received, struct sock *sk, int ret, int flags)
 {
-	if (flags & (MSG_PEEK | MSG_ERRQUEUE))
-		return 0;
-	return socket_moved(sk, ret, true);
+	__u64 began = cost_begin(HTTP_COST_RECEIVED);
+
+	if (!(flags & (MSG_PEEK | MSG_ERRQUEUE)))
+		socket_moved(sk, ret, true);
+	if (began)
+		cost_end(HTTP_COST_RECEIVED, began);
+	return 0;
 }
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(http_sent, struct sock *sk, int ret, int flags)
 {
-	return socket_moved(sk, ret, false);
+	__u64 began = cost_begin(HTTP_COST_SENT);
+
+	socket_moved(sk, ret, false);
+	if (began)
+		cost_end(HTTP_COST_SENT, began);
+	return 0;
 }
 
-SEC("tp_btf/sk_data_ready")
-int BPF_PROG(http_arrived, struct sock *sk)
+static __always_inline void socket_arrived(struct sock *sk)
 {
 	struct http_conn *c;
 	__u64 now;
 
 	/* Listening sockets come by here as well. */
 	if (!capturing || !socket_wanted(sk) || sk->__sk_common.skc_state != TCP_ESTABLISHED)
-		return 0;
+		return;
 	c = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!c || c->ignored)
-		return 0;
+		return;
 	now = socket_clock(sk);
 	conn_arrived(c, now ? now : bpf_ktime_get_ns());
+}
+
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(http_arrived, struct sock *sk)
+{
+	__u64 began = cost_begin(HTTP_COST_ARRIVED);
+
+	socket_arrived(sk);
+	if (began)
+		cost_end(HTTP_COST_ARRIVED, began);
 	return 0;
 }
 

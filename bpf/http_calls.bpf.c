@@ -164,27 +164,41 @@ static __always_inline int socket_moved(struct sock *sk, const struct pt_regs *r
 	return 0;
 }
 
+static __always_inline void call_returned(const struct moving_call *call,
+					  const struct pt_regs *regs, long ret)
+{
+	struct sock *sk = NULL;
+	bool received = false;
+
+	if (call->sends != NO_DESCRIPTOR)
+		sk = socket_find(call->sends);
+	if (!sk && call->receives != NO_DESCRIPTOR) {
+		sk = socket_find(call->receives);
+		received = true;
+	}
+	if (!sk)
+		return;
+	if (ret < 0)
+		socket_failed(sk);
+	else
+		socket_moved(sk, regs, ret, received);
+}
+
+/* All other system calls pass the first lines, uncounted: it would take half as much again. */
 SEC("tp_btf/sys_exit")
 int BPF_PROG(http_called, struct pt_regs *regs, long ret)
 {
 	struct moving_call call;
-	struct sock *sk = NULL;
-	bool received = false;
+	__u64 began;
 
 	if ((ret <= 0 && !is_broken(ret)) || !call_moves(&call, regs) || !capturing ||
 	    !call_is_native(regs) || call.flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
-	if (call.sends != NO_DESCRIPTOR)
-		sk = socket_find(call.sends);
-	if (!sk && call.receives != NO_DESCRIPTOR) {
-		sk = socket_find(call.receives);
-		received = true;
-	}
-	if (!sk)
-		return 0;
-	if (ret < 0)
-		return socket_failed(sk);
-	return socket_moved(sk, regs, ret, received);
+	began = cost_begin(HTTP_COST_CALLED);
+	call_returned(&call, regs, ret);
+	if (began)
+		cost_end(HTTP_COST_CALLED, began);
+	return 0;
 }
 
 /* ---- arrival, end, silence -------------------------------------------------------------------- */
@@ -202,21 +216,30 @@ static __always_inline bool segment_has_data(const struct sk_buff *segment)
 }
 
 /* A segment of an established connection; TCP's own clock is not set for it yet. */
-SEC("tp_btf/tcp_probe")
-int BPF_PROG(http_arrived, struct sock *sk, struct sk_buff *segment)
+static __always_inline void segment_arrived(struct sock *sk, struct sk_buff *segment)
 {
 	__u64 key = (__u64)sk;
 	struct tracked *t;
 
 	if (!capturing || !segment_has_data(segment))
-		return 0;
+		return;
 	t = bpf_map_lookup_elem(&conns, &key);
 	if (!t)
 		t = tracked_new(sk);
 	else if (!tracked_is_of(t, sk) && !tracked_renew(t, sk))
-		return 0;
+		return;
 	if (t && !t->conn.ignored)
 		conn_arrived(&t->conn, bpf_ktime_get_ns());
+}
+
+SEC("tp_btf/tcp_probe")
+int BPF_PROG(http_arrived, struct sock *sk, struct sk_buff *segment)
+{
+	__u64 began = cost_begin(HTTP_COST_ARRIVED);
+
+	segment_arrived(sk, segment);
+	if (began)
+		cost_end(HTTP_COST_ARRIVED, began);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "bpf/http_overflow.h"
 #include "bpf/http_ring.h"
+#include "bpf/http_thrift.h"
 #include "bpf/kernel.h"
 #include "bpf/tls_scan.h"
 
@@ -179,15 +180,13 @@ static __always_inline __u64 ring_reserve(struct http_ring *ring)
 	return HTTP_RING_NONE;
 }
 
-/* Counts a pair for whose record there is no room; a global function as http_overflow_add.h says. */
+/* Counts a pair without a record, if there is room; a global function as http_overflow_add.h says. */
 __noinline int record_overflow(const struct http_record *r)
 {
 	__u32 only = 0;
 	struct http_overflow *o = bpf_map_lookup_elem(&overflows, &only);
 
-	if (r && (!o || !overflow_add(o, bpf_get_smp_processor_id(), r)))
-		counter_add(HTTP_RING_FULL, 1);
-	return 0;
+	return r && o && overflow_add(o, bpf_get_smp_processor_id(), r);
 }
 
 /* The last line of the slot; the type of an event only where the path does not reach. */
@@ -208,11 +207,15 @@ static __always_inline void record_send(const struct http_record *r)
 {
 	__u32 which = bpf_get_smp_processor_id() & ring_mask;
 	struct http_ring *ring = bpf_map_lookup_elem(&rings, &which);
-	__u64 at = ring ? ring_reserve(ring) : HTTP_RING_NONE;
 	struct http_slot *slot;
+	__u64 at;
 
+	if (thrift_counts(r) && record_overflow(r))
+		return;
+	at = ring ? ring_reserve(ring) : HTTP_RING_NONE;
 	if (at == HTTP_RING_NONE) {
-		record_overflow(r);
+		if (!record_overflow(r))
+			counter_add(HTTP_RING_FULL, 1);
 		return;
 	}
 	slot = (struct http_slot *)(ring + 1) + (at & slot_mask);

@@ -126,6 +126,10 @@ static __always_inline void request_path(struct http_conn *c, const struct head_
 	asm volatile("%0 &= 15" : "+r"(at));
 	c->path_open = false;
 	c->held = 0;
+	if (spare_paths) {
+		c->record.path_words = 0;
+		return;
+	}
 	if (head_path_copy(c->record.path, (const char *)t->words + at, &c->record.path_words))
 		return;
 	if (length - at >= HTTP_PATH_MAX) {
@@ -172,7 +176,7 @@ static __always_inline bool request_seen(const struct socket_call *call)
 	c->record.role = call->received ? HTTP_SERVER : HTTP_CLIENT;
 	c->record.method = method;
 	request_path(c, t, path_at);
-	if (headers.count && !c->path_open)
+	if (headers.count && !spare_paths && !c->path_open)
 		request_headers(c, t, call->received);
 	c->phase = PHASE_REQUEST;
 	return true;
@@ -185,7 +189,7 @@ static __noinline void request_path_more(struct http_conn *c, struct head_text *
 	if (!request_read(t, c, p))
 		return;
 	request_path(c, t, 0);
-	if (headers.count && !c->path_open)
+	if (headers.count && !spare_paths && !c->path_open)
 		request_headers(c, t, c->record.role == HTTP_SERVER);
 }
 

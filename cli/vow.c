@@ -59,6 +59,7 @@ static const struct opts_word vow_words[] = {
 	{"alerts", "what fired and resolved, with the evidence"},
 	{"scale", "scaling policies, their decisions and reasons"},
 	{"doctor", "what is captured how; why something is not, and what to do"},
+	{"cost", "what capturing HTTP takes, in the kernel and in vowd, beside its budget"},
 	{"hosts", "agents that a hub hears, and what was lost of them"},
 	{"config check", "reads a configuration [FILE] and says what is wrong or odd in it"},
 	{NULL, NULL},
@@ -182,6 +183,8 @@ static const char *vow_at_refusal(const struct cli_options *options, const char 
 static int vow_run(const struct cli_options *options, int argc, char **argv)
 {
 	const char *word = argv[1];
+	/* No view of their own. */
+	bool known = strcmp(word, "top") == 0 || strcmp(word, "cost") == 0;
 	enum view_what what = VIEW_STATUS;
 	bool suggest;
 
@@ -192,7 +195,7 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 			return vow_usage(argv[4], "vow config check [FILE]");
 		return cli_config_check(options, argc == 4 ? argv[3] : NULL);
 	}
-	if (strcmp(word, "top") != 0 && view_what_parse(word, &what))
+	if (!known && view_what_parse(word, &what))
 		return opts_unknown_word(&vow_program, word);
 	suggest = what == VIEW_ROUTES && strcmp(word, "top") != 0 && argc > 2 &&
 		  strcmp(argv[2], "suggest") == 0;
@@ -204,12 +207,14 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 		return vow_usage("--dir", "--hub asks a hub, --dir an agent: give one of the two");
 	if (options->at && vow_at_refusal(options, word))
 		return vow_usage("--at", vow_at_refusal(options, word));
-	if (options->route && (strcmp(word, "top") == 0 || what != VIEW_EXEMPLARS))
+	if (options->route && (known || what != VIEW_EXEMPLARS))
 		return vow_usage("--route", "only exemplars are chosen by route");
 	if (strcmp(word, "top") == 0)
 		return cli_top(options);
 	if (suggest)
 		return vow_suggest(options);
+	if (strcmp(word, "cost") == 0)
+		return cli_cost(options);
 	if (what == VIEW_DOCTOR)
 		return cli_doctor(options);
 	return vow_show(options, what);

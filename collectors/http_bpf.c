@@ -183,6 +183,34 @@ int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTER
 	return err;
 }
 
+void http_bpf_spare(struct http_bpf *bpf, bool paths, dur_ns records_from)
+{
+	__atomic_store_n(bpf->programs.spare_paths, paths, __ATOMIC_RELAXED);
+	__atomic_store_n(bpf->programs.records_from_ns, records_from, __ATOMIC_RELAXED);
+}
+
+int http_bpf_took(const struct http_bpf *bpf, struct http_cost costs[HTTP_COST_PROGRAMS])
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct http_cost *each = cpus > 0 ? calloc((size_t)cpus, sizeof(*each)) : NULL;
+	int err = each ? 0 : -ENOMEM;
+
+	for (__u32 i = 0; !err && i < HTTP_COST_PROGRAMS; i++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(bpf->programs.costs), &i, each)) {
+			err = -errno;
+			break;
+		}
+		costs[i] = (struct http_cost){0};
+		for (int cpu = 0; cpu < cpus; cpu++) {
+			costs[i].runs += each[cpu].runs;
+			costs[i].samples += each[cpu].samples;
+			costs[i].ns += each[cpu].ns;
+		}
+	}
+	free(each);
+	return err;
+}
+
 /* The kernel's accounts of a program; all 0 when it does not tell. */
 static struct bpf_prog_info accounts_of(const struct bpf_program *program)
 {

@@ -7,6 +7,7 @@
 #define VOW_COLLECTORS_HTTP_BPF_H
 
 #include "bpf/http_record.h"
+#include "bpf/http_thrift.h"
 #include "collectors/http_overflow.h"
 #include "lib/base/diag.h"
 #include "lib/base/types.h"
@@ -72,6 +73,15 @@ int http_bpf_sweep(struct http_bpf *bpf, struct http_bpf_sweep *sweep);
 
 /* Sums over all processors; indexes are enum http_counter. 0 or a negative errno. */
 int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTERS]);
+
+/*
+ * What the programs leave out from now on: paths of requests; records of good responses that are
+ * quicker than records_from (0: none), which are counted as if the rings were full.
+ */
+void http_bpf_spare(struct http_bpf *bpf, bool paths, dur_ns records_from);
+
+/* What the programs took by their own measure, over all processors. 0 or a negative errno. */
+int http_bpf_took(const struct http_bpf *bpf, struct http_cost costs[HTTP_COST_PROGRAMS]);
 
 /* Program runs that the kernel skipped since they interrupted themselves, for `vow doctor`. */
 uint64_t http_bpf_missed(const struct http_bpf *bpf);

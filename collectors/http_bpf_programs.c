@@ -62,7 +62,10 @@ static bool tracepoint_is_there(const struct btf *types, const char *tracepoint)
 		(p)->rings = (generated_)->maps.rings;                                            \
 		(p)->overflows = (generated_)->maps.overflows;                                    \
 		(p)->counters = (generated_)->maps.counters;                                      \
+		(p)->costs = (generated_)->maps.costs;                                            \
 		(p)->capturing = &(generated_)->bss->capturing;                                   \
+		(p)->spare_paths = &(generated_)->bss->spare_paths;                               \
+		(p)->records_from_ns = (uint64_t *)&(generated_)->bss->records_from_ns;           \
 		(p)->sweep_kept = (uint64_t *)&(generated_)->bss->sweep_kept;                     \
 		(p)->sweep_open = (uint64_t *)&(generated_)->bss->sweep_open;                     \
 		(p)->sweep_in_flight = (uint64_t *)&(generated_)->bss->sweep_in_flight;           \

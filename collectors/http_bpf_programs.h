@@ -27,8 +27,9 @@ struct http_bpf_constants {
 struct http_bpf_programs {
 	char tier; /* 'A' or 'B' */
 	struct bpf_object *object;
-	struct bpf_map *conns, *rings, *overflows, *counters;
-	uint32_t *capturing; /* variables of the programs */
+	struct bpf_map *conns, *rings, *overflows, *counters, *costs;
+	uint32_t *capturing, *spare_paths; /* variables of the programs */
+	uint64_t *records_from_ns;
 	uint64_t *sweep_kept, *sweep_open, *sweep_in_flight, *sweep_oldest_at;
 	struct bpf_link *sweep; /* runs the sweep when it is read */
 

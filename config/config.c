@@ -24,6 +24,7 @@ static void config_defaults(struct vow_config *config)
 	config->event_types = (struct header_names){{"X-GitHub-Event", "Stripe-Signature"}, 2};
 	config->delivery_quiet = 5 * NS_PER_MIN;
 	config->http_ring_bytes = 2 << 20;
+	config->http_budget_ratio = 0.1;
 	config->routes_per_service = 200;
 	config->series_max = 4096;
 	config->forget_agents = 30 * 24 * NS_PER_H;

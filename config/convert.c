@@ -104,6 +104,8 @@ static int convert_capture(const struct value_reader *r, const struct raw_config
 				    "'%.60s' is not a power of two", c->http_ring);
 	VALUE_TRY(value_choice(r, "capture", "http_tier", c->http_tier, tiers, ARRAY_LEN(tiers),
 			       &tier));
+	VALUE_TRY(value_ratio(r, "capture", "http_budget", c->http_budget, 1,
+			      &config->http_budget_ratio));
 	VALUE_TRY(value_count(r, "capture", "routes_per_service", c->routes_per_service, 1, 10000,
 			      &routes));
 	VALUE_TRY(value_count(r, "", "series_max", raw->series_max, 16, 1000000, &series));

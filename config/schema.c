@@ -33,6 +33,7 @@ static const cyaml_schema_field_t schema_capture[] = {
 	TEXT("host", raw_capture, host),
 	TEXT("http_ring", raw_capture, http_ring),
 	TEXT("http_tier", raw_capture, http_tier),
+	TEXT("http_budget", raw_capture, http_budget),
 	TEXT("routes_per_service", raw_capture, routes_per_service),
 	TEXT("traces", raw_capture, traces),
 	TEXT("delivery_quiet", raw_capture, delivery_quiet),

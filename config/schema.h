@@ -16,8 +16,8 @@ struct raw_texts {
 };
 
 struct raw_capture {
-	char *http, *lanes, *host, *http_ring, *http_tier, *routes_per_service, *traces,
-		*delivery_quiet;
+	char *http, *lanes, *host, *http_ring, *http_tier, *http_budget, *routes_per_service,
+		*traces, *delivery_quiet;
 	struct raw_texts delivery_ids, event_types;
 };
 
