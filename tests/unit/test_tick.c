@@ -465,9 +465,9 @@ CHECK_TEST(test_values_out_of_range_are_refused)
 		size_t size;
 		const char *what;
 	} bad[] = {
-		{"\x1a\x02\x18\x05", 4, "unknown kind 5"}, /* series { kind: 5 } */
+		{"\x1a\x02\x18\x06", 4, "unknown kind 6"}, /* series { kind: 6 } */
 		{"\x1a\x02\x20\x02", 4, "role 2"},
-		{"\x1a\x02\x40\x07", 4, "class 7"},
+		{"\x1a\x02\x40\x08", 4, "class 8"},
 		{"\x22\x04\x20\x01\x28\x02", 6, "more errors"}, /* delta { count: 1 errors: 2 } */
 		{"\x22\x04\x32\x02\x10\x01", 6, "more bad events"},
 		{"\x22\x0a\x32\x00\x32\x00\x32\x00\x32\x00\x32\x00", 12, "more thresholds"},
