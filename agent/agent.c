@@ -196,6 +196,10 @@ int agent_open(struct agent *agent, struct loop *loop, struct vow_config *config
 void agent_close(struct agent *agent)
 {
 	turn_run(agent, clock_mono(), clock_wall());
+	/* All that was recorded went with the folder: the state must stand beside this one record. */
+	if (agent->uprooted)
+		while (saving_step(agent, clock_mono()))
+			;
 	parts_free(agent);
 }
 
