@@ -233,6 +233,12 @@ def a_connection_says_why_it_did_not_come_about(s):
         s.until(lambda: host.gauges(f"tcp_connects_{kind}_total").get(("", label)) == 1, 10, kind)
 
 
+def runtime(s):
+    """What a program that is none of ours must load first, to load a libvow with a sanitizer."""
+    library = {"asan": "libasan.so", "tsan": "libtsan.so"}.get(MODE)
+    return {"LD_PRELOAD": s.run("gcc", f"-print-file-name={library}").stdout.strip()} if library else {}
+
+
 def service(s, host, name, *command, group=None):
     """A process that libvow names after `name`, in a control group if one is given, which
     runs these lines of Python."""
@@ -246,7 +252,8 @@ vow.vow_open(b{name!r})
 print("ready", flush=True)
 {body}
 """)
-    program = s.start(sys.executable, script, name=name, env={"VOW_DIR": host.run})
+    program = s.start(sys.executable, script, name=name,
+                      env={"VOW_DIR": host.run, **runtime(s)})
     s.until(lambda: "ready" in program.log(), 10, name)
     return program
 
