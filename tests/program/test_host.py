@@ -236,7 +236,9 @@ def a_connection_says_why_it_did_not_come_about(s):
 def runtime(s):
     """What a program that is none of ours must load first, to load a libvow with a sanitizer."""
     library = {"asan": "libasan.so", "tsan": "libtsan.so"}.get(MODE)
-    return {"LD_PRELOAD": s.run("gcc", f"-print-file-name={library}").stdout.strip()} if library else {}
+    if not library:
+        return {}
+    return {"LD_PRELOAD": s.run("gcc", f"-print-file-name={library}").stdout.strip()}
 
 
 def service(s, host, name, *command, group=None):
