@@ -20,41 +20,57 @@ void bpf_quiet(void)
 	libbpf_set_print(print_nothing);
 }
 
-/* The first that the running kernel lacks, NULL when it has all; *err when it has no BTF. */
-static const char *tracepoint_missing(const char *const *needed, size_t count, int *err)
+static bool types_have(const struct btf *types, const char *tracepoint)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
+	char name[64];
+
+	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
+	return btf__find_by_name_kind(types, name, BTF_KIND_TYPEDEF) >= 0;
+}
+
+bool bpf_has_tracepoint(const char *name)
+{
+	struct btf *types = btf__load_vmlinux_btf();
+	bool has = types && types_have(types, name);
+
+	btf__free(types);
+	return has;
+}
+
+/* The first that the running kernel lacks, NULL when it has all; *err when it has no types. */
+static const char *tracepoint_missing(const struct bpf_need *need, int *err)
+{
+	struct btf *types = btf__load_vmlinux_btf();
 	const char *missing = NULL;
 
-	*err = btf ? 0 : -errno;
-	for (size_t i = 0; btf && !missing && i < count; i++) {
-		char name[64];
-
-		snprintf(name, sizeof(name), "btf_trace_%s", needed[i]);
-		if (btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) < 0)
-			missing = needed[i];
-	}
-	btf__free(btf);
+	*err = types ? 0 : errno;
+	for (size_t i = 0; types && !missing && i < need->count; i++)
+		if (!types_have(types, need->tracepoints[i]))
+			missing = need->tracepoints[i];
+	btf__free(types);
 	return missing;
 }
 
-int bpf_refusal(int err, const char *where, const char *const *needed, size_t count, struct diag *d)
+int bpf_refusal(int err, const struct bpf_need *need, struct diag *d)
 {
 	const char *missing;
-	int btf_err;
+	int types_err;
 
-	if (err == -EPERM || err == -EACCES)
-		return diag_set(d, -EPERM, where,
-				"run vowd as root, or give it CAP_BPF and CAP_PERFMON",
+	/* Not -EACCES: so the verifier refuses, whatever the rights. */
+	if (err == -EPERM)
+		return diag_set(d, -EPERM, need->where,
+				"run vowd as root, or give it CAP_BPF and CAP_PERFMON; kernel "
+				"lockdown in mode confidentiality forbids it altogether",
 				"the kernel refuses BPF programs: no rights");
-	missing = tracepoint_missing(needed, count, &btf_err);
-	if (btf_err)
-		return diag_set(d, -ENOTSUP, where, "use a kernel built with CONFIG_DEBUG_INFO_BTF",
+	missing = tracepoint_missing(need, &types_err);
+	if (types_err)
+		return diag_set(d, -ENOTSUP, need->where,
+				"use a kernel built with CONFIG_DEBUG_INFO_BTF",
 				"this kernel does not describe its types "
 				"(/sys/kernel/btf/vmlinux): %s",
-				strerror(-btf_err));
+				strerror(types_err));
 	if (missing)
-		return diag_set(d, -ENOTSUP, where, "use kernel 5.8 or later",
+		return diag_set(d, -ENOTSUP, need->where, need->advice,
 				"this kernel has no tracepoint %s", missing);
-	return diag_errno(d, err, where, NULL, "the kernel refuses the programs");
+	return diag_errno(d, err, need->where, need->advice, "the kernel refuses the programs");
 }

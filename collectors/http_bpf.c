@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collectors/bpf_refusal.h"
 #include "collectors/http_bpf_programs.h"
 #include "collectors/http_ring.h"
 
@@ -22,15 +23,6 @@ struct http_bpf {
 	struct http_overflow_reader *overflow;
 	char why[HTTP_BPF_WHY_MAX + 1];
 };
-
-/* libbpf prints whole verifier logs; what a user can act on is in our diag. */
-static int print_nothing(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
 
 /* The best tier that this kernel takes, or the one that is asked for. */
 static int load(struct http_bpf *bpf, const struct http_bpf_options *options, struct diag *d)
@@ -65,7 +57,7 @@ int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options,
 	bpf->shape =
 		http_ring_shape_of(options->ring_bytes ? options->ring_bytes : HTTP_BPF_RING_BYTES,
 				   processors > 0 ? (unsigned)processors : 1);
-	libbpf_set_print(print_nothing);
+	bpf_quiet();
 	err = load(bpf, options, d);
 	if (!err)
 		err = http_ring_open(&bpf->rings, bpf_map__fd(bpf->programs.rings), &bpf->shape, d);

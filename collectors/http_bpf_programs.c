@@ -2,53 +2,30 @@
 #include "collectors/http_bpf_programs.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bpf/http.skel.h"
 #include "bpf/http_calls.skel.h"
+#include "collectors/bpf_refusal.h"
 #include "lib/base/types.h"
 #include "lib/data/hist.h"
 
-/* The tracepoints that a tier cannot do without; the first kernel that has them all. */
-static const char *const needed_a[] = {
+static const char *const tracepoints_a[] = {
 	"sock_recv_length",
 	"sock_send_length",
 	"sk_data_ready",
 	"inet_sock_set_state",
 };
-static const char *const needed_b[] = {"sys_exit", "inet_sock_set_state"};
+static const char *const tracepoints_b[] = {"sys_exit", "inet_sock_set_state"};
 
-struct tier {
-	const char *text;
-	const char *advice; /* when the kernel lacks a tracepoint, or refuses the programs */
-	const char *const *needed;
-	size_t needed_count;
-};
-
-static const struct tier tier_a = {"eBPF tier A", "use kernel 6.3 or later", needed_a,
-				   ARRAY_LEN(needed_a)};
-static const struct tier tier_b = {"eBPF tier B", "use kernel 5.12 or later", needed_b,
-				   ARRAY_LEN(needed_b)};
-
-static const struct tier *tier_of(char name)
-{
-	return name == 'B' ? &tier_b : &tier_a;
-}
-
-static bool tracepoint_is_there(const struct btf *types, const char *tracepoint)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
-	return btf__find_by_name_kind(types, name, BTF_KIND_TYPEDEF) >= 0;
-}
+static const struct bpf_need needed_a = {"eBPF tier A", "use kernel 6.3 or later", tracepoints_a,
+					 ARRAY_LEN(tracepoints_a)};
+static const struct bpf_need needed_b = {"eBPF tier B", "use kernel 5.12 or later", tracepoints_b,
+					 ARRAY_LEN(tracepoints_b)};
 
 /* ---- loading ------------------------------------------------------------------------------------ */
 
@@ -91,16 +68,13 @@ static int programs_open_a(struct http_bpf_programs *p, const struct http_bpf_co
 static int programs_open_b(struct http_bpf_programs *p, const struct http_bpf_constants *constants)
 {
 	struct http_calls_skel *generated = http_calls_skel__open();
-	struct btf *types;
 
 	if (!generated)
 		return -errno;
 	PROGRAMS_SHOW(p, generated, constants);
 	/* Without it, waits in the socket are unknown; nothing else needs it. */
-	types = btf__load_vmlinux_btf();
-	if (types && !tracepoint_is_there(types, "tcp_probe"))
+	if (!bpf_has_tracepoint("tcp_probe"))
 		bpf_program__set_autoload(generated->progs.http_arrived, false);
-	btf__free(types);
 	return 0;
 }
 
@@ -145,35 +119,7 @@ void http_bpf_programs_close(struct http_bpf_programs *p)
 	memset(p, 0, sizeof(*p));
 }
 
-/* ---- refusals ----------------------------------------------------------------------------------- */
-
-int http_bpf_programs_explain(int err, char name, struct diag *d)
+int http_bpf_programs_explain(int err, char tier, struct diag *d)
 {
-	const struct tier *tier = tier_of(name);
-	const char *missing = NULL;
-	struct btf *types;
-	int types_err;
-
-	if (err == -EPERM)
-		return diag_set(d, -EPERM, tier->text,
-				"run vowd as root, or give it CAP_BPF and CAP_PERFMON; kernel "
-				"lockdown in mode confidentiality forbids it altogether",
-				"the kernel refuses BPF programs: no rights");
-	types = btf__load_vmlinux_btf();
-	types_err = types ? 0 : errno;
-	for (size_t i = 0; types && !missing && i < tier->needed_count; i++)
-		if (!tracepoint_is_there(types, tier->needed[i]))
-			missing = tier->needed[i];
-	btf__free(types);
-	if (types_err)
-		return diag_set(d, -ENOTSUP, tier->text,
-				"use a kernel built with CONFIG_DEBUG_INFO_BTF",
-				"this kernel does not describe its types "
-				"(/sys/kernel/btf/vmlinux): %s",
-				strerror(types_err));
-	if (missing)
-		return diag_set(d, -ENOTSUP, tier->text, tier->advice,
-				"this kernel has no tracepoint %s", missing);
-	return diag_errno(d, err, tier->text, tier->advice,
-			  "this kernel refuses the HTTP programs");
+	return bpf_refusal(err, tier == 'B' ? &needed_b : &needed_a, d);
 }

@@ -17,6 +17,7 @@ struct tasks_bpf {
 
 int tasks_bpf_open(struct tasks_bpf **out, struct diag *d)
 {
+	static const struct bpf_need need = {"services", "use kernel 5.8 or later", NULL, 0};
 	struct tasks_bpf *bpf = calloc(1, sizeof(*bpf));
 	int err;
 
@@ -31,7 +32,7 @@ int tasks_bpf_open(struct tasks_bpf **out, struct diag *d)
 	}
 	if (err) {
 		tasks_bpf_close(bpf);
-		return bpf_refusal(err, "services", NULL, 0, d);
+		return bpf_refusal(err, &need, d);
 	}
 	*out = bpf;
 	return 0;

@@ -177,7 +177,9 @@ static void tcp_status(const void *state, struct collector_status *status)
 		return;
 	for (unsigned i = 0; i < TCP_TROUBLE_KINDS; i++)
 		status->events_total += tcp->sums.seen[i];
-	status->events_total -= tcp->sums.failed;
+	/* Sums of programs that are running: one may be ahead of the other. */
+	status->events_total -=
+		tcp->sums.failed < status->events_total ? tcp->sums.failed : status->events_total;
 	status->drops[status->drop_count++] =
 		(struct collector_drop){"no_memory", tcp->sums.failed};
 	snprintf(status->detail, sizeof(status->detail),

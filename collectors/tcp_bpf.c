@@ -18,7 +18,9 @@ struct tcp_bpf {
 
 int tcp_bpf_open(struct tcp_bpf **out, struct diag *d)
 {
-	static const char *const needed[] = {"tcp_retransmit_skb", "inet_sock_set_state"};
+	static const char *const tracepoints[] = {"tcp_retransmit_skb", "inet_sock_set_state"};
+	static const struct bpf_need need = {"tcp", "use kernel 5.8 or later", tracepoints,
+					     ARRAY_LEN(tracepoints)};
 	struct tcp_bpf *bpf = calloc(1, sizeof(*bpf));
 	int err;
 
@@ -29,7 +31,7 @@ int tcp_bpf_open(struct tcp_bpf **out, struct diag *d)
 	err = bpf->skel ? tcp_skel__attach(bpf->skel) : -errno;
 	if (err) {
 		tcp_bpf_close(bpf);
-		return bpf_refusal(err, "tcp", needed, ARRAY_LEN(needed), d);
+		return bpf_refusal(err, &need, d);
 	}
 	*out = bpf;
 	return 0;
