@@ -7,7 +7,7 @@ UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 # Allocations of our own objects go through check.c, which can let the n-th one fail.
 UNIT_WRAP := $(foreach f,malloc calloc realloc aligned_alloc strdup strndup,-Wl,--wrap=$(f))
 # The library behind each door; --as-needed keeps the ones that a test does not reach.
-UNIT_LIBS := -lcunit -luv -lcyaml -lyaml -lprotobuf-c -ljansson -lurcu-memb -lurcu-cds -lbpf -lcap -lgrpc -lgpr \
+UNIT_LIBS := -lcunit -luv -lcyaml -lyaml -lprotobuf-c -ljansson -lurcu-memb -lurcu-cds -lbpf -lelf -lcap -lgrpc -lgpr \
              -lcurl -lsqlite3 -lmicrohttpd -lzstd -lssl -lcrypto -lm -lquadmath
 
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/tests/unit/check.o $(foreach p,$(PARTS),$(call part_archive,$(p)))

@@ -6,7 +6,7 @@ FUZZ_SRC  := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ      := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/fuzzers/%)
 FUZZ_SHARED := $(B)/tests/fuzz/fuzz.o $(B)/tests/fuzz/forged.o
 FUZZ_PARTS := lib/base lib/data lib/model client proto config view collectors agent
-FUZZ_LIBS := -luv -lcyaml -lyaml -lprotobuf-c -ljansson -lurcu-memb -lurcu-cds -lbpf -lcap -lm
+FUZZ_LIBS := -luv -lcyaml -lyaml -lprotobuf-c -ljansson -lurcu-memb -lurcu-cds -lbpf -lelf -lcap -lm
 
 $(FUZZ): $(B)/fuzzers/%: $(B)/tests/fuzz/fuzz_%.o \
     $(FUZZ_SHARED) $(foreach p,$(FUZZ_PARTS),$(call part_archive,$(p)))

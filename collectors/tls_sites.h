@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where probes go in a library or a program that speaks TLS by OpenSSL's calls.
+ *
+ * A probe costs an exception. On most instructions it costs a second one, since the processor must
+ * run the instruction by itself and stop behind it; that is dear, above all in a virtual machine.
+ * Some instructions the kernel carries out in the probe's stead. So a place on such an instruction
+ * is looked for behind the entry, where the arguments are still in their registers, and before the
+ * returns, where the result is in its register already.
+ *
+ * The files belong to others, who may mean harm: everything in them is a claim. Any thread; blocks
+ * while the file is read (its symbols, some MB for a large program), and allocates as much.
+ */
+#ifndef VOW_COLLECTORS_TLS_SITES_H
+#define VOW_COLLECTORS_TLS_SITES_H
+
+#include <stdint.h>
+
+#include "lib/base/diag.h"
+
+enum tls_call {
+	TLS_READ, /* int SSL_read(ssl, buffer, int size): bytes, or <= 0 */
+	TLS_READ_EX, /* int SSL_read_ex(ssl, buffer, size, size_t *bytes): 1, or <= 0 */
+	TLS_WRITE,
+	TLS_WRITE_EX,
+	TLS_HANDSHAKE, /* int SSL_do_handshake(ssl) */
+	TLS_FREE, /* void SSL_free(ssl): only its enter matters */
+	TLS_CALLS
+};
+
+#define TLS_LEAVES_MAX 4 /* a call with more exits than these gets a return probe */
+
+/*
+ * All are offsets in the file, as uprobes want them. Each run of the call passes `enter` exactly once,
+ * with its arguments in their registers. With leaves, each run that returns passes exactly one of
+ * them behind that, with its result in the register of results. Without leaves a return probe
+ * belongs at `enter`, which is then a place where that works.
+ */
+struct tls_site {
+	uint64_t enter; /* 0: the file has no such call */
+	uint64_t leaves[TLS_LEAVES_MAX];
+	unsigned leaf_count;
+	uint64_t entry; /* the call's first instruction: a place for both kinds without any proof */
+};
+
+struct tls_sites {
+	struct tls_site calls[TLS_CALLS];
+};
+
+/*
+ * Finds the calls that an ELF file of this machine's kind exports, or else names in its symbols. What
+ * is not understood for certain in the instructions of a call leaves it with `entry` alone. fd stays
+ * the caller's; its position is not used.
+ * -ENOENT: has neither SSL_read nor SSL_write, nor their twins. -ENOEXEC: no ELF file, a damaged
+ * one, or one of another machine. Else what reading it returned, -ENOMEM. Then *sites is untouched.
+ */
+int tls_sites_find(int fd, struct tls_sites *sites, struct diag *diag);
+
+/* "SSL_read": as the file names the call. Never NULL. */
+const char *tls_call_name(enum tls_call call);
+
+#endif
