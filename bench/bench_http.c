@@ -14,16 +14,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include "bench/http_pair.h"
 #include "bench/measure.h"
 #include "collectors/collector.h"
 #include "collectors/http_bpf.h"
@@ -41,65 +39,16 @@ enum {
 
 enum { HTTP, OTHER, TLS, PLAIN_FILE }; /* what goes over a connection, or over none */
 
-static const char request[] = "GET /api/suppliers/4711/orders?limit=20 HTTP/1.1\r\n"
-			      "Host: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";
-static const char head[] =
-	"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n"
-	"Date: Sun, 22 Nov 2026 06:00:00 GMT\r\nContent-Type: text/plain\r\n"
-	"Content-Length: 6\r\nConnection: keep-alive\r\nAccept-Ranges: bytes\r\n\r\n";
-static const char body[] = "hello\n";
 static const char other[] = "\x01\x02\x03 neither a request nor a response";
 
 /* ---- the child ---------------------------------------------------------------------------------- */
 
-/* A connection, both ends. */
-struct both {
-	int client, server;
-};
-
-static void must(bool done, const char *what)
-{
-	if (done)
-		return;
-	perror(what);
-	exit(1);
-}
-
-static void moved(ssize_t bytes)
-{
-	must(bytes > 0, "bench_http: a socket call");
-}
-
-static struct both connect_both(void)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof(at);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-	struct both c = {.client = socket(AF_INET, SOCK_STREAM, 0)};
-	int on = 1;
-
-	must(!bind(listener, (struct sockaddr *)&at, size) && !listen(listener, 1) &&
-		     !getsockname(listener, (struct sockaddr *)&at, &size) &&
-		     !connect(c.client, (struct sockaddr *)&at, size),
-	     "bench_http: connection");
-	c.server = accept(listener, NULL, NULL);
-	must(c.server >= 0, "bench_http: connection");
-	close(listener);
-	setsockopt(c.client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(c.server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return c;
-}
-
 static void exchange_http(const struct both *c)
 {
-	struct iovec response[2] = {{(void *)head, sizeof(head) - 1},
-				    {(void *)body, sizeof(body) - 1}};
-	char in[2048];
-
-	moved(write(c->client, request, sizeof(request) - 1));
-	moved(recv(c->server, in, 1024, 0));
-	moved(writev(c->server, response, 2));
-	moved(read(c->client, in, sizeof(in)));
+	request_send(c);
+	request_take(c);
+	response_send(c);
+	response_take(c);
 }
 
 static void exchange_other(const struct both *c)
@@ -149,10 +98,10 @@ static void exchange_tls(const struct both *c)
 {
 	char record[5 + 255];
 
-	record_fill(record, 23, sizeof(request));
-	record_pass(c->client, c->server, record, sizeof(request));
-	record_fill(record, 23, sizeof(head));
-	record_pass(c->server, c->client, record, sizeof(head));
+	record_fill(record, 23, sizeof(pair_request));
+	record_pass(c->client, c->server, record, sizeof(pair_request));
+	record_fill(record, 23, sizeof(pair_head));
+	record_pass(c->server, c->client, record, sizeof(pair_head));
 }
 
 /* As many calls, which no program has any business with. */
@@ -244,11 +193,6 @@ static double round_run(const struct bench *b, char which)
 	return took;
 }
 
-static void record_drop(void *arg, const struct http_record *record)
-{
-	(void)arg, (void)record;
-}
-
 /* ns for one exchange, the least of a turn; bpf may be NULL. */
 static double turn_run(const struct bench *b, char which, struct http_bpf *bpf)
 {
@@ -256,24 +200,10 @@ static double turn_run(const struct bench *b, char which, struct http_bpf *bpf)
 
 	for (int round = 0; round < ROUNDS; round++) {
 		took = measure_least(took, round_run(b, which));
-		while (bpf && http_bpf_drain(bpf, 4096, record_drop, NULL))
-			;
+		if (bpf)
+			capture_drain(bpf);
 	}
 	return took;
-}
-
-static struct http_bpf *capture(char tier)
-{
-	struct http_bpf_options options = {.tier = tier};
-	struct http_bpf *bpf;
-	struct diag d = {0};
-	char text[700];
-
-	if (http_bpf_open(&bpf, &options, &d)) {
-		fprintf(stderr, "bench_http: %s\n", diag_format(&d, text, sizeof(text)));
-		exit(1);
-	}
-	return bpf;
 }
 
 static void print_more(const char *name, char tier, double more[TURNS], double without,
@@ -301,7 +231,7 @@ static void bench_exchange(struct bench *b, const char *name, char which, int pa
 		double off = turn_run(b, which, NULL);
 
 		for (unsigned i = 0; i < sizeof(tiers); i++) {
-			struct http_bpf *bpf = capture(tiers[i]);
+			struct http_bpf *bpf = capture_open(tiers[i]);
 
 			more[i][turn] = (turn_run(b, which, bpf) - off) / parts;
 			http_bpf_close(bpf);
@@ -330,7 +260,7 @@ static void bench_programs(struct bench *b, char tier)
 {
 	struct http_bpf_cost before[HTTP_BPF_PROGRAMS], after[HTTP_BPF_PROGRAMS];
 	double ns[HTTP_BPF_PROGRAMS], runs[HTTP_BPF_PROGRAMS] = {0}, sum = 0;
-	struct http_bpf *bpf = capture(tier);
+	struct http_bpf *bpf = capture_open(tier);
 	unsigned count = 0;
 	char was = stats_set('1');
 
@@ -345,8 +275,7 @@ static void bench_programs(struct bench *b, char tier)
 					      (double)(after[i].ns - before[i].ns) / REQUESTS);
 			runs[i] = (double)(after[i].runs - before[i].runs) / REQUESTS;
 		}
-		while (http_bpf_drain(bpf, 4096, record_drop, NULL))
-			;
+		capture_drain(bpf);
 	}
 	stats_set(was);
 	for (unsigned i = 0; i < count; i++) {
