@@ -82,6 +82,7 @@ static void symbol_take(struct found *found, const GElf_Sym *symbol, const char 
 		return;
 	site->entry = code_offset(found, symbol->st_value);
 	site->enter = site->entry;
+	site->returns = site->entry;
 }
 
 static bool within(const struct found *found, const GElf_Shdr *section)
