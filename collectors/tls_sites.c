@@ -7,12 +7,17 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "collectors/tls_code.h"
 #include "lib/base/types.h"
 
 /* The tables of names that are read at once; Node's, the largest met, has 21 MB. */
 #define TABLE_MAX_BYTES (64u << 20)
 #define SEGMENTS_MAX	64
+/* Of larger functions only the beginning is looked at. */
+#define CODE_MAX_BYTES 1024
+#define BEGIN_BYTES    32 /* an endbr64 and what follows it */
 
 #ifdef __aarch64__
 #define MACHINE EM_AARCH64
@@ -22,6 +27,7 @@
 
 struct found {
 	Elf *elf;
+	int fd;
 	uint64_t file_bytes;
 	struct tls_sites sites;
 };
@@ -72,17 +78,88 @@ static uint64_t code_offset(const struct found *found, uint64_t address)
 	return 0;
 }
 
+/* ---- places in the code ----------------------------------------------------------------------- */
+
+#ifdef __aarch64__
+/* Which instructions its kernels emulate has not been tried: probes at the first are always right. */
+static void site_improve(const struct found *found, const GElf_Sym *symbol, struct tls_site *site)
+{
+	(void)found;
+	(void)symbol;
+	(void)site;
+}
+#else
+static bool code_read(const struct found *found, uint64_t offset, uint8_t *code, size_t size)
+{
+	return pread(found->fd, code, size, (off_t)offset) == (ssize_t)size;
+}
+
+/* Where a return probe goes in the function that this one hands all over to; 0: nowhere. */
+static uint64_t wrapped_returns(const struct found *found, uint64_t address)
+{
+	uint64_t offset = code_offset(found, address);
+	uint8_t code[BEGIN_BYTES];
+	size_t at;
+
+	if (!offset || !code_read(found, offset, code, sizeof(code)) ||
+	    !tls_code_returns(code, sizeof(code), &at))
+		return 0;
+	return offset + at;
+}
+
+static bool places_read(const struct found *found, const GElf_Sym *symbol, uint64_t entry,
+			struct tls_code *places)
+{
+	bool whole = symbol->st_size && symbol->st_size <= CODE_MAX_BYTES;
+	size_t size = whole ? symbol->st_size : BEGIN_BYTES;
+	uint8_t code[CODE_MAX_BYTES];
+
+	*places = (struct tls_code){0};
+	if (!code_read(found, entry, code, size))
+		return false;
+	if (whole)
+		return tls_code_read(code, size, places);
+	if (!tls_code_returns(code, size, &places->enters))
+		return false;
+	places->returns = (int64_t)places->enters;
+	return true;
+}
+
+static void site_improve(const struct found *found, const GElf_Sym *symbol, struct tls_site *site)
+{
+	struct tls_code places;
+	uint64_t returns;
+
+	if (!places_read(found, symbol, site->entry, &places))
+		return;
+	returns = site->entry + (uint64_t)places.returns;
+	if (places.wraps)
+		returns = wrapped_returns(found, symbol->st_value + (uint64_t)places.returns);
+	if (!returns)
+		return;
+	site->enters = site->entry + places.enters;
+	site->returns = places.leaf_count ? 0 : returns;
+	site->leaf_count = places.leaf_count;
+	for (unsigned i = 0; i < places.leaf_count; i++)
+		site->leaves[i] = site->entry + places.leaves[i];
+}
+#endif
+
+/* ---- tables of symbols ------------------------------------------------------------------------ */
+
 static void symbol_take(struct found *found, const GElf_Sym *symbol, const char *name)
 {
 	enum tls_call call = call_named(name);
 	struct tls_site *site = &found->sites.calls[call];
 
-	if (call == TLS_CALLS || site->enter || symbol->st_shndx == SHN_UNDEF ||
+	if (call == TLS_CALLS || site->enters || symbol->st_shndx == SHN_UNDEF ||
 	    GELF_ST_TYPE(symbol->st_info) != STT_FUNC)
 		return;
 	site->entry = code_offset(found, symbol->st_value);
-	site->enter = site->entry;
+	site->enters = site->entry;
 	site->returns = site->entry;
+	if (site->entry)
+		site_improve(found, symbol, site);
 }
 
 static bool within(const struct found *found, const GElf_Shdr *section)
@@ -123,8 +200,8 @@ static void tables_read(struct found *found, uint32_t type)
 
 static bool has_data_calls(const struct tls_sites *sites)
 {
-	return sites->calls[TLS_READ].enter || sites->calls[TLS_READ_EX].enter ||
-	       sites->calls[TLS_WRITE].enter || sites->calls[TLS_WRITE_EX].enter;
+	return sites->calls[TLS_READ].enters || sites->calls[TLS_READ_EX].enters ||
+	       sites->calls[TLS_WRITE].enters || sites->calls[TLS_WRITE_EX].enters;
 }
 
 static bool machine_is_ours(Elf *elf)
@@ -138,7 +215,7 @@ static bool machine_is_ours(Elf *elf)
 
 int tls_sites_find(int fd, struct tls_sites *sites, struct diag *diag)
 {
-	struct found found = {.elf = NULL};
+	struct found found = {.fd = fd};
 	_cleanup_(elf_endp) Elf *elf = NULL;
 	struct stat status;
 

@@ -31,19 +31,20 @@ enum tls_call {
 #define TLS_LEAVES_MAX 4 /* a call with more exits than these gets a return probe */
 
 /*
- * All are offsets in the file, as uprobes want them. Each run of the call passes `enter` exactly once,
- * with its arguments in their registers.
- * With leaves, each run that returns passes exactly one of them behind that, with its result in the
- * register of results. Without leaves a return probe belongs at `returns`, the same place as `enter`
- * or one that the call passes behind it. There others may come by as well: what returns counts only
- * on a thread that has passed the enter of this call, and only the first time behind it. Its result
- * is that of the call, but that any number <= 0 may stand for any other.
+ * All are offsets in the file, as uprobes want them. Each run of the call passes `enters` exactly
+ * once, with its arguments in their registers. Then
+ *   - with leaves, each run that returns passes exactly one of them, with its result in the register
+ *     of results. A return probe in such a call would overwrite what is no return address;
+ *   - without leaves a return probe belongs at `returns`, and nowhere else. That may lie in another
+ *     function, which other calls of this list pass as well: what returns there counts only when the
+ *     thread has passed the `enters` of this very call last, and only once behind that. Its result is
+ *     that of the call, but that any number <= 0 may stand for any other.
  */
 struct tls_site {
-	uint64_t enter; /* 0: the file has no such call */
+	uint64_t enters; /* 0: the file has no such call */
 	uint64_t leaves[TLS_LEAVES_MAX];
 	unsigned leaf_count;
-	uint64_t returns;
+	uint64_t returns; /* 0 with leaves */
 	uint64_t entry; /* the call's first instruction: a place for both kinds without any proof */
 };
 

@@ -50,7 +50,7 @@ CHECK_TEST(test_entries_in_openssl_are_where_the_linker_maps_them)
 
 CHECK_TEST(test_files_without_the_calls_are_told_from_damaged_ones)
 {
-	struct tls_sites sites = {.calls[0].enter = 7};
+	struct tls_sites sites = {.calls[0].enters = 7};
 	struct diag diag;
 	char path[256];
 
@@ -60,7 +60,7 @@ CHECK_TEST(test_files_without_the_calls_are_told_from_damaged_ones)
 	CHECK_RC(find_in("/proc/self/maps", &sites, &diag), -ENOEXEC);
 	CHECK_RC(find_in("/etc/passwd", &sites, &diag), -ENOEXEC);
 	CHECK_RC(find_in("/dev/null", &sites, &diag), -ENOEXEC);
-	CHECK_EQ_U64(sites.calls[0].enter, 7);
+	CHECK_EQ_U64(sites.calls[0].enters, 7);
 }
 
 CHECK_MAIN("tls_sites", test_entries_in_openssl_are_where_the_linker_maps_them,
