@@ -180,8 +180,8 @@ static __always_inline __u64 ring_reserve(struct http_ring *ring)
 	return HTTP_RING_NONE;
 }
 
-/* Counts a pair without a record, if there is room; a global function as http_overflow_add.h says. */
-__noinline int record_overflow(const struct http_record *r)
+/* Counts a pair without a record, if there is room. */
+__checked_once int record_overflow(const struct http_record *r)
 {
 	__u32 only = 0;
 	struct http_overflow *o = bpf_map_lookup_elem(&overflows, &only);
@@ -237,21 +237,22 @@ static __always_inline void record_send(const struct http_record *r)
  * function, as all that is called from several places: programs that fit the processor's cache
  * of instructions are what makes them cheap.
  */
-static __noinline void conn_finish(struct http_conn *c, __u32 phase, __u8 outcome)
+__checked_once int conn_finish(struct http_conn *c, __u32 phase, __u8 outcome)
 {
-	struct http_record *r = &c->record;
+	struct http_record *r;
 
-	if (__sync_val_compare_and_swap(&c->phase, phase, PHASE_IDLE) != phase)
-		return;
+	if (!c || __sync_val_compare_and_swap(&c->phase, phase, PHASE_IDLE) != phase)
+		return 0;
+	r = &c->record;
 	counter_add(HTTP_SEEN, 1);
 	if (phase == PHASE_RESPONSE) {
 		if (c->last_at < c->first_at || c->first_at < r->started_at) {
 			counter_add(HTTP_TORN, 1);
-			return;
+			return 0;
 		}
 		if (c->doubtful && outcome == HTTP_COMPLETE) {
 			counter_add(HTTP_TLS_UNCLEAR, 1);
-			return;
+			return 0;
 		}
 		r->total_ns = c->last_at - r->started_at;
 		r->first_byte_ns = c->first_at - r->started_at;
@@ -261,6 +262,7 @@ static __noinline void conn_finish(struct http_conn *c, __u32 phase, __u8 outcom
 	}
 	r->outcome = outcome;
 	record_send(r);
+	return 0;
 }
 
 static __always_inline void conn_ignore(struct http_conn *c)

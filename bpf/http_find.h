@@ -19,7 +19,6 @@
  */
 #define FIND_ROOM (HEAD_MAX - HELD_MAX - 8)
 
-#define FIND_STEP     64 /* bytes in which lines are looked for at a time */
 #define FIND_ID_WORDS 16 /* of an id that is hashed; longer ones are absent */
 #define FIND_NAME_MAX 48 /* bytes in which a wild name has its colon */
 #define FIND_SPACES   4 /* between colon and value */
@@ -55,19 +54,18 @@ static __always_inline bool find_line(struct head_text *t, __u64 filter, __u32 a
 }
 
 /*
- * Notes the lines that may be looked for, and the end of the head, if they begin in these eight
- * words of the text of a direction. Returns whether to look further. Global functions that take
- * plain numbers are looked at by the verifier once, not for each way to get here: in one loop over
- * all words, which are 126 times as many, it runs out of patience.
+ * Notes the lines that may be looked for, and the end of the head, if they begin behind these
+ * HEAD_STEP bytes of the text of a direction. Returns whether to look further. In one loop over all
+ * of the text the verifier runs out of patience.
  */
-__noinline int find_lines(__u32 direction, __u32 from, __u64 filter)
+__checked_once int find_lines(__u32 direction, __u32 from, __u64 filter)
 {
 	struct head_text *t = bpf_map_lookup_elem(&texts, &direction);
 
 	if (!t)
 		return 0;
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < FIND_STEP; i += 8) {
+	for (__u32 i = 0; i < HEAD_STEP; i += 8) {
 		__u32 at = from + i;
 		__u64 hit;
 
@@ -147,26 +145,30 @@ static __always_inline void find_keep(struct head_text *t, __u8 kind, __u32 plac
 	}
 }
 
-/* Whether the line at `at`, which passed the filter, has one of the names that are asked for. */
-static __noinline void find_name(struct head_text *t, __u32 at, __u32 asked)
+/* Keeps the value of the line at `at`, which passed the filter, if its name is asked for. */
+__checked_once int find_name(struct head_text *t, __u32 at, __u32 asked)
 {
-	__u64 first = head_word(t, at);
+	__u64 first;
 
+	if (!t)
+		return 0;
+	first = head_word(t, at);
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < HTTP_HEADERS_MAX; i++) {
 		const volatile struct http_header *h = &headers.list[i];
 		__u32 value;
 
 		if (i >= headers.count)
-			return;
+			break;
 		if (!(h->asked >> asked & 1) || (first ^ h->first) & h->first_mask)
 			continue;
 		value = find_value(t, h, at);
-		if (!value)
-			continue;
-		find_keep(t, h->kind, i, value);
-		return;
+		if (value) {
+			find_keep(t, h->kind, i, value);
+			break;
+		}
 	}
+	return 0;
 }
 
 /* ---- values ----------------------------------------------------------------------------------- */
@@ -368,7 +370,7 @@ static __noinline void find_notes(struct head_text *t)
  * Looks for headers in the text of a direction, and notes them there. Returns what it has, as
  * http_notes.has.
  */
-__noinline int find_headers(__u32 direction, __u32 asked)
+__checked_once int find_headers(__u32 direction, __u32 asked)
 {
 	struct head_text *t = bpf_map_lookup_elem(&texts, &direction);
 
@@ -382,7 +384,7 @@ __noinline int find_headers(__u32 direction, __u32 asked)
 	t->event_at = 0;
 	t->present = 0;
 #pragma clang loop unroll(disable)
-	for (__u32 from = 0; from < HEAD_MAX; from += FIND_STEP)
+	for (__u32 from = 0; from < HEAD_MAX; from += HEAD_STEP)
 		if (!find_lines(direction, from, headers.filter[asked]))
 			break;
 	if (!t->end)

@@ -10,6 +10,7 @@
 #include "bpf/kernel.h"
 
 #define HEAD_MAX   1024 /* bytes of a response head that are searched for its length */
+#define HEAD_STEP  128 /* bytes in which lines are looked for at a time */
 #define HEAD_LINES 16 /* lines of a request head that are looked at closely */
 #define HELD_MAX   128 /* bytes of an earlier read that may stand in front */
 #define HEAD_ROOM  (HEAD_MAX + HELD_MAX + 32) /* words may be loaded a little behind the end */
@@ -174,30 +175,45 @@ static __always_inline bool head_line(struct head_text *t, __u32 at)
 	return false;
 }
 
+/* Looks at the lines that begin behind these HEAD_STEP bytes. Returns whether to look further. */
+__checked_once int head_lines(struct head_text *t, __u32 from)
+{
+	__u32 length;
+
+	if (!t)
+		return 0;
+	length = t->length;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < HEAD_STEP; i += 8) {
+		__u32 at = from + i;
+		__u64 hit;
+
+		if (at >= length)
+			return 0;
+		hit = bytes_equal(head_word(t, at), '\n');
+		if (!hit)
+			continue;
+		if (head_line(t, at + byte_index(hit) + 1))
+			return 0;
+		hit &= hit - 1;
+		if (hit && head_line(t, at + byte_index(hit) + 1))
+			return 0;
+	}
+	return 1;
+}
+
 /* Searches a response head for its end, Content-Length and Transfer-Encoding. */
 static __noinline void head_scan(struct head_text *t)
 {
-	__u32 length = t->length;
-
 	t->end = 0;
 	t->length_at = 0;
 	t->chunked = 0;
 	/* The status line takes the first 16 bytes. */
-	for (__u32 i = 2; i < HEAD_MAX / 8; i++) {
-		__u64 hit;
-
-		if (8 * i >= length)
-			return;
-		hit = bytes_equal(t->words[i], '\n');
-		if (!hit)
-			continue;
-		if (head_line(t, 8 * i + byte_index(hit) + 1))
+#pragma clang loop unroll(disable)
+	for (__u32 from = 16; from < HEAD_MAX; from += HEAD_STEP)
+		if (!head_lines(t, from))
 			break;
-		hit &= hit - 1;
-		if (hit && head_line(t, 8 * i + byte_index(hit) + 1))
-			break;
-	}
-	if (t->end > length)
+	if (t->end > t->length)
 		t->end = 0;
 }
 

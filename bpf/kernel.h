@@ -17,6 +17,15 @@
 #include <bpf/bpf_core_read.h>
 /* clang-format on */
 
+/*
+ * A function that the verifier checks once, for whatever arguments. One that is static it walks anew
+ * on each way that leads to it, and what has loops, parts ways or is called from several places
+ * multiplies: so the two programs of socket calls took 286,000 steps each, and a second to load.
+ * Arguments are numbers and pointers to structs of ours, which it wants compared with NULL. At run
+ * time it is a call like any other.
+ */
+#define __checked_once __attribute__((noinline))
+
 #define AF_UNIX	 1
 #define AF_INET	 2
 #define AF_INET6 10

@@ -101,13 +101,8 @@ static __always_inline bool hello_extensions(struct tls_hello *hello)
 	return true;
 }
 
-/*
- * Both are no static functions, so that the verifier looks at each once, and not at every way to
- * come to it.
- */
-
 /* Whether the ClientHello in these bytes offers HTTP/2, or may do so where it does not tell. */
-__noinline int hello_offers_h2(__u64 at, __u32 length)
+__checked_once int hello_offers_h2(__u64 at, __u32 length)
 {
 	struct tls_hello hello = {.at = at, .length = length};
 
@@ -121,7 +116,7 @@ __noinline int hello_offers_h2(__u64 at, __u32 length)
  * The cipher that the ServerHello in these bytes takes, plus HELLO_H2 when it takes HTTP/2, or may
  * do so; 0 when there is none.
  */
-__noinline int hello_answers(__u64 at, __u32 length)
+__checked_once int hello_answers(__u64 at, __u32 length)
 {
 	struct tls_hello hello = {.at = at, .length = length};
 	__u64 cipher;

@@ -3,8 +3,8 @@
  * Finds the headers of TLS records among the bytes of a socket call: five bytes that say type and
  * length, in whatever pieces they come. Kernel side.
  *
- * The search is no static function and works on memory of a map, so that the verifier looks at it
- * once, and at the loop of who calls it with nothing to remember from turn to turn.
+ * The search works on memory of a map, so that the verifier has nothing to remember from turn to
+ * turn of the loop of who calls it.
  */
 #ifndef VOW_BPF_TLS_SCAN_H
 #define VOW_BPF_TLS_SCAN_H
@@ -60,7 +60,7 @@ static __always_inline bool tls_scan_header(struct tls_scan *scan)
 }
 
 /* The type of the next record that begins, with its length in place.left; or TLS_SCAN_. */
-__noinline int tls_scan_next(__u32 direction)
+__checked_once int tls_scan_next(__u32 direction)
 {
 	struct tls_scan *scan = bpf_map_lookup_elem(&scans, &direction);
 	struct tls_place *place;
@@ -109,7 +109,7 @@ __noinline int tls_scan_next(__u32 direction)
  * Goes to the end of the call; what is left of the walk afterwards could not be followed. Returns
  * the number of records that begin there.
  */
-__noinline int tls_scan_rest(__u32 direction)
+__checked_once int tls_scan_rest(__u32 direction)
 {
 	int i;
 
