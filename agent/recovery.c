@@ -21,6 +21,7 @@ struct replay {
 	uint64_t
 		ahead; /* ns of that clock over the time of day in records; wraps when it is behind */
 	dur_ns duration; /* of the record's tick */
+	wall_ns due; /* when that would have ended, had nobody set the time of day; 0: there is none */
 	uint64_t records, skipped, deltas_skipped;
 };
 
@@ -28,19 +29,24 @@ static int replay_begin(void *arg, wall_ns wall, dur_ns duration)
 {
 	struct replay *replay = arg;
 
-	(void)wall;
 	replay->duration = duration;
+	replay->due = wall + duration;
 	return 0;
 }
 
 /*
- * What the agent's clock said when the record was made. Where the time of day was set back, its tick
- * says how much time had passed; where it was set forward, nobody was there, for all that is known.
+ * What the agent's clock said when the record was made. The record's tick says how much time had
+ * passed: where the time of day came further, or less far, it was set meanwhile. Less than a second is
+ * none of that (it may be slewed); nor is time between two ticks, when no agent ran.
  */
 static mono_ns replay_steady(struct replay *replay, wall_ns wall)
 {
-	mono_ns at = wall + replay->ahead;
+	const uint64_t set = replay->due ? wall - replay->due : 0;
+	mono_ns at;
 
+	if (set + NS_PER_S > 2 * NS_PER_S) /* either way: it wraps */
+		replay->ahead -= set;
+	at = wall + replay->ahead;
 	if (at < replay->steady) {
 		at = replay->steady + replay->duration;
 		replay->ahead = at - wall;
@@ -152,6 +158,7 @@ static int replay_record(struct replay *replay, const struct journal_record *rec
 					     .action = replay_action,
 					     .exemplar = replay_exemplar};
 	struct agent *agent = replay->agent;
+	replay->due = 0;
 	int rc = tick_read(record->wire, record->wire_size, &visitor, replay, NULL);
 	const mono_ns steady = replay_steady(replay, record->wall);
 

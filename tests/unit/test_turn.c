@@ -158,30 +158,65 @@ static uint64_t count_in(enum series_window window)
 	return counts.count;
 }
 
-/* Each of 100 seconds has an event; amid them somebody sets the time of day back by two hours. */
-CHECK_TEST(test_windows_go_on_after_a_restart_when_the_clock_was_set_back_before)
+/* Each of 100 seconds has an event; amid them somebody sets the time of day, forward or back. */
+static void check_clock_set(const char *name, int64_t by)
 {
 	const mono_ns mono = NS_PER_H;
 	const wall_ns wall = 1700000000 * NS_PER_S;
 	uint64_t shown[WINDOW_COUNT];
 
 	clock_fake(mono, wall);
-	agent_start("set-back");
+	agent_start(name);
 	for (unsigned i = 1; i <= 100; i++) {
-		clock_fake(mono + i * NS_PER_S, wall + i * NS_PER_S - (i < 40 ? 0 : 2 * NS_PER_H));
+		clock_fake(mono + i * NS_PER_S, wall + i * NS_PER_S + (i < 40 ? 0 : (wall_ns)by));
 		record(1, 1);
 		turn_run(&agent, clock_mono(), clock_wall());
 	}
 	for (unsigned w = 0; w < WINDOW_COUNT; w++)
 		shown[w] = count_in((enum series_window)w);
 	agent_end();
-	agent_start("set-back");
+	agent_start(name);
 	for (unsigned w = 0; w < WINDOW_COUNT; w++)
 		if (count_in((enum series_window)w) != shown[w])
 			CHECK_FAIL("%s: %llu, expected %llu",
 				   series_window_name((enum series_window)w),
 				   (unsigned long long)count_in((enum series_window)w),
 				   (unsigned long long)shown[w]);
+	agent_end();
+	clock_fake_end();
+}
+
+CHECK_TEST(test_windows_go_on_after_a_restart_when_the_clock_was_set_back_before)
+{
+	check_clock_set("set-back", -(int64_t)(2 * NS_PER_H));
+}
+
+CHECK_TEST(test_windows_go_on_after_a_restart_when_the_clock_was_set_forward_before)
+{
+	check_clock_set("set-forward", (int64_t)(2 * NS_PER_H));
+}
+
+/* What passed between two lives of the agent is time in which nothing was observed. */
+CHECK_TEST(test_windows_age_while_no_agent_runs)
+{
+	const mono_ns mono = NS_PER_H;
+	const wall_ns wall = 1700000000 * NS_PER_S;
+
+	clock_fake(mono, wall);
+	agent_start("away");
+	for (unsigned i = 1; i <= 2; i++) {
+		clock_fake(mono + i * NS_PER_S, wall + i * NS_PER_S);
+		record(1, 1);
+		turn_run(&agent, clock_mono(), clock_wall());
+	}
+	agent_end();
+	clock_fake(mono + 2 * NS_PER_H, wall + 2 * NS_PER_H);
+	agent_start("away");
+	turn_run(&agent, clock_mono(), clock_wall());
+	agent_end();
+	agent_start("away");
+	CHECK_EQ_U64(count_in(WINDOW_1H), 0);
+	CHECK_EQ_U64(count_in(WINDOW_6H), 2);
 	agent_end();
 	clock_fake_end();
 }
@@ -209,4 +244,5 @@ CHECK_MAIN("turn", test_journal_that_cannot_be_read_to_its_end_is_no_start,
 	   test_a_gauge_that_is_no_number_keeps_no_other_out,
 	   test_windows_go_on_after_a_restart_with_the_clock_set_back,
 	   test_windows_go_on_after_a_restart_when_the_clock_was_set_back_before,
-	   test_totals_come_back_as_they_were)
+	   test_windows_go_on_after_a_restart_when_the_clock_was_set_forward_before,
+	   test_windows_age_while_no_agent_runs, test_totals_come_back_as_they_were)
