@@ -298,12 +298,14 @@ CHECK_TEST(test_restart_of_the_machine_leaves_numbers_out)
 	CHECK_EQ_I64(pwrite(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
 	close(fd);
 	journal = open_sized(0, 0);
-	CHECK_EQ_U64(journal_last_seq(journal), 3 + 256);
+	/* More than an agent in a hurry appends until the kernel writes back: 11 a second for 35 s. */
+	CHECK_GE_U64(journal_last_seq(journal), 3 + 385);
+	CHECK_EQ_U64(journal_last_seq(journal), 3 + 512);
 	append_some(journal, 1);
-	check_holds(1, 260, 256);
+	check_holds(1, 516, 512);
 	journal_close(journal);
 	journal = open_sized(0, 0);
-	CHECK_EQ_U64(journal_last_seq(journal), 260);
+	CHECK_EQ_U64(journal_last_seq(journal), 516);
 	journal_close(journal);
 }
 
