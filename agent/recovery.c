@@ -356,6 +356,9 @@ int recovery_run(struct agent *agent, struct diag *d)
 	journal_reader_close(reader);
 	if (rc)
 		return rc;
+	/* What cannot be taken up must not be kept in the place of what can. */
+	if (found.passed)
+		journal_keyframes_remove(agent->journal, found.mark.seq + 1, UINT64_MAX);
 	agent->steady_offset += replay.ahead;
 	/* Reading a month's windows takes twice what they take, in pieces between them. */
 	malloc_trim(0);

@@ -10,7 +10,8 @@
 
 /*
  * Share of the journal's budget that a keyframe's windows may take: 32 MiB by default, a month of some
- * 550 busy routes. Two keyframes stay, so that segments have three quarters of the budget.
+ * 550 busy routes. Two keyframes stay, after several starts in a minute three: segments have three
+ * quarters of the budget, or five eighths.
  */
 #define BUDGET_SHARE 8
 

@@ -92,11 +92,11 @@ int journal_append(struct journal *journal, wall_ns wall, const void *wire, size
 
 /*
  * Keeps the journal within its budgets; call it after each record. What goes, whole segments whose
- * every record is < keep_from: those that are too old; those that every named reader has, at once
+ * every record is < keep_from, and < the keyframe that stands for these (journal_keyframe.h): those that are too old; those that every named reader has, at once
  * or (keep_sent) when room is needed; without named readers those beyond the budget. When three
  * quarters of the budget are used by what is not read, neighbouring records of old segments are
  * merged, those below a reader's claim excepted. Only when that does not help, the oldest unread
- * segments go, counted. Never the newest. One directory scan, and at most COMPACT_STEP bytes of
+ * segments go, counted. Never the newest. Two directory scans, and at most COMPACT_STEP bytes of
  * records merged a call (journal_compact.h).
  */
 void journal_trim(struct journal *journal, uint64_t keep_from);

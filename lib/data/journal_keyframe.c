@@ -137,24 +137,52 @@ static bool keyframe_stored(const struct journal *journal, uint64_t seq)
 }
 
 /*
+ * Of keyframes in the order of their numbers the newest that the disk has; where it has none of them
+ * yet, the oldest, which it will have first. count > 0.
+ */
+static uint64_t keyframe_stored_newest(const struct journal *journal, const uint64_t *seqs,
+				       size_t count)
+{
+	while (--count > 0 && !keyframe_stored(journal, seqs[count])) {
+	}
+	return seqs[count];
+}
+
+uint64_t journal_keyframe_stands(const struct journal *journal, uint64_t seq)
+{
+	uint64_t *seqs;
+	size_t count, older = 0;
+
+	if (journal->options.fsync_every)
+		return seq;
+	if (journal_keyframe_list(journal->dir, &seqs, &count) < 0)
+		return 0;
+	while (older < count && seqs[older] <= seq)
+		older++;
+	if (older)
+		seq = keyframe_stored_newest(journal, seqs, older);
+	free(seqs);
+	return seq;
+}
+
+/*
  * Those that stay are this one and the newest before it, should the disk have lost the end of this;
- * and where that too is of the last minute, as after two starts, the newest that the disk has.
+ * and where that too is of the last minute, as after two starts, the one that stands.
  */
 static void keyframes_drop(const struct journal *journal, uint64_t seq)
 {
 	char path[PATH_MAX];
-	uint64_t *seqs, before = 0, stored = 0;
-	size_t count;
+	uint64_t *seqs, before = 0, stands = 0;
+	size_t count, older = 0;
 
 	if (journal_keyframe_list(journal->dir, &seqs, &count) < 0)
 		return;
-	for (size_t i = 0; i < count && seqs[i] < seq; i++)
-		before = seqs[i];
-	for (size_t i = 0; i < count && seqs[i] < seq; i++)
-		if (keyframe_stored(journal, seqs[i]))
-			stored = seqs[i];
+	while (older < count && seqs[older] < seq)
+		before = seqs[older++];
+	if (older)
+		stands = keyframe_stored_newest(journal, seqs, older);
 	for (size_t i = 0; i < count; i++)
-		if (seqs[i] != seq && seqs[i] != before && seqs[i] != stored &&
+		if (seqs[i] != seq && seqs[i] != before && seqs[i] != stands &&
 		    keyframe_path(path, journal->dir, seqs[i]) == 0)
 			(void)unlink(path);
 	free(seqs);
@@ -188,6 +216,9 @@ int journal_keyframe_commit(struct journal_keyframe *keyframe)
 	int rc = journal_keyframe_append(keyframe, NULL, 0);
 
 	TESTPOINT(keyframe_ended);
+	/* Its record as well, which counts with it; a segment that is full was synced at its end. */
+	if (!rc && sync && journal->fd >= 0 && fdatasync(journal->fd) < 0)
+		rc = -errno;
 	if (!rc && sync && fdatasync(keyframe->fd) < 0)
 		rc = -errno;
 	if (!rc)

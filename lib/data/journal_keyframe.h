@@ -38,10 +38,17 @@ int journal_keyframe_begin(struct journal *journal, const struct journal_mark *m
 /* One piece of 1 to JOURNAL_RECORD_MAX bytes. After an error it can only be abandoned. */
 int journal_keyframe_append(struct journal_keyframe *keyframe, const void *bytes, size_t size);
 /*
- * Ends it and gives it its name. It and the newest one before it stay, and the newest one that is
- * older than JOURNAL_KEYFRAME_STORED; all others go. On success it is freed; else abandon it. Waits for the disk where the journal is synced (fsync_every).
+ * Ends it and gives it its name. It and the newest one before it stay, and the one that stands; all
+ * others go. On success it is freed; else abandon it. Waits for the disk, for its record too, where
+ * the journal is synced (fsync_every).
  */
 int journal_keyframe_commit(struct journal_keyframe *keyframe);
+/*
+ * The keyframe that a start will find even if the machine crashes now, of those up to number seq:
+ * seq where the journal is synced, else the newest that is older than JOURNAL_KEYFRAME_STORED, else
+ * the oldest. Without any keyframe, seq; 0 where they cannot be listed.
+ */
+uint64_t journal_keyframe_stands(const struct journal *journal, uint64_t seq);
 /* Removes and frees it. NULL is allowed. */
 void journal_keyframe_abandon(struct journal_keyframe *keyframe);
 

@@ -172,6 +172,7 @@ void journal_trim(struct journal *journal, uint64_t keep_from)
 
 	if (journal->count < 2)
 		return;
+	keep_from = journal_keyframe_stands(journal, keep_from);
 	places = journal_places_read(journal->dir, journal->header.epoch);
 	allowed = journal_bytes_allowed(journal);
 	while (journal->count > 1 && journal->segments[0].last_seq < keep_from &&

@@ -170,10 +170,25 @@ CHECK_TEST(test_a_tiny_budget_merges_and_loses_nothing)
 	journal_close(journal);
 }
 
+/* A keyframe behind the newest record, which the disk has long since. */
+static struct journal_mark keyframe_write(struct journal *journal)
+{
+	const struct timespec old[2] = {{1, 0}, {1, 0}};
+	const struct journal_mark mark = journal_mark(journal);
+	struct journal_keyframe *keyframe;
+	char path[PATH_MAX + 32];
+
+	CHECK_OK(journal_keyframe_begin(journal, &mark, &keyframe));
+	CHECK_OK(journal_keyframe_append(keyframe, "state", 5));
+	CHECK_OK(journal_keyframe_commit(keyframe));
+	snprintf(path, sizeof(path), "%s/%016llx.vowk", dir, (unsigned long long)mark.seq);
+	CHECK_OK(utimensat(AT_FDCWD, path, old, 0));
+	return mark;
+}
+
 /* A start from there would need what a merged record lacks. */
 CHECK_TEST(test_a_keyframe_goes_before_its_record_is_merged)
 {
-	struct journal_keyframe *keyframe;
 	struct journal *journal;
 	struct journal_mark mark;
 
@@ -181,12 +196,13 @@ CHECK_TEST(test_a_keyframe_goes_before_its_record_is_merged)
 	alone = 0;
 	journal = open_with(200000, false, 0);
 	append_and_trim(journal, 1, 0);
-	mark = journal_mark(journal);
-	CHECK_OK(journal_keyframe_begin(journal, &mark, &keyframe));
-	CHECK_OK(journal_keyframe_append(keyframe, "state", 5));
-	CHECK_OK(journal_keyframe_commit(keyframe));
+	mark = keyframe_write(journal);
 	announce("hub");
 	CHECK_EQ_U64(mark.seq, 1);
+	/* Without another one to start from, nothing is. */
+	append_and_trim(journal, 1000, 0);
+	CHECK_EQ_U64(journal_counters(journal).merged_records_total, 0);
+	keyframe_write(journal);
 	while (!journal_counters(journal).merged_records_total) {
 		CHECK_OK(journal_keyframe_read(dir, &mark, NULL, NULL));
 		append_and_trim(journal, 1, 0);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,6 +69,103 @@ static unsigned keyframes_on_disk(void)
 static void keyframe_path(char path[PATH_MAX], uint64_t seq)
 {
 	snprintf(path, PATH_MAX, "%s/%016llx.vowk", journal_dir(), (unsigned long long)seq);
+}
+
+/* It was written long ago: the disk has it. */
+static void keyframe_age(uint64_t seq)
+{
+	const struct timespec old[2] = {{1, 0}, {1, 0}};
+	char path[PATH_MAX];
+
+	keyframe_path(path, seq);
+	CHECK_OK(utimensat(AT_FDCWD, path, old, 0));
+}
+
+/* ---- what the disk has ---------------------------------------------------------------------------- */
+
+/* The inodes of files that were synced, for test_a_keyframe_has_its_name_behind_a_stored_record. */
+static ino_t synced[64];
+static unsigned synced_count;
+
+int fdatasync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && synced_count < ARRAY_LEN(synced))
+		synced[synced_count++] = st.st_ino;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static bool is_synced(const char *path)
+{
+	struct stat st;
+
+	CHECK_OK(stat(path, &st));
+	for (unsigned i = 0; i < synced_count; i++)
+		if (synced[i] == st.st_ino)
+			return true;
+	return false;
+}
+
+/* Named before, it would be taken for one whose record the disk lost, and the one before it be gone. */
+CHECK_TEST(test_a_keyframe_has_its_name_behind_a_stored_record)
+{
+	char path[PATH_MAX], named[PATH_MAX];
+	bool more = true, stored = false;
+
+	agent_start("stored");
+	agent.journal->options.fsync_every = NS_PER_H;
+	agent.journal->synced_at = clock_mono();
+	record(ROUTES, 1);
+	turn(1);
+	CHECK_OK(journal_path(path, journal_dir(), 1, ""));
+	keyframe_path(named, 1);
+	CHECK(!is_synced(path));
+	while (more) {
+		CHECK(access(named, F_OK) < 0);
+		more = saving_step(&agent, clock_mono());
+		stored = is_synced(path);
+	}
+	CHECK(stored);
+	CHECK(is_synced(named));
+	agent_end();
+}
+
+/* Where nothing is synced the disk has a new keyframe half a minute later: older records wait. */
+CHECK_TEST(test_records_stay_until_the_disk_has_the_keyframe_behind_them)
+{
+	char path[PATH_MAX];
+
+	agent_start("waiting");
+	agent.journal->options.budget_bytes = 1;
+	for (unsigned i = 1; i <= 3; i++) {
+		record(ROUTES, 1);
+		turn(i);
+		save();
+		segment_end();
+	}
+	turn(4);
+	agent_end();
+	for (unsigned i = 2; i <= 3; i++) { /* as after a crash of the machine */
+		keyframe_path(path, i);
+		CHECK_OK(truncate(path, 0));
+	}
+	agent_start("waiting");
+	CHECK_EQ_U64(agent.keyframe_seq, 1);
+	check_counted(3);
+	agent.journal->options.budget_bytes = 1;
+	turn(5);
+	save();
+	turn(6);
+	CHECK_OK(journal_path(path, journal_dir(), 1, ""));
+	CHECK_OK(access(path, F_OK));
+	keyframe_age(agent.keyframe_seq);
+	turn(7);
+	CHECK(access(path, F_OK) < 0);
+	agent_end();
+	agent_start("waiting");
+	check_counted(3);
+	agent_end();
 }
 
 /* ---- death -------------------------------------------------------------------------------------- */
@@ -157,7 +255,7 @@ CHECK_TEST(test_turns_and_segments_go_on_between_steps)
 	agent_end();
 }
 
-CHECK_TEST(test_two_keyframes_stay_and_none_that_was_not_finished)
+CHECK_TEST(test_three_keyframes_stay_and_none_that_was_not_finished)
 {
 	char path[PATH_MAX];
 
@@ -166,7 +264,8 @@ CHECK_TEST(test_two_keyframes_stay_and_none_that_was_not_finished)
 		record(ROUTES, 1);
 		turn(i);
 		save();
-		CHECK_EQ_U64(keyframes_on_disk(), i < 2 ? i : 2);
+		/* The first as well, which the disk will have first. */
+		CHECK_EQ_U64(keyframes_on_disk(), i < 3 ? i : 3);
 		segment_end();
 	}
 	turn(6);
@@ -186,7 +285,6 @@ CHECK_TEST(test_two_keyframes_stay_and_none_that_was_not_finished)
 /* The disk may have lost both of an agent that was started twice in the last half minute. */
 CHECK_TEST(test_a_keyframe_that_the_disk_has_stays_beside_two_of_the_last_minute)
 {
-	const struct timespec old[2] = {{1, 0}, {1, 0}};
 	char path[PATH_MAX];
 
 	agent_start("restarted");
@@ -194,9 +292,8 @@ CHECK_TEST(test_a_keyframe_that_the_disk_has_stays_beside_two_of_the_last_minute
 		record(ROUTES, 1);
 		turn(i);
 		save();
-		keyframe_path(path, i);
 		if (i <= 2)
-			CHECK_OK(utimensat(AT_FDCWD, path, old, 0));
+			keyframe_age(i);
 		/* 1; 1 2; 2 3; 2 3 4; 2 4 5 */
 		CHECK_EQ_U64(keyframes_on_disk(), i < 2 ? 1 : i < 4 ? 2 : 3);
 		segment_end();
@@ -242,24 +339,27 @@ static void flip(const char *path, off_t at)
 CHECK_TEST(test_the_keyframe_before_stands_in_for_one_that_is_broken)
 {
 	static const off_t places[] = {0, 8, 17, 25, 57, 80, 500, 5000};
-	char path[PATH_MAX];
+	char path[PATH_MAX], kept[PATH_MAX + 8];
 	struct stat st;
 
 	two_keyframes("broken");
 	keyframe_path(path, 2);
+	snprintf(kept, sizeof(kept), "%s.kept", path);
 	agent_end();
-	CHECK_OK(stat(path, &st));
+	CHECK_OK(rename(path, kept));
+	CHECK_OK(stat(kept, &st));
 	for (unsigned i = 0; i < ARRAY_LEN(places) + 2; i++) {
 		if (i < ARRAY_LEN(places))
-			flip(path, places[i]);
+			flip(kept, places[i]);
 		else /* its end lacks, once the end alone */
-			CHECK_OK(truncate(path, i == ARRAY_LEN(places) ? st.st_size - 32 : 2000));
+			CHECK_OK(truncate(kept, i == ARRAY_LEN(places) ? st.st_size - 32 : 2000));
+		CHECK_OK(link(kept, path)); /* a start removes it */
 		agent_start("broken");
 		CHECK_EQ_U64(agent.keyframe_seq, 1);
 		check_counted(3);
 		agent_end();
 		if (i < ARRAY_LEN(places))
-			flip(path, places[i]);
+			flip(kept, places[i]);
 	}
 }
 
@@ -279,6 +379,12 @@ CHECK_TEST(test_a_keyframe_counts_with_its_own_record_alone)
 	agent_start("another");
 	CHECK_EQ_U64(agent.keyframe_seq, 1);
 	check_counted(3);
+	/* It is no stand-in for the next one either: that is the one which counted. */
+	CHECK(access(to, F_OK) < 0);
+	turn(4);
+	save();
+	keyframe_path(from, 1);
+	CHECK_OK(access(from, F_OK));
 	agent_end();
 }
 
@@ -469,11 +575,13 @@ CHECK_TEST(test_a_start_without_memory_takes_up_all_or_is_none)
 	}
 }
 
-CHECK_MAIN("saving", test_a_start_without_memory_takes_up_all_or_is_none,
+CHECK_MAIN("saving", test_a_keyframe_has_its_name_behind_a_stored_record,
+	   test_records_stay_until_the_disk_has_the_keyframe_behind_them,
+	   test_a_start_without_memory_takes_up_all_or_is_none,
 	   test_a_keyframe_that_the_disk_has_stays_beside_two_of_the_last_minute,
 	   test_death_after_any_step_loses_nothing_and_counts_nothing_twice,
 	   test_turns_and_segments_go_on_between_steps,
-	   test_two_keyframes_stay_and_none_that_was_not_finished,
+	   test_three_keyframes_stay_and_none_that_was_not_finished,
 	   test_the_keyframe_before_stands_in_for_one_that_is_broken,
 	   test_a_keyframe_counts_with_its_own_record_alone,
 	   test_a_journal_of_version_1_is_gone_on_with,
