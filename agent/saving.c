@@ -71,8 +71,11 @@ void saving_recorded(struct agent *agent)
 
 void saving_refused(struct agent *agent)
 {
-	if (!agent->saving.mark.seq)
+	/* One whose record was removed stands behind nothing; the next record begins another. */
+	if (!agent->saving.mark.seq || agent->uprooted)
 		saving_drop(&agent->saving);
+	if (agent->uprooted)
+		agent->saving.again = 0;
 }
 
 static int saving_write(struct agent *agent)

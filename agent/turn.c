@@ -212,9 +212,9 @@ static void turn_refused(struct agent *agent, size_t own, const struct diag *d)
 	if (tick_end(agent->writer, &wire, &size) || tick_read(wire, own, &visitor, agent, NULL))
 		backlog_lose(agent->backlog, agent->tick_events);
 	named_forget(agent); /* names of a refused record never arrived */
+	agent->uprooted |= d->err == -ESTALE;
 	saving_refused(agent);
 	agent->journal_failures_total++;
-	agent->uprooted |= d->err == -ESTALE;
 	diag_format(d, agent->trouble, sizeof(agent->trouble));
 	if (first)
 		log_diag(LOG_LEVEL_ERROR, d, "going on in memory, nothing is lost yet");

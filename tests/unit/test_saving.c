@@ -486,6 +486,26 @@ CHECK_TEST(test_a_record_that_is_refused_takes_its_keyframe_along)
 	agent_end();
 }
 
+/* Someone removes the journal while a keyframe is made: at the end there is one beside what is left. */
+CHECK_TEST(test_a_journal_that_is_removed_meanwhile_leaves_the_state)
+{
+	char path[PATH_MAX];
+
+	agent_start("removed");
+	record(ROUTES, 1);
+	turn(1);
+	CHECK(saving_step(&agent, clock_mono()));
+	CHECK_OK(journal_path(path, journal_dir(), 1, ""));
+	CHECK_OK(unlink(path));
+	record(ROUTES, 1);
+	turn(2);
+	CHECK(agent.uprooted);
+	agent_end();
+	agent_start("removed");
+	check_counted(2);
+	agent_end();
+}
+
 /* One allocation after the other fails in the steps and in the turns between them. */
 CHECK_TEST(test_steps_without_memory_cost_no_count)
 {
@@ -577,6 +597,7 @@ CHECK_TEST(test_a_start_without_memory_takes_up_all_or_is_none)
 
 CHECK_MAIN("saving", test_a_keyframe_has_its_name_behind_a_stored_record,
 	   test_records_stay_until_the_disk_has_the_keyframe_behind_them,
+	   test_a_journal_that_is_removed_meanwhile_leaves_the_state,
 	   test_a_start_without_memory_takes_up_all_or_is_none,
 	   test_a_keyframe_that_the_disk_has_stays_beside_two_of_the_last_minute,
 	   test_death_after_any_step_loses_nothing_and_counts_nothing_twice,
