@@ -142,7 +142,6 @@ static __always_inline int socket_moved(struct sock *sk, const struct pt_regs *r
 	struct socket_call call = {
 		.sk = sk,
 		.queue_ns = HTTP_QUEUE_UNKNOWN,
-		.from.regs = regs,
 		.moved = moved,
 		.received = received,
 	};
@@ -155,6 +154,9 @@ static __always_inline int socket_moved(struct sock *sk, const struct pt_regs *r
 		else if (!tracked_renew(t, sk))
 			t = NULL;
 	}
+	/* Read anew: numbers that the verifier knows already would multiply its work. */
+	asm volatile("" : "+r"(regs));
+	payload_call_of(&call.from.call, regs);
 	if (t) {
 		call.c = &t->conn;
 		conn_moved(&call);

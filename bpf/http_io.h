@@ -85,10 +85,9 @@ static __always_inline __u64 queue_take(struct http_conn *c, struct sock *sk, __
 	return ready && ready <= now ? now - ready : HTTP_QUEUE_UNKNOWN;
 }
 
-/* Where the bytes of the call are; from now on call->task is known. */
+/* Where the bytes of the call are. */
 static __always_inline void socket_call_payload(struct socket_call *call)
 {
-	call->task = bpf_get_current_task_btf();
 	payload_first(&call->p, &call->from, call->moved);
 }
 
@@ -200,6 +199,7 @@ static __always_inline __u64 socket_moved_at(const struct socket_call *call)
 static __always_inline void conn_moved(struct socket_call *call)
 {
 	struct http_conn *c = call->c;
+	struct sock *sk = call->sk;
 
 	if (c->ignored)
 		return;
@@ -209,14 +209,14 @@ static __always_inline void conn_moved(struct socket_call *call)
 	}
 	call->now = socket_moved_at(call);
 	if (call->received)
-		call->queue_ns = queue_take(c, call->sk, call->now);
+		call->queue_ns = queue_take(c, sk, call->now);
 	if (TLS_TURNS && (c->tls.state || (c->phase == PHASE_NEW && tls_begins(call))))
-		tls_moved(call);
+		tls_moved(c, call);
 	else if (!conn_moved_blind(call))
 		conn_look(call);
-	if (socket_field(call->sk, __sk_common.skc_state) == TCP_CLOSE &&
-	    (c->record.role == HTTP_SERVER || !socket_unread(call->sk)))
-		conn_reset(c, call->sk);
+	if (socket_field(sk, __sk_common.skc_state) == TCP_CLOSE &&
+	    (c->record.role == HTTP_SERVER || !socket_unread(sk)))
+		conn_reset(c, sk);
 }
 
 /* Whether a call that failed so has found the connection broken. */

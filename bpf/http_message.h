@@ -12,11 +12,13 @@
 #include "bpf/payload.h"
 #include "bpf/socket.h"
 
-/* One socket call that moved bytes. */
+/*
+ * One socket call that moved bytes. To functions that are __checked_once, and to who gave it to one
+ * of them, pointers in here are mere numbers: hence they are handed the connection beside it.
+ */
 struct socket_call {
 	struct sock *sk;
 	struct http_conn *c;
-	struct task_struct *task; /* who made it */
 	struct head_text *t; /* room for what is read of the payload */
 	__u64 now; /* when it ended */
 	__u64 queue_ns; /* how long the bytes had been in the socket */
@@ -89,12 +91,11 @@ static __always_inline void record_peer(struct http_record *r, const struct sock
 	address[3] = socket_field(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[3]);
 }
 
-static __always_inline void request_begin(const struct socket_call *call, __u64 started_at,
-					  __u64 queue_ns, __u32 bytes)
+static __always_inline void request_begin(struct http_conn *c, const struct socket_call *call,
+					  __u64 started_at, __u64 queue_ns, __u32 bytes)
 {
-	struct http_conn *c = call->c;
 	struct http_record *r = &c->record;
-	__u32 pid = call->task->tgid;
+	__u32 pid = bpf_get_current_task_btf()->tgid;
 
 	/* A connection mostly stays with one process, whose names are asked for once. */
 	if (pid != r->pid) {
@@ -104,7 +105,7 @@ static __always_inline void request_begin(const struct socket_call *call, __u64 
 	}
 	/* Taken early, since a socket that closes gives up its port before it tells. */
 	if (!r->family)
-		record_peer(r, call->sk);
+		record_peer(r, socket_at(call->sk));
 	r->started_at = started_at;
 	r->queue_ns = queue_ns;
 	r->request_bytes = bytes;
@@ -172,7 +173,7 @@ static __always_inline bool request_seen(const struct socket_call *call)
 		conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 	if (c->held)
 		queue_ns = c->record.queue_ns;
-	request_begin(call, call->now, queue_ns, call->moved);
+	request_begin(c, call, call->now, queue_ns, call->moved);
 	c->record.role = call->received ? HTTP_SERVER : HTTP_CLIENT;
 	c->record.method = method;
 	request_path(c, t, path_at);
@@ -255,7 +256,7 @@ static __always_inline void request_assume(const struct socket_call *call)
 	struct http_conn *c = call->c;
 	__u64 asked_at = c->asked_at;
 
-	request_begin(call, asked_at, HTTP_QUEUE_UNKNOWN, 0);
+	request_begin(c, call, asked_at, HTTP_QUEUE_UNKNOWN, 0);
 	c->asked_at = asked_at;
 	c->record.method = HTTP_METHOD_NONE;
 	c->record.flags = HTTP_PIPELINED;

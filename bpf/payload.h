@@ -43,21 +43,20 @@ struct payload {
 	__u32 skipped; /* bytes in front of it that are done with */
 };
 
-/*
- * Where the bytes of a call are: in one buffer, or where the registers say that the system call was
- * entered with; both 0: of the call that the task is in (not with SOCKETS_FOUND). Looked at where the
- * bytes are read: numbers of system calls kept on the stack would multiply the verifier's work.
- */
-struct payload_source {
-	const struct pt_regs *regs;
-	__u64 buffer;
-};
-
 /* All three arguments that matter, whatever the processor calls them. */
 struct payload_call {
 	__u64 number;
 	__u64 second; /* buffer, array of iovec, or msghdr */
 	__u64 third; /* number of iovec */
+};
+
+/* Where the bytes of a call are: in one buffer, or where a system call says. */
+struct payload_source {
+	__u64 buffer; /* 0: none */
+#ifdef SOCKETS_FOUND
+	struct payload_call call;
+#endif
+	/* Else it is the call that the task is in, whose registers are looked at when it comes to it. */
 };
 
 #ifndef SOCKETS_FOUND
@@ -86,21 +85,9 @@ static __always_inline const struct pt_regs *payload_regs(struct task_struct *ta
 }
 #endif
 
-static __always_inline void payload_call_read(struct payload_call *call,
-					      const struct payload_source *from)
+/* What a task said as it entered the system call that these registers were saved for. */
+static __always_inline void payload_call_of(struct payload_call *call, const struct pt_regs *regs)
 {
-	const struct pt_regs *regs = from->regs;
-
-	if (from->buffer) {
-		call->number = NR_READ;
-		call->second = from->buffer;
-		call->third = 0;
-		return;
-	}
-#ifndef SOCKETS_FOUND
-	if (!regs)
-		regs = payload_regs(bpf_get_current_task_btf());
-#endif
 #if defined(__TARGET_ARCH_x86)
 	call->number = regs->orig_ax;
 	call->second = regs->si;
@@ -109,6 +96,22 @@ static __always_inline void payload_call_read(struct payload_call *call,
 	call->number = regs->syscallno;
 	call->second = regs->regs[1];
 	call->third = regs->regs[2];
+#endif
+}
+
+static __always_inline void payload_call_read(struct payload_call *call,
+					      const struct payload_source *from)
+{
+	if (from->buffer) {
+		call->number = NR_READ;
+		call->second = from->buffer;
+		call->third = 0;
+		return;
+	}
+#ifdef SOCKETS_FOUND
+	*call = from->call;
+#else
+	payload_call_of(call, payload_regs(bpf_get_current_task_btf()));
 #endif
 }
 

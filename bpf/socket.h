@@ -20,6 +20,14 @@
 #define socket_field(sk, field) ((sk)->field)
 #endif
 
+/* A socket whose address went through memory, and of which the verifier knows nothing any more. */
+#ifdef SOCKETS_FOUND
+#define socket_at(address) (address)
+#else
+#define socket_at(address) \
+	((struct sock *)bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct sock)))
+#endif
+
 static __always_inline bool socket_wanted(const struct sock *sk)
 {
 	__u16 family = socket_field(sk, __sk_common.skc_family);

@@ -26,7 +26,6 @@ struct tls_place {
 struct tls_scan {
 	struct payload_walk walk;
 	struct tls_place place;
-	__u64 now, queue_ns; /* of the call */
 	__u32 hello; /* stop at the bytes of the record that is under way */
 };
 

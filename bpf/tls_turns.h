@@ -40,6 +40,12 @@
 #define TLS_SHORTEST  18 /* "GET / HTTP/1.0\r\n\r\n" */
 #define TLS_CONTINUE  25 /* "HTTP/1.1 100 Continue\r\n\r\n" */
 
+/* What is known of the records from the client (asks), or of those from the server. */
+static __always_inline struct tls_way *tls_way(struct http_conn *c, bool asks)
+{
+	return asks ? &c->tls.asks : &c->tls.answers;
+}
+
 /* Gives the connection up, since its records cannot be followed. */
 static __noinline void tls_lose(struct http_conn *c)
 {
@@ -63,17 +69,20 @@ static __always_inline __u8 tls_finished_size(__u16 cipher)
 }
 
 /* The hello that these bytes are. */
-static __noinline void tls_hello_read(struct http_conn *c, struct tls_way *way, __u64 at,
-				      __u32 length)
+__checked_once int tls_hello_read(struct http_conn *c, bool asks, __u64 at, __u32 length)
 {
-	struct tls_turns *tls = &c->tls;
+	struct tls_turns *tls;
 	__u32 answer;
 
-	way->hello = false;
-	if (way == &tls->asks) {
+	if (!c)
+		return 0;
+	tls = &c->tls;
+	if (asks) {
+		tls->asks.hello = false;
 		tls->shared = hello_offers_h2(at, length);
-		return;
+		return 0;
 	}
+	tls->answers.hello = false;
 	answer = hello_answers(at, length);
 	if (!answer) {
 		tls->state = TLS_LOST;
@@ -84,20 +93,20 @@ static __noinline void tls_hello_read(struct http_conn *c, struct tls_way *way, 
 		tls->state = TLS_OPEN;
 		tls->shared &= answer >= HELLO_H2;
 	}
+	return 0;
 }
 
 /* ---- turns ------------------------------------------------------------------------------------ */
 
 /* A record of data from the client. */
-static __always_inline void tls_asked(const struct socket_call *call, struct tls_way *way,
+static __always_inline void tls_asked(struct http_conn *c, const struct socket_call *call,
 				      __u32 length)
 {
-	struct http_conn *c = call->c;
 	struct tls_turns *tls = &c->tls;
 
 	if (c->phase != PHASE_REQUEST && length < TLS_SHORTEST + TLS_TAG - !tls->finished)
 		return;
-	way->use = TLS_COUNTS;
+	tls->asks.use = TLS_COUNTS;
 	if (c->phase == PHASE_REQUEST) {
 		c->asked_at = call->now;
 		return;
@@ -112,7 +121,7 @@ static __always_inline void tls_asked(const struct socket_call *call, struct tls
 		c->doubtful = doubtful ? DOUBT_REQUEST : 0;
 		tls->tickets = 0;
 	}
-	request_begin(call, call->now, call->queue_ns, 0);
+	request_begin(c, call, call->now, call->queue_ns, 0);
 	c->record.method = HTTP_METHOD_NONE;
 	c->record.path_words = 0;
 	c->record.flags = HTTP_TLS | (tls->shared ? HTTP_TLS_SHARED : 0);
@@ -127,17 +136,17 @@ static __always_inline void tls_asked(const struct socket_call *call, struct tls
 }
 
 /* Whether a record, one of those that may be tickets, is one since it was there before the request. */
-static __always_inline bool tls_ticket_early(const struct socket_call *call)
+static __always_inline bool tls_ticket_early(const struct http_conn *c,
+					     const struct socket_call *call)
 {
 	return call->received && call->queue_ns != HTTP_QUEUE_UNKNOWN &&
-	       call->now - call->queue_ns < call->c->record.started_at;
+	       call->now - call->queue_ns < c->record.started_at;
 }
 
 /* A record of data from the server. */
-static __always_inline void tls_answered(const struct socket_call *call, struct tls_way *way,
+static __always_inline void tls_answered(struct http_conn *c, const struct socket_call *call,
 					 __u32 length)
 {
-	struct http_conn *c = call->c;
 	struct tls_turns *tls = &c->tls;
 	bool first = c->phase == PHASE_REQUEST;
 
@@ -156,7 +165,7 @@ static __always_inline void tls_answered(const struct socket_call *call, struct 
 		return;
 	if (tls->tickets) {
 		tls->tickets--;
-		if (tls_ticket_early(call)) {
+		if (tls_ticket_early(c, call)) {
 			tls->early = true;
 			return;
 		}
@@ -175,7 +184,7 @@ static __always_inline void tls_answered(const struct socket_call *call, struct 
 		first |= c->doubtful & DOUBT_RESPONSE;
 		c->doubtful &= ~DOUBT_RESPONSE;
 	}
-	way->use = TLS_COUNTS;
+	tls->answers.use = TLS_COUNTS;
 	if (first) {
 		c->first_at = call->now;
 		if (call->received)
@@ -186,18 +195,21 @@ static __always_inline void tls_answered(const struct socket_call *call, struct 
 }
 
 /* A record begins. */
-static __noinline void tls_record(const struct socket_call *call, struct tls_way *way, __u8 type,
-				  __u32 length)
+__checked_once int tls_record(struct http_conn *c, const struct socket_call *call, bool asks,
+			      __u8 type, __u32 length)
 {
-	struct http_conn *c = call->c;
-	struct tls_turns *tls = &c->tls;
-	bool asks = way == &tls->asks;
+	struct tls_turns *tls;
+	struct tls_way *way;
 
+	if (!c || !call)
+		return 0;
+	tls = &c->tls;
+	way = tls_way(c, asks);
 	way->use = TLS_PASSES;
 	/* What a server that reads record by record took for the client's handshake was early data. */
 	if (asks && tls->odd && type == TLS_DATA && length == TLS_EARLY_END) {
 		tls->state = TLS_LOST;
-		return;
+		return 0;
 	}
 	switch (tls->state) {
 	case TLS_ASKED:
@@ -207,10 +219,10 @@ static __noinline void tls_record(const struct socket_call *call, struct tls_way
 		} else if (type == TLS_HANDSHAKE) {
 			way->hello = true;
 		}
-		return;
+		return 0;
 	case TLS_ANSWERED:
 		if (type != TLS_DATA)
-			return;
+			return 0;
 		if (asks && length == tls->finished) {
 			tls->state = TLS_OPEN;
 			tls->tickets = TLS_TICKETS_MAX;
@@ -223,59 +235,53 @@ static __noinline void tls_record(const struct socket_call *call, struct tls_way
 			tls->tickets = TLS_TICKETS_MAX - 1;
 			count_lost(HTTP_TLS_UNCLEAR);
 		}
-		return;
+		return 0;
 	case TLS_OPEN:
 		if (type == TLS_ALERT || (tls->finished && length == TLS_ALERT_13)) {
 			/* The client says farewell, or what is wrong; it waits for nothing more. */
 			if (asks && c->phase == PHASE_RESPONSE)
 				conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
-			return;
+			return 0;
 		}
 		if (type != TLS_DATA)
-			return;
+			return 0;
 		if (asks)
-			tls_asked(call, way, length);
+			tls_asked(c, call, length);
 		else
-			tls_answered(call, way, length);
+			tls_answered(c, call, length);
 	}
+	return 0;
 }
 
 /* ---- records ---------------------------------------------------------------------------------- */
 
 /* n more bytes of a record, its header included. */
-static __always_inline void tls_bytes(const struct socket_call *call, const struct tls_way *way,
-				      __u32 n)
+static __always_inline void tls_bytes(struct http_conn *c, const struct socket_call *call,
+				      bool asks, __u32 n)
 {
-	struct http_conn *c = call->c;
-
-	if (way->use != TLS_COUNTS)
+	if (tls_way(c, asks)->use != TLS_COUNTS)
 		return;
-	if (way == &c->tls.asks) {
+	if (asks) {
 		c->asked_at = call->now;
 		c->record.request_bytes += n;
 	} else if (c->phase == PHASE_RESPONSE) {
 		c->last_at = call->now;
 		c->record.response_bytes += n;
 		if (!call->received)
-			c->tls.sent_to = socket_written(call->sk);
+			c->tls.sent_to = socket_written(socket_at(call->sk));
 	}
 }
 
 /* Bytes that only the headers among them tell apart. */
-static __noinline void tls_look(struct socket_call *call, struct tls_way *way)
+static __noinline void tls_look(struct http_conn *c, struct socket_call *call, bool asks)
 {
 	__u32 direction = call->received;
+	struct tls_way *way = tls_way(c, asks);
 	struct tls_scan *scan = bpf_map_lookup_elem(&scans, &direction);
 	__u32 left;
 
 	if (!scan)
 		return;
-	/* By way of memory the verifier forgets what it knows of them, and looks at all this once. */
-	*(volatile __u64 *)&scan->now = call->now;
-	*(volatile __u64 *)&scan->queue_ns = call->queue_ns;
-	call->now = *(volatile __u64 *)&scan->now;
-	call->queue_ns = *(volatile __u64 *)&scan->queue_ns;
-	call->task = bpf_get_current_task_btf();
 	payload_walk_begin(&scan->walk, &call->from, call->moved);
 	scan->place = way->place;
 	scan->hello = way->hello;
@@ -287,43 +293,48 @@ static __noinline void tls_look(struct socket_call *call, struct tls_way *way)
 			goto end;
 		left = scan->place.left;
 		if (found == TLS_SCAN_HELLO) {
-			tls_hello_read(call->c, way, scan->walk.at,
+			tls_hello_read(c, asks, scan->walk.at,
 				       left < scan->walk.length ? left : scan->walk.length);
 			continue;
 		}
-		tls_record(call, way, found, left);
+		tls_record(c, call, asks, found, left);
 		scan->hello = way->hello;
-		tls_bytes(call, way,
+		tls_bytes(c, call, asks,
 			  TLS_HEADER + (left < scan->walk.left ? left : scan->walk.left));
 	}
 	/* All that follows goes where the last one went. */
 	left = scan->walk.left;
 	tls_scan_rest(direction);
-	tls_bytes(call, way, left);
+	tls_bytes(c, call, asks, left);
 end:
 	way->place = scan->place;
 	way->hello = scan->hello;
 	/* Nothing but the whole of it will do. */
-	if (scan->walk.left || call->c->tls.state == TLS_LOST)
-		tls_lose(call->c);
+	if (scan->walk.left || c->tls.state == TLS_LOST)
+		tls_lose(c);
 }
 
 /* A call moved bytes on a connection that speaks TLS. */
-static __noinline void tls_moved(struct socket_call *call)
+__checked_once int tls_moved(struct http_conn *c, struct socket_call *call)
 {
-	struct http_conn *c = call->c;
-	bool asks = (c->record.role == HTTP_SERVER) == call->received;
-	struct tls_way *way = asks ? &c->tls.asks : &c->tls.answers;
-	__u32 left = way->place.left;
+	struct tls_way *way;
+	__u32 left;
+	bool asks;
 
+	if (!c || !call)
+		return 0;
+	asks = (c->record.role == HTTP_SERVER) == call->received;
+	way = tls_way(c, asks);
+	left = way->place.left;
 	if (left)
-		tls_bytes(call, way, left < call->moved ? left : call->moved);
+		tls_bytes(c, call, asks, left < call->moved ? left : call->moved);
 	if (call->moved <= left && !way->hello)
 		way->place.left = left - call->moved;
 	else
-		tls_look(call, way);
+		tls_look(c, call, asks);
 	if (!asks)
 		c->left = way->place.left ? way->place.left : LEFT_UNKNOWN;
+	return 0;
 }
 
 /*
