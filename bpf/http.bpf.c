@@ -91,7 +91,7 @@ static __always_inline void socket_arrived(struct sock *sk)
 	if (!c || c->ignored)
 		return;
 	now = socket_clock(sk);
-	conn_arrived(c, now ? now : bpf_ktime_get_ns());
+	conn_arrived(c, sk, now ? now : bpf_ktime_get_ns());
 }
 
 SEC("tp_btf/sk_data_ready")
@@ -110,9 +110,10 @@ int BPF_PROG(http_state, struct sock *sk, int old_state, int new_state)
 {
 	struct http_conn *c;
 
-	if (!state_matters(new_state) || !capturing)
+	if (!state_matters(old_state, new_state) || !capturing)
 		return 0;
-	c = bpf_sk_storage_get(&conns, sk, 0, 0);
+	c = bpf_sk_storage_get(&conns, sk, 0,
+			       new_state == TCP_SYN_SENT ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (c)
 		conn_state(c, sk, old_state, new_state);
 	return 0;

@@ -123,6 +123,17 @@ static __noinline struct tracked *tracked_new(struct sock *sk)
 	return t;
 }
 
+/* The entry of a socket that is wanted, new or not; NULL when there is no room. */
+static __noinline struct tracked *tracked_get(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+	struct tracked *t = bpf_map_lookup_elem(&conns, &key);
+
+	if (!t)
+		return tracked_new(sk);
+	return tracked_is_of(t, sk) || tracked_renew(t, sk) ? t : NULL;
+}
+
 /* ---- socket calls ----------------------------------------------------------------------------- */
 
 static __noinline int socket_failed(struct sock *sk)
@@ -220,18 +231,13 @@ static __always_inline bool segment_has_data(const struct sk_buff *segment)
 /* A segment of an established connection; TCP's own clock is not set for it yet. */
 static __always_inline void segment_arrived(struct sock *sk, struct sk_buff *segment)
 {
-	__u64 key = (__u64)sk;
 	struct tracked *t;
 
 	if (!capturing || !segment_has_data(segment))
 		return;
-	t = bpf_map_lookup_elem(&conns, &key);
-	if (!t)
-		t = tracked_new(sk);
-	else if (!tracked_is_of(t, sk) && !tracked_renew(t, sk))
-		return;
+	t = tracked_get(sk);
 	if (t && !t->conn.ignored)
-		conn_arrived(&t->conn, bpf_ktime_get_ns());
+		conn_arrived(&t->conn, sk, bpf_ktime_get_ns());
 }
 
 SEC("tp_btf/tcp_probe")
@@ -252,9 +258,9 @@ int BPF_PROG(http_state, struct sock *sk, int old_state, int new_state)
 
 	if (new_state == TCP_ESTABLISHED || new_state == TCP_SYN_SENT)
 		bpf_get_socket_cookie(sk);
-	if (!state_matters(new_state) || !capturing)
+	if (!state_matters(old_state, new_state) || !capturing)
 		return 0;
-	t = tracked_find(sk);
+	t = new_state == TCP_SYN_SENT ? tracked_get(sk) : tracked_find(sk);
 	if (!t)
 		return 0;
 	conn_state(&t->conn, sk, old_state, new_state);

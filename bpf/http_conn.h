@@ -91,7 +91,8 @@ struct http_conn {
 	__u16 fail_bytes; /* up to FAIL_BYTES_MAX + 1 */
 	__u8 fails;
 	__u8 doubtful; /* DOUBT_: it would be no latency */
-	__u64 asked_at; /* latest bytes of a request */
+	__u8 unaccepted; /* nobody had accepted it when what is to be read first arrived */
+	__u64 asked_at; /* latest bytes of a request; of a client that connects, its SYN */
 	__u64 first_at; /* first and latest bytes of the response */
 	__u64 last_at;
 	__u64 left; /* bytes of the response still to come */
@@ -262,6 +263,7 @@ __checked_once int conn_finish(struct http_conn *c, __u32 phase, __u8 outcome)
 	}
 	r->outcome = outcome;
 	record_send(r);
+	r->opening_ns = 0;
 	return 0;
 }
 

@@ -82,7 +82,13 @@ static __always_inline __u64 queue_take(struct http_conn *c, struct sock *sk, __
 
 	if (socket_unread(sk) && !c->ready_at)
 		c->ready_at = c->ready_last;
-	return ready && ready <= now ? now - ready : HTTP_QUEUE_UNKNOWN;
+	if (!ready || ready > now)
+		return HTTP_QUEUE_UNKNOWN;
+	if (c->unaccepted) {
+		c->unaccepted = false;
+		c->record.opening_ns = now - ready;
+	}
+	return now - ready;
 }
 
 /* Where the bytes of the call are. */
@@ -228,11 +234,28 @@ static __always_inline bool is_broken(int err)
 /* ---- arrival, end, silence -------------------------------------------------------------------- */
 
 /* Bytes arrived, or the peer's FIN. */
-static __always_inline void conn_arrived(struct http_conn *c, __u64 now)
+static __always_inline void conn_arrived(struct http_conn *c, const struct sock *sk, __u64 now)
 {
 	c->ready_last = now;
-	if (!c->ready_at)
-		c->ready_at = now;
+	if (c->ready_at)
+		return;
+	if (!socket_field(sk, sk_socket))
+		c->unaccepted = true;
+	c->ready_at = now;
+}
+
+/* A socket that may have been connected before sends a SYN to another peer, or got its answer. */
+static __always_inline void conn_connects(struct http_conn *c, int new_state)
+{
+	/* Its request may be under way: with the SYN. */
+	if (c->phase == PHASE_REQUEST || c->phase == PHASE_RESPONSE)
+		return;
+	if (new_state == TCP_SYN_SENT) {
+		c->record.family = 0;
+		c->asked_at = bpf_ktime_get_ns();
+	} else if (c->asked_at) {
+		c->record.opening_ns = bpf_ktime_get_ns() - c->asked_at;
+	}
 }
 
 static __always_inline bool is_reset(int err)
@@ -257,10 +280,10 @@ static __always_inline bool still_reading(struct sock *sk, int old_state, int ne
  * Whether a state that a TCP socket comes to says something of its connection. The peer's FIN (to
  * CLOSE_WAIT) does not: it may still wait for the response.
  */
-static __always_inline bool state_matters(int new_state)
+static __always_inline bool state_matters(int old_state, int new_state)
 {
 	return new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK || new_state == TCP_CLOSE ||
-	       new_state == TCP_SYN_SENT;
+	       new_state == TCP_SYN_SENT || old_state == TCP_SYN_SENT;
 }
 
 /* The socket of a connection came to a state that matters. */
@@ -273,9 +296,8 @@ static __always_inline void conn_state(struct http_conn *c, struct sock *sk, int
 
 	if (c->ignored)
 		return;
-	if (new_state == TCP_SYN_SENT) {
-		/* A socket that was connected before gets another peer. */
-		c->record.family = 0;
+	if (new_state == TCP_SYN_SENT || new_state == TCP_ESTABLISHED) {
+		conn_connects(c, new_state);
 		return;
 	}
 	if (phase != PHASE_REQUEST && phase != PHASE_RESPONSE)

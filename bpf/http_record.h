@@ -59,6 +59,11 @@ struct http_record {
 	 * started_at. Client: the same for the response, inside total_ns.
 	 */
 	__u64 queue_ns;
+	/*
+	 * Of a connection's first request, 0 for any other. Server: queue_ns, if that began before
+	 * somebody had accepted the connection. Client: from the SYN to the connection.
+	 */
+	__u64 opening_ns;
 	__u64 cgroup_id;
 	__u64 request_bytes;
 	__u64 response_bytes;

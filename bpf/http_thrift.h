@@ -68,7 +68,12 @@ static __noinline void cost_end(__u32 program, __u64 began)
 /* Whether the response is one of which only the number matters while there is thrift. */
 static __always_inline bool thrift_counts(const struct http_record *r)
 {
-	return records_from_ns && r->outcome == HTTP_COMPLETE && r->total_ns < records_from_ns &&
+	__u64 ns = r->total_ns;
+
+	/* What its user waited for may be slow although the answer was not. */
+	if (r->role == HTTP_SERVER && r->queue_ns != HTTP_QUEUE_UNKNOWN)
+		ns += r->queue_ns;
+	return records_from_ns && r->outcome == HTTP_COMPLETE && ns < records_from_ns &&
 	       r->status < (r->role == HTTP_CLIENT ? 400 : 500);
 }
 #endif

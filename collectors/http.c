@@ -160,6 +160,11 @@ static void record_attempt(struct http *http, const struct http_record *r)
 				http->now);
 }
 
+static dur_ns record_waited(const struct http_record *r)
+{
+	return r->queue_ns == HTTP_QUEUE_UNKNOWN ? SERIES_NO_QUEUE : r->queue_ns;
+}
+
 /* A POST that was received and says which event it is about: the handling of that event. */
 static void record_event(struct http *http, const struct http_record *r,
 			 const struct series *series)
@@ -178,8 +183,27 @@ static void record_event(struct http *http, const struct http_record *r,
 	series_text_set(key.route, sizeof(key.route), name, strlen(name));
 	handled = series_get(http->table, &key);
 	if (handled)
-		series_record(handled, r->total_ns,
-			      r->queue_ns == HTTP_QUEUE_UNKNOWN ? SERIES_NO_QUEUE : r->queue_ns);
+		series_record(handled, r->total_ns, record_waited(r));
+}
+
+/* What users of a server waited for, and what connections took. */
+static void record_views(struct http *http, const struct http_record *r)
+{
+	dur_ns waited = record_waited(r);
+	struct series *series;
+
+	if (r->role == HTTP_SERVER) {
+		series = http_series_user(http->series, r, http->now);
+		if (series)
+			series_record(series,
+				      r->total_ns + (waited == SERIES_NO_QUEUE ? 0 : waited),
+				      waited);
+	}
+	if (r->opening_ns) {
+		series = http_series_opening(http->series, r, http->now);
+		if (series)
+			series_record(series, r->opening_ns, SERIES_NO_QUEUE);
+	}
 }
 
 static void record_taken(void *arg, const struct http_record *r)
@@ -197,8 +221,8 @@ static void record_taken(void *arg, const struct http_record *r)
 		http->no_memory++;
 		return;
 	}
-	series_record(series, r->total_ns,
-		      r->queue_ns == HTTP_QUEUE_UNKNOWN ? SERIES_NO_QUEUE : r->queue_ns);
+	series_record(series, r->total_ns, record_waited(r));
+	record_views(http, r);
 	http->events_total++;
 	if (r->flags & HTTP_NOTED) {
 		record_exemplar(http, r, series);
@@ -227,9 +251,8 @@ static void sum_judge(const struct http_overflow_sum *sum, const struct series *
 	}
 }
 
-static int sum_merge(struct http *http, const struct http_overflow_sum *sum)
+static int sum_merge(struct http *http, const struct http_overflow_sum *sum, struct series *series)
 {
-	struct series *series = http_series_of_sum(http->series, &sum->record, http->now);
 	struct series_counts counts;
 	ssize_t latency, queue;
 
@@ -244,6 +267,17 @@ static int sum_merge(struct http *http, const struct http_overflow_sum *sum)
 				   sum->queue->count ? (size_t)queue : 0, &counts);
 }
 
+/* Users are counted with the others, without their waits: which belongs to which is not known. */
+static int sum_file(struct http *http, const struct http_overflow_sum *sum)
+{
+	const struct http_record *r = &sum->record;
+	int rc = sum_merge(http, sum, http_series_of_sum(http->series, r, http->now));
+
+	if (!rc && r->role == HTTP_SERVER)
+		(void)sum_merge(http, sum, http_series_user(http->series, r, http->now));
+	return rc;
+}
+
 static void sum_taken(void *arg, const struct http_overflow_sum *sum)
 {
 	struct http *http = arg;
@@ -251,7 +285,7 @@ static void sum_taken(void *arg, const struct http_overflow_sum *sum)
 	http->without_record += sum->count;
 	if (sum->record.outcome != HTTP_COMPLETE) {
 		http->incomplete[sum->record.outcome] += sum->count;
-	} else if (sum_merge(http, sum)) {
+	} else if (sum_file(http, sum)) {
 		http->no_memory += sum->count;
 	} else {
 		http->events_total += sum->count;

@@ -29,6 +29,13 @@ struct peer {
 	char text[SERIES_NAME_MAX + 1]; /* "": none yet */
 };
 
+/* What of a record a series is about. */
+enum part {
+	PART_REQUEST,
+	PART_USER, /* all requests of a service, with their waits */
+	PART_OPENING, /* the connection of a first request */
+};
+
 struct remembered {
 	struct kind kind;
 	struct series *series; /* NULL: empty */
@@ -144,7 +151,15 @@ static void key_of_response(const struct http_record *r, struct series_key *key)
 	key->status_class = (uint8_t)series_class_of(r->status);
 }
 
-static void key_fill(struct http_series *series, const struct http_record *r,
+static void key_of_opening(const struct http_record *r, struct series_key *key)
+{
+	key->kind = SERIES_CONNECTION;
+	key->role = r->role == HTTP_CLIENT ? SERIES_CLIENT : SERIES_SERVER;
+	key->status_class = CLASS_OK;
+	strcpy(key->route, r->role == HTTP_CLIENT ? "{connect}" : "{accept}");
+}
+
+static void key_fill(struct http_series *series, const struct http_record *r, enum part part,
 		     const struct kind *kind, const char *service, struct series_key *key)
 {
 	char path[HTTP_PATH_MAX + 1], route[SERIES_ROUTE_MAX + 1];
@@ -153,7 +168,17 @@ static void key_fill(struct http_series *series, const struct http_record *r,
 	series_text_set(key->service, sizeof(key->service), service, strlen(service));
 	if (r->role == HTTP_CLIENT)
 		strcpy(key->peer, peer_remembered(series, r, &kind->words[1]));
+	if (part == PART_OPENING) {
+		key_of_opening(r, key);
+		return;
+	}
 	key_of_response(r, key);
+	if (part == PART_USER) {
+		key->method[0] = '\0';
+		key->kind = SERIES_USER;
+		strcpy(key->route, "{user-visible}");
+		return;
+	}
 	if (r->flags & HTTP_TLS)
 		return;
 	http_text_path(r, path);
@@ -171,8 +196,23 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Fills the kind of a record; returns its hash. */
-static uint64_t kind_fill(struct kind *kind, const struct http_record *r, const char *service)
+/* What decides on a part's series beside service, peer and path. */
+static uint64_t kind_first(const struct http_record *r, enum part part)
+{
+	uint64_t first = (uint64_t)part << 56 | (uint64_t)r->role << 32;
+
+	if (part == PART_OPENING)
+		return first;
+	first |= series_class_of(r->status);
+	if (part == PART_USER)
+		return first | (uint64_t)(r->flags & HTTP_TLS) << 48;
+	return first | (uint64_t)(r->flags & (HTTP_TLS | HTTP_TLS_SHARED)) << 48 |
+	       (uint64_t)r->method << 16;
+}
+
+/* Fills the kind of a record's part; returns its hash. */
+static uint64_t kind_fill(struct kind *kind, const struct http_record *r, enum part part,
+			  const char *service)
 {
 	size_t length = strnlen(service, SERIES_NAME_MAX);
 	size_t service_words = (length + 7) / 8, path_words = 0;
@@ -189,12 +229,10 @@ static uint64_t kind_fill(struct kind *kind, const struct http_record *r, const 
 		memcpy(word, service, length);
 		word += service_words;
 	}
-	while (path_words < PATH_WORDS && r->path[path_words])
+	while (part == PART_REQUEST && path_words < PATH_WORDS && r->path[path_words])
 		*word++ = r->path[path_words++];
 	/* With its length, so that no path is taken for the end of a service. */
-	kind->words[0] = (uint64_t)(r->flags & (HTTP_TLS | HTTP_TLS_SHARED)) << 48 |
-			 (uint64_t)service_words << 40 | (uint64_t)r->role << 32 |
-			 (uint64_t)r->method << 16 | series_class_of(r->status);
+	kind->words[0] = kind_first(r, part) | (uint64_t)service_words << 40;
 	kind->count = (unsigned)(word - kind->words);
 	for (unsigned i = 0; i < kind->count; i++)
 		hash = mix(hash, kind->words[i]);
@@ -223,10 +261,14 @@ static const char *service_of(struct http_series *series, const struct http_reco
 		.command = r->command,
 	};
 
+	/* Of a sum of whom the kernel had no room for. */
+	if (!r->pid)
+		return ROUTE_OTHER;
 	return service_name_of(series->services, &process, now);
 }
 
-struct series *http_series_of(struct http_series *series, const struct http_record *r, mono_ns now)
+static struct series *part_series(struct http_series *series, const struct http_record *r,
+				  enum part part, mono_ns now)
 {
 	const char *service = service_of(series, r, now);
 	struct remembered *place;
@@ -234,22 +276,39 @@ struct series *http_series_of(struct http_series *series, const struct http_reco
 	struct series *found;
 	struct kind kind;
 
-	place = &series->remembered[kind_fill(&kind, r, service) % REMEMBERED];
+	place = &series->remembered[kind_fill(&kind, r, part, service) % REMEMBERED];
 	if (place->series && kind_equal(&place->kind, &kind)) {
 		route_name_again(place->routes);
 		return place->series;
 	}
-	key_fill(series, r, &kind, service, &key);
+	key_fill(series, r, part, &kind, service, &key);
 	found = series_get(series->table, &key);
 	if (found && is_settled(&key)) {
 		memcpy(place->kind.words, kind.words, kind.count * sizeof(kind.words[0]));
 		place->kind.count = kind.count;
 		place->series = found;
-		place->routes = key.kind == SERIES_TLS
-					? NULL
-					: route_names_service(series->routes, service);
+		place->routes = key.kind == SERIES_HTTP
+					? route_names_service(series->routes, service)
+					: NULL;
 	}
 	return found;
+}
+
+struct series *http_series_of(struct http_series *series, const struct http_record *r, mono_ns now)
+{
+	return part_series(series, r, PART_REQUEST, now);
+}
+
+struct series *http_series_user(struct http_series *series, const struct http_record *r,
+				mono_ns now)
+{
+	return part_series(series, r, PART_USER, now);
+}
+
+struct series *http_series_opening(struct http_series *series, const struct http_record *r,
+				   mono_ns now)
+{
+	return part_series(series, r, PART_OPENING, now);
 }
 
 void http_series_name(struct http_series *series, const struct http_record *r, mono_ns now,
@@ -258,14 +317,14 @@ void http_series_name(struct http_series *series, const struct http_record *r, m
 	const char *service = service_of(series, r, now);
 	struct kind kind;
 
-	kind_fill(&kind, r, service);
-	key_fill(series, r, &kind, service, key);
+	kind_fill(&kind, r, PART_REQUEST, service);
+	key_fill(series, r, PART_REQUEST, &kind, service, key);
 }
 
 struct series *http_series_of_sum(struct http_series *series, const struct http_record *r,
 				  mono_ns now)
 {
-	const char *service = r->pid ? service_of(series, r, now) : ROUTE_OTHER;
+	const char *service = service_of(series, r, now);
 	struct series_key key = {.route = HTTP_ROUTE_OVERFLOW};
 
 	series_text_set(key.service, sizeof(key.service), service, strlen(service));

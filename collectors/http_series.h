@@ -35,6 +35,15 @@ void http_series_reload(struct http_series *series, const struct vow_config *con
 struct series *http_series_of(struct http_series *series, const struct http_record *record,
 			      mono_ns now);
 
+/*
+ * Beside it, of a server's: all responses of the service, as long as their users waited; and of a
+ * record with opening_ns: what connections took. NULL when memory lacks.
+ */
+struct series *http_series_user(struct http_series *series, const struct http_record *record,
+				mono_ns now);
+struct series *http_series_opening(struct http_series *series, const struct http_record *record,
+				   mono_ns now);
+
 /* What the series of a record would be called, without one being made. About 1 us. */
 void http_series_name(struct http_series *series, const struct http_record *record, mono_ns now,
 		      struct series_key *key);

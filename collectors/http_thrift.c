@@ -105,7 +105,8 @@ dur_ns http_thrift_slow(const struct policy *policy)
 		const struct objective *objective = &policy->objectives[i];
 		int kind = objective->selector.kind;
 
-		if ((kind == POLICY_ANY || kind == SERIES_HTTP) && objective->threshold_ns < slow)
+		if ((kind == POLICY_ANY || kind == SERIES_HTTP || kind == SERIES_USER) &&
+		    objective->threshold_ns < slow)
 			slow = objective->threshold_ns;
 	}
 	return slow == POLICY_NO_THRESHOLD ? SLOW_DEFAULT : slow;

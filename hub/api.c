@@ -257,7 +257,7 @@ static int api_trend_key(const struct http_request *request, struct series_key *
 		key->role++;
 	if (key->kind == SERIES_KINDS || key->role == SERIES_ROLES) {
 		api_error(answer, 400, "no such kind or role of series",
-			  "use kind=http, app or tls, role=server or client");
+			  "use kind=http, app, tls, user or connection, role=server or client");
 		return 1;
 	}
 	api_text_param(request, "service", key->service, sizeof(key->service));

@@ -159,7 +159,8 @@ static void trend_meet(struct trend *trend)
 	for (; trend->seen < series; trend->seen++) {
 		const struct series_key *key = trend_key(trend, (series_id)trend->seen);
 
-		if (key->kind == SERIES_HTTP || key->kind == SERIES_APP || key->kind == SERIES_TLS)
+		if (key->kind == SERIES_HTTP || key->kind == SERIES_APP ||
+		    key->kind == SERIES_TLS || series_kind_is_view(key->kind))
 			trend->loose.at[trend->loose.count++] = (series_id)trend->seen;
 	}
 }

@@ -33,8 +33,23 @@ enum series_kind {
 	 * answer. Route "{tls}" for requests, "{tls-h2}" where several may share a turn; no method.
 	 */
 	SERIES_TLS,
+	/*
+	 * The requests of a service once more, as long as their users waited: in the socket, and until
+	 * the last byte of the answer. Route "{user-visible}", no method; queue is the wait in the
+	 * socket.
+	 */
+	SERIES_USER,
+	/* Connections: how long the first request lay in one that nobody had accepted, route "{accept}";
+	 * of a client how long connecting took, "{connect}". */
+	SERIES_CONNECTION,
 	SERIES_KINDS
 };
+
+/* Whether a kind counts events that are none of their own: of another kind as well. */
+static inline bool series_kind_is_view(enum series_kind kind)
+{
+	return kind == SERIES_USER || kind == SERIES_CONNECTION;
+}
 
 enum series_role { SERIES_SERVER, SERIES_CLIENT, SERIES_ROLES };
 

@@ -8,8 +8,8 @@
 
 static const char *const class_names[CLASS_COUNT] = {"ok",  "1xx", "2xx",   "3xx",
 						     "4xx", "5xx", "error", "unknown"};
-static const char *const kind_names[SERIES_KINDS] = {"http",	"app", "delivery",
-						     "attempt", "job", "tls"};
+static const char *const kind_names[SERIES_KINDS] = {"http", "app", "delivery", "attempt",
+						     "job",  "tls", "user",	"connection"};
 static const char *const role_names[SERIES_ROLES] = {"server", "client"};
 
 static const struct {

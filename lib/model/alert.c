@@ -133,6 +133,7 @@ static const char *alert_noun(int kind)
 		[SERIES_HTTP] = "requests",	  [SERIES_APP] = "requests",
 		[SERIES_DELIVERY] = "deliveries", [SERIES_ATTEMPT] = "delivery attempts",
 		[SERIES_JOB] = "job steps",	  [SERIES_TLS] = "exchanges within TLS",
+		[SERIES_USER] = "requests",	  [SERIES_CONNECTION] = "connections",
 	};
 
 	return kind >= 0 && (size_t)kind < ARRAY_LEN(nouns) ? nouns[kind] : "events";

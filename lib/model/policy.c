@@ -19,9 +19,15 @@ bool selector_matches_service(const struct selector *selector, const char *servi
 	return policy_text_matches(selector->service, service);
 }
 
+/* Any kind is any that counts events of its own: else requests would count twice. */
+static bool policy_kind_matches(int kind, int of)
+{
+	return kind == POLICY_ANY ? !series_kind_is_view((enum series_kind)of) : kind == of;
+}
+
 bool selector_matches(const struct selector *selector, const struct series_key *key)
 {
-	if (selector->kind != POLICY_ANY && selector->kind != key->kind)
+	if (!policy_kind_matches(selector->kind, key->kind))
 		return false;
 	if (selector->role != POLICY_ANY && selector->role != key->role)
 		return false;
@@ -48,7 +54,8 @@ static bool policy_texts_overlap(const char *a, const char *b)
 
 bool selector_overlaps(const struct selector *a, const struct selector *b)
 {
-	if (a->kind != b->kind && a->kind != POLICY_ANY && b->kind != POLICY_ANY)
+	if (a->kind != b->kind && !policy_kind_matches(a->kind, b->kind) &&
+	    !policy_kind_matches(b->kind, a->kind))
 		return false;
 	if (a->role != b->role && a->role != POLICY_ANY && b->role != POLICY_ANY)
 		return false;

@@ -18,8 +18,9 @@
 #define POLICY_NO_THRESHOLD UINT64_MAX
 
 /*
- * Which series a rule is about. Empty text and POLICY_ANY match everything; '*' at the end of a
- * text matches any rest ("/api/pay*").
+ * Which series a rule is about. Empty text and POLICY_ANY match everything, but for a kind that is
+ * another view of events (series_kind_is_view()); '*' at the end of a text matches any rest
+ * ("/api/pay*").
  */
 struct selector {
 	char service[SERIES_NAME_MAX + 1];

@@ -10,8 +10,8 @@ import socket
 from story import *
 
 FIELDS = ("role", "outcome", "method", "status", "path", "total_ns", "first_byte_ns", "queue_ns",
-          "request_bytes", "response_bytes", "pid", "flags", "local_port", "remote_port",
-          "started_at", "command")
+          "opening_ns", "request_bytes", "response_bytes", "pid", "flags", "local_port",
+          "remote_port", "started_at", "command")
 NOTES = ("trace", "delivery", "event")  # before the command, of a Capture with notes
 WORDS = {"role", "outcome", "method", "path", "command", *NOTES}
 PIPELINED = 2
@@ -142,7 +142,11 @@ class Agent:
                 int(re.search(r"pairs seen (\d+)", row["detail"]).group(1)))
 
     def routes(self):
-        """Rows of the service since the agent began, as a server."""
+        """Rows of the service's routes since the agent began, as a server."""
+        return [row for row in self.rows() if row["kind"] not in ("user", "connection")]
+
+    def rows(self):
+        """These and its other views: what users waited for, what connections took."""
         return [row for row in self.story.vow("routes", "--total", dir=self.run)
                 if row["service"] == self.name and row["role"] == "server"]
 

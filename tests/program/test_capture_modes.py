@@ -221,6 +221,56 @@ def io_uring_is_not_seen_and_breaks_nothing(s, tier):
     equal(capture.pairs("server"), [], "pairs of a server that is not seen")
 
 
+@test_tiers()
+def first_requests_say_what_the_connection_took(s, tier):
+    """To a server that does not accept, then one that has accepted: both ends."""
+    address = ("127.0.0.1", s.port())
+    capture = Capture(s, address[1], ring_bytes=ROOMY, tier=tier)
+    listener = socket.create_server(address)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+    def serve(taken, path):
+        check(path.encode() in taken.recv(1000), f"{path} is what came")
+        taken.sendall(answer)
+    clients, began, asked = [], [], []
+    for n in range(3):
+        began.append(time.monotonic_ns())
+        clients.append(Raw(address[1]))
+        asked.append(time.monotonic_ns())
+        clients[n].send(get(f"/first/{n}"))
+    s.arrived(clients[2].socket)
+    waited = time.monotonic_ns()
+    time.sleep(HELD_S)
+    for n, client in enumerate(clients):
+        taken, _ = listener.accept()
+        serve(taken, f"/first/{n}")
+        client.response()
+        client.send(get(f"/second/{n}"))
+        serve(taken, f"/second/{n}")
+        client.response()
+        taken.close()
+        client.close()
+    done = time.monotonic_ns()
+    late = Raw(address[1])
+    taken, _ = listener.accept()
+    late.send(get("/accepted/0"))
+    serve(taken, "/accepted/0")
+    late.response()
+    pairs = {(p.role, p.path): p for p in capture.wait(7, "server") + capture.wait(7, "client")}
+    capture.stop()
+    for n in range(3):
+        first, asks = pairs["server", f"/first/{n}"], pairs["client", f"/first/{n}"]
+        equal(first.opening_ns, first.queue_ns, "accept wait, all of what it waited")
+        at_least(first.opening_ns, HELD_S * 1e9, "accept wait")
+        at_most(first.opening_ns, done - began[n], "accept wait")
+        at_least(first.started_at - first.opening_ns, asked[n] - CLOCK_NS, "its beginning")
+        at_most(first.started_at - first.opening_ns, waited + CLOCK_NS, "its beginning")
+        at_least(asks.opening_ns, 1, "connect time")
+        at_most(asks.opening_ns, asked[n] - began[n], "connect time, against connect()")
+    for role, path in (("server", "/second/0"), ("client", "/second/1"), ("server", "/accepted/0")):
+        equal(pairs[role, path].opening_ns, 0, f"opening of {path} at the {role}")
+
+
 def at_addresses_used_before(s, tier, listen):
     """Connections that end amid a request leave nothing to those whose sockets get their memory."""
     truth = Truth(s, listen=listen)

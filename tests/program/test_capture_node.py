@@ -52,7 +52,9 @@ def agent_shows_the_wait_behind_a_blocked_server(s, tier):
     how = {"A": "by socket tracepoints (as configured)",
            "B": "by returns of system calls (as configured)"}[tier]
     check(how in agent.collector()["detail"], f"no {how!r} in {agent.collector()['detail']!r}")
+    began = time.monotonic_ns()
     waited, served = behind_a_held_server(s, server.port, 8)
+    passed = time.monotonic_ns() - began
     equal(agent.settled(), 14, "requests")
     rows = {row["route"]: row for row in agent.routes()}
     equal({route: row["count"] for route, row in rows.items()},
@@ -60,6 +62,16 @@ def agent_shows_the_wait_behind_a_blocked_server(s, tier):
     error = rows["/behind"]["relative_error"]
     at_least(rows["/behind"]["queue_p99_ns"], waited * (1 - error), "p99 of the wait in the socket")
     at_most(rows["/behind"]["p99_ns"], served * (1 + error), "p99 of the server's own time")
+    user, = [row for row in agent.rows() if row["kind"] == "user"]
+    equal((user["route"], user["status_class"], user["count"]), ("{user-visible}", "2xx", 14),
+          "what users waited for")
+    at_least(user["p50_ns"], waited * (1 - error), "half of it: 8 of 14 lay behind")
+    equal(user["queue_p99_ns"], rows["/behind"]["queue_p99_ns"], "p99 of the wait of all requests")
+    connects, = [row for row in s.vow("routes", "--total", dir=agent.run)
+                 if row["route"] == "{connect}" and row["peer"] == f"127.0.0.1:{server.port}"]
+    equal((connects["kind"], connects["role"], connects["status_class"], connects["count"]),
+          ("connection", "client", "ok", 9), "connections of the client")
+    at_most(connects["max_ns"], passed, "longest connect time")
     equal(agent.program.stop(), 0, "exit status of vowd")
 
 

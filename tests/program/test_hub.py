@@ -230,7 +230,7 @@ def bad_requests_say_what_to_do(s):
                                 ("/api/v1/routes?limit=-1", 400, "limit=1 to"),
                                 ("/api/v1/slo?window=1m", 400, "it takes limit"),
                                 ("/api/v1/routes?all_hosts=yes", 400, "1 or 0"),
-                                ("/api/v1/trend?kind=cow", 400, "kind=http, app or tls"),
+                                ("/api/v1/trend?kind=cow", 400, "kind=http, app, tls, user or connection"),
                                 ("/api/v1/trend?route=/none", 404, "/api/v1/routes"),
                                 ("/api/v1/events?service=x", 400, "window"),
                                 ("/api/v1/query", 405, "POST"),

@@ -2,7 +2,7 @@
 /*
  * Prints every HTTP pair that the BPF programs report, one line each, until SIGTERM or SIGINT:
  *
- *	role outcome method status path total_ns first_byte_ns queue_ns request_bytes
+ *	role outcome method status path total_ns first_byte_ns queue_ns opening_ns request_bytes
  *	response_bytes pid flags local_port remote_port started_at command
  *
  * and what was counted when the rings were full, each sum as
@@ -74,13 +74,14 @@ static void print_record(void *arg, const struct http_record *r)
 	http_text_path(r, path);
 	if (dump->notes)
 		notes_format(r, notes, sizeof(notes));
-	printf("%s %s %s %u %s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIu64 " %" PRIu64
+	printf("%s %s %s %u %s %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64
 	       " %u %u %u %u %" PRIu64 "%s %s\n",
 	       r->role == HTTP_CLIENT ? "client" : "server", http_text_outcome(r->outcome),
 	       r->method ? http_text_method(r->method) : "-", r->status, path[0] ? path : "-",
 	       (uint64_t)r->total_ns, (uint64_t)r->first_byte_ns, (int64_t)r->queue_ns,
-	       (uint64_t)r->request_bytes, (uint64_t)r->response_bytes, r->pid, r->flags,
-	       r->local_port, r->remote_port, (uint64_t)r->started_at, notes, r->command);
+	       (uint64_t)r->opening_ns, (uint64_t)r->request_bytes, (uint64_t)r->response_bytes,
+	       r->pid, r->flags, r->local_port, r->remote_port, (uint64_t)r->started_at, notes,
+	       r->command);
 }
 
 static void print_slots(const struct hist *hist)

@@ -115,6 +115,41 @@ CHECK_TEST(test_turns_within_tls_are_apart_from_requests)
 	names_close(&n);
 }
 
+CHECK_TEST(test_views_of_a_record_have_series_of_their_own)
+{
+	struct names n = names_open();
+	struct http_record r = record_of("shop", "/orders/17");
+	struct series *request = http_series_of(n.series, &r, NS_PER_S);
+	struct series *user = http_series_user(n.series, &r, NS_PER_S);
+	struct series *accept = http_series_opening(n.series, &r, NS_PER_S), *connect;
+
+	CHECK(user != request && accept != request && accept != user);
+	CHECK_STR(series_key_of(user)->route, "{user-visible}");
+	CHECK_STR(series_key_of(user)->method, "");
+	CHECK_EQ_U64(series_key_of(user)->kind, SERIES_USER);
+	CHECK_EQ_U64(series_key_of(user)->status_class, CLASS_2XX);
+	CHECK_STR(series_key_of(accept)->route, "{accept}");
+	CHECK_EQ_U64(series_key_of(accept)->kind, SERIES_CONNECTION);
+	CHECK_EQ_U64(series_key_of(accept)->status_class, CLASS_OK);
+	/* Another request of the same service, and one within TLS. */
+	r = record_of("shop", "/baskets");
+	r.method = HTTP_POST;
+	CHECK(http_series_user(n.series, &r, NS_PER_S) == user);
+	r.status = 404;
+	CHECK(http_series_opening(n.series, &r, NS_PER_S) == accept);
+	CHECK(http_series_user(n.series, &r, NS_PER_S) != user);
+	r.status = 0;
+	r.flags = HTTP_TLS;
+	CHECK_EQ_U64(series_key_of(http_series_user(n.series, &r, NS_PER_S))->status_class,
+		     CLASS_UNKNOWN);
+	r.role = HTTP_CLIENT;
+	connect = http_series_opening(n.series, &r, NS_PER_S);
+	CHECK_STR(series_key_of(connect)->route, "{connect}");
+	CHECK_STR(series_key_of(connect)->peer, "10.0.0.7:40000");
+	CHECK_EQ_U64(series_key_of(connect)->role, SERIES_CLIENT);
+	names_close(&n);
+}
+
 CHECK_TEST(test_all_that_parts_series_is_told_apart)
 {
 	struct names n = names_open();
@@ -279,8 +314,9 @@ CHECK_TEST(test_memory_that_lacks_leaves_nothing_wrong)
 }
 
 CHECK_MAIN("http_series", test_record_says_its_series,
-	   test_turns_within_tls_are_apart_from_requests, test_all_that_parts_series_is_told_apart,
-	   test_more_requests_than_are_remembered, test_path_that_is_found_later_gets_its_route,
-	   test_share_of_other_counts_each_request, test_new_configuration_is_obeyed,
-	   test_request_without_a_path_is_other, test_sum_without_paths_is_of_its_service,
-	   test_memory_that_lacks_leaves_nothing_wrong)
+	   test_turns_within_tls_are_apart_from_requests,
+	   test_views_of_a_record_have_series_of_their_own,
+	   test_all_that_parts_series_is_told_apart, test_more_requests_than_are_remembered,
+	   test_path_that_is_found_later_gets_its_route, test_share_of_other_counts_each_request,
+	   test_new_configuration_is_obeyed, test_request_without_a_path_is_other,
+	   test_sum_without_paths_is_of_its_service, test_memory_that_lacks_leaves_nothing_wrong)

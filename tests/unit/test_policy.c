@@ -57,6 +57,26 @@ CHECK_TEST(test_each_part_of_a_selector_must_fit)
 	CHECK(selector_matches(&s, &key));
 }
 
+CHECK_TEST(test_views_of_events_are_not_of_any_kind)
+{
+	static const int views[] = {SERIES_USER, SERIES_CONNECTION};
+	struct selector all = any(), own = any(), http = any();
+
+	http.kind = SERIES_HTTP;
+	CHECK(selector_overlaps(&all, &http) && selector_overlaps(&http, &all));
+	for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+		struct series_key key = key_of("shop", "{user-visible}");
+
+		key.kind = (uint8_t)views[i];
+		own.kind = views[i];
+		CHECK(!selector_matches(&all, &key));
+		CHECK(selector_matches(&own, &key));
+		CHECK(selector_overlaps(&own, &own));
+		CHECK(!selector_overlaps(&own, &all) && !selector_overlaps(&all, &own));
+		CHECK(!selector_overlaps(&own, &http));
+	}
+}
+
 CHECK_TEST(test_overlap_is_a_text_that_both_take)
 {
 	static const struct {
@@ -160,7 +180,7 @@ CHECK_TEST(test_names_are_stable)
 }
 
 CHECK_MAIN("policy", test_empty_selector_takes_everything, test_each_part_of_a_selector_must_fit,
-	   test_overlap_is_a_text_that_both_take, test_defaults_can_all_fire,
-	   test_default_alert_can_fire_at_every_target,
+	   test_views_of_events_are_not_of_any_kind, test_overlap_is_a_text_that_both_take,
+	   test_defaults_can_all_fire, test_default_alert_can_fire_at_every_target,
 	   test_thresholds_are_those_of_matching_objectives_each_once,
 	   test_no_more_thresholds_than_a_series_counts, test_names_are_stable)

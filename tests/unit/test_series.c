@@ -29,6 +29,8 @@ CHECK_TEST(test_status_classes_and_errors)
 	CHECK_STR(series_class_name(CLASS_5XX), "5xx");
 	CHECK_STR(series_class_name(CLASS_UNKNOWN), "unknown");
 	CHECK_STR(series_kind_name(SERIES_TLS), "tls");
+	CHECK_STR(series_kind_name(SERIES_USER), "user");
+	CHECK_STR(series_kind_name(SERIES_CONNECTION), "connection");
 	CHECK_STR(series_kind_name(SERIES_JOB), "job");
 	CHECK_STR(series_role_name(SERIES_CLIENT), "client");
 	CHECK_STR(series_kind_name((enum series_kind)77), "?");

@@ -465,7 +465,7 @@ CHECK_TEST(test_values_out_of_range_are_refused)
 		size_t size;
 		const char *what;
 	} bad[] = {
-		{"\x1a\x02\x18\x06", 4, "unknown kind 6"}, /* series { kind: 6 } */
+		{"\x1a\x02\x18\x08", 4, "unknown kind 8"}, /* series { kind: 8 } */
 		{"\x1a\x02\x20\x02", 4, "role 2"},
 		{"\x1a\x02\x40\x08", 4, "class 8"},
 		{"\x22\x04\x20\x01\x28\x02", 6, "more errors"}, /* delta { count: 1 errors: 2 } */
