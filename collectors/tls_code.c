@@ -273,9 +273,7 @@ bool tls_code_read(const uint8_t *code, size_t size, struct tls_code *places)
 	struct tls_code made = {0};
 	struct flow flow;
 
-	if (tls_code_returns(code, size, &made.enters))
-		made.returns = (int64_t)made.enters;
-	else if (!flow_read(&flow, code, size) || !places_find(&flow, &made))
+	if (!flow_read(&flow, code, size) || !places_find(&flow, &made))
 		return false;
 	*places = made;
 	return true;

@@ -24,7 +24,7 @@ struct tls_code {
 };
 
 /*
- * Reads a function of size bytes. false: probes at its first instruction are all that is sure to be
+ * Reads a function of size bytes, for which tls_code_returns() knows nothing. false: probes at its first instruction are all that is sure to be
  * right, and *places is untouched.
  */
 bool tls_code_read(const uint8_t *code, size_t size, struct tls_code *places);

@@ -15,7 +15,7 @@
 /* The tables of names that are read at once; Node's, the largest met, has 21 MB. */
 #define TABLE_MAX_BYTES (64u << 20)
 #define SEGMENTS_MAX	64
-/* Of larger functions only the beginning is looked at. */
+/* Of larger functions only the beginning is looked at: an endbr64 and a push. */
 #define CODE_MAX_BYTES 1024
 #define BEGIN_BYTES    32 /* an endbr64 and what follows it */
 
@@ -89,20 +89,21 @@ static void site_improve(const struct found *found, const GElf_Sym *symbol, stru
 	(void)site;
 }
 #else
-static bool code_read(const struct found *found, uint64_t offset, uint8_t *code, size_t size)
+/* Returns how many of these bytes the file has. */
+static size_t code_read(const struct found *found, uint64_t offset, uint8_t *code, size_t size)
 {
-	return pread(found->fd, code, size, (off_t)offset) == (ssize_t)size;
+	ssize_t got = pread(found->fd, code, size, (off_t)offset);
+
+	return got < 0 ? 0 : (size_t)got;
 }
 
-/* Where a return probe goes in the function that this one hands all over to; 0: nowhere. */
-static uint64_t wrapped_returns(const struct found *found, uint64_t address)
+/* Where a return probe goes in the function that begins there; 0: nowhere that is cheap. */
+static uint64_t returns_find(const struct found *found, uint64_t offset)
 {
-	uint64_t offset = code_offset(found, address);
 	uint8_t code[BEGIN_BYTES];
 	size_t at;
 
-	if (!offset || !code_read(found, offset, code, sizeof(code)) ||
-	    !tls_code_returns(code, sizeof(code), &at))
+	if (!offset || !tls_code_returns(code, code_read(found, offset, code, sizeof(code)), &at))
 		return 0;
 	return offset + at;
 }
@@ -110,35 +111,33 @@ static uint64_t wrapped_returns(const struct found *found, uint64_t address)
 static bool places_read(const struct found *found, const GElf_Sym *symbol, uint64_t entry,
 			struct tls_code *places)
 {
-	bool whole = symbol->st_size && symbol->st_size <= CODE_MAX_BYTES;
-	size_t size = whole ? symbol->st_size : BEGIN_BYTES;
 	uint8_t code[CODE_MAX_BYTES];
 
-	*places = (struct tls_code){0};
-	if (!code_read(found, entry, code, size))
-		return false;
-	if (whole)
-		return tls_code_read(code, size, places);
-	if (!tls_code_returns(code, size, &places->enters))
-		return false;
-	places->returns = (int64_t)places->enters;
-	return true;
+	return symbol->st_size && symbol->st_size <= sizeof(code) &&
+	       code_read(found, entry, code, symbol->st_size) == symbol->st_size &&
+	       tls_code_read(code, symbol->st_size, places);
 }
 
 static void site_improve(const struct found *found, const GElf_Sym *symbol, struct tls_site *site)
 {
+	uint64_t returns = returns_find(found, site->entry);
 	struct tls_code places;
-	uint64_t returns;
 
+	if (returns) {
+		site->enters = site->returns = returns;
+		return;
+	}
 	if (!places_read(found, symbol, site->entry, &places))
 		return;
-	returns = site->entry + (uint64_t)places.returns;
 	if (places.wraps)
-		returns = wrapped_returns(found, symbol->st_value + (uint64_t)places.returns);
-	if (!returns)
+		returns = returns_find(
+			found, code_offset(found, symbol->st_value + (uint64_t)places.returns));
+	else if (!places.leaf_count)
+		returns = site->entry + (uint64_t)places.returns;
+	if (!returns && !places.leaf_count)
 		return;
 	site->enters = site->entry + places.enters;
-	site->returns = places.leaf_count ? 0 : returns;
+	site->returns = returns;
 	site->leaf_count = places.leaf_count;
 	for (unsigned i = 0; i < places.leaf_count; i++)
 		site->leaves[i] = site->entry + places.leaves[i];

@@ -3,6 +3,7 @@
  * Writes what fuzzers begin with, by the encoders themselves: fuzz_seeds DIR makes DIR/NAME/seed-*.
  * Configurations are texts and lie beside them, written by hand.
  */
+#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -459,6 +460,100 @@ static void seed_https(void)
 	seed("http", "paths", paths, sizeof(paths) - 1);
 }
 
+/* ---- libraries of TLS ---------------------------------------------------------------------------- */
+
+/* SSL_read as gcc writes it: a canary, a test, a call; then one that hands all over to another one. */
+static const uint8_t tls_read_code[] = {
+	0x48, 0x83, 0xec, 0x18, /* sub $0x18,%rsp */
+	0x64, 0x48, 0x8b, 0x04, 0x25, 0x28, 0x00, 0x00, 0x00, /* mov %fs:0x28,%rax */
+	0x48, 0x89, 0x44, 0x24, 0x08, /* mov %rax,0x8(%rsp) */
+	0x85, 0xd2, 0x78, 0x19, /* test %edx,%edx; js */
+	0xe8, 0x25, 0x00, 0x00, 0x00, /* call */
+	0x48, 0x8b, 0x54, 0x24, 0x08, /* mov 0x8(%rsp),%rdx */
+	0x48, 0x2b, 0x14, 0x25, 0x28, 0x00, 0x00, 0x00, /* sub 0x28,%rdx */
+	0x75, 0x07, /* jne */
+	0x48, 0x83, 0xc4, 0x18, 0xc3, /* add $0x18,%rsp; ret */
+	0xeb, 0xea, /* jmp */
+	0xe8, 0x00, 0x00, 0x00, 0x00, /* call, which does not come back */
+};
+static const uint8_t tls_read_ex_code[] = {
+	0x48, 0x83, 0xec, 0x08, 0xe8, 0x0c, 0x00, 0x00, 0x00, /* sub $8,%rsp; call */
+	0x31, 0xd2, 0x85, 0xc0, 0x0f, 0x48, 0xc2, /* xor %edx,%edx; test %eax,%eax; cmovs */
+	0x48, 0x83, 0xc4, 0x08, 0xc3, /* add $8,%rsp; ret */
+	0x55, 0x5d, 0xc3, /* push %rbp; pop %rbp; ret */
+};
+
+static void seed_tls_library(void)
+{
+	struct {
+		uint8_t kind;
+		struct __attribute__((packed)) {
+			Elf64_Ehdr header;
+			Elf64_Phdr segment;
+			Elf64_Shdr sections[3];
+			Elf64_Sym symbols[3];
+			char names[24];
+			uint8_t read[sizeof(tls_read_code)], read_ex[sizeof(tls_read_ex_code)];
+		} file;
+	} __attribute__((packed)) library = {.file.names = "\0SSL_read\0SSL_read_ex"};
+
+#define AT(member) ((size_t)((uint8_t *)&library.file.member - (uint8_t *)&library.file))
+	memcpy(library.file.read, tls_read_code, sizeof(tls_read_code));
+	memcpy(library.file.read_ex, tls_read_ex_code, sizeof(tls_read_ex_code));
+	library.file.header = (Elf64_Ehdr){
+		.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+		.e_type = ET_DYN,
+		.e_machine = EM_X86_64,
+		.e_version = EV_CURRENT,
+		.e_phoff = AT(segment),
+		.e_shoff = AT(sections),
+		.e_ehsize = sizeof(Elf64_Ehdr),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 1,
+		.e_shentsize = sizeof(Elf64_Shdr),
+		.e_shnum = 3,
+	};
+	library.file.segment = (Elf64_Phdr){.p_type = PT_LOAD,
+					    .p_flags = PF_R | PF_X,
+					    .p_filesz = sizeof(library.file),
+					    .p_memsz = sizeof(library.file)};
+	library.file.sections[1] = (Elf64_Shdr){.sh_type = SHT_DYNSYM,
+						.sh_offset = AT(symbols),
+						.sh_size = sizeof(library.file.symbols),
+						.sh_link = 2,
+						.sh_entsize = sizeof(Elf64_Sym)};
+	library.file.sections[2] = (Elf64_Shdr){.sh_type = SHT_STRTAB,
+						.sh_offset = AT(names),
+						.sh_size = sizeof(library.file.names)};
+	library.file.symbols[1] = (Elf64_Sym){.st_name = 1,
+					      .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+					      .st_shndx = 1,
+					      .st_value = AT(read),
+					      .st_size = sizeof(tls_read_code)};
+	library.file.symbols[2] = (Elf64_Sym){.st_name = 10,
+					      .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+					      .st_shndx = 1,
+					      .st_value = AT(read_ex),
+					      .st_size = sizeof(tls_read_ex_code) - 3};
+#undef AT
+	seed("tls_sites", "library", &library, sizeof(library));
+}
+
+static void seed_tls_code(const char *name, const uint8_t *code, size_t size)
+{
+	uint8_t bytes[128] = {1};
+
+	memcpy(bytes + 1, code, size);
+	seed("tls_sites", name, bytes, size + 1);
+}
+
+static void seed_tls_sites(void)
+{
+	seed_tls_library();
+	seed_tls_code("canary", tls_read_code, sizeof(tls_read_code));
+	seed_tls_code("wrapper", tls_read_ex_code, sizeof(tls_read_ex_code) - 3);
+}
+
 int main(int argc, char **argv)
 {
 	const uint8_t *tick;
@@ -480,6 +575,7 @@ int main(int argc, char **argv)
 	seed_exemplars();
 	seed_segments();
 	seed_https();
+	seed_tls_sites();
 	tick_writer_free(writer);
 	return 0;
 }
