@@ -54,6 +54,7 @@ enum tls_state {
 	TLS_ANSWERED, /* TLS 1.3: all that the client sends until its Finished is handshake */
 	TLS_OPEN, /* data is data, apart from tickets */
 	TLS_LOST, /* cannot be followed */
+	TLS_TAKEN, /* what is within is read: see tls_link.h */
 };
 
 /* See tls_turns.h. */
@@ -69,6 +70,12 @@ struct tls_turns {
 	__u8 odd; /* the client's handshake had records other than its Finished */
 	__u8 paused; /* silence ended the last response */
 	__u8 patient; /* and that was wrong once */
+};
+
+/* An SSL of a process, see tls_link.h. */
+struct tls_key {
+	__u64 ssl; /* its address; 0: none */
+	__u64 pid;
 };
 
 /* Of what is open, in http_conn.doubtful. */
@@ -97,6 +104,7 @@ struct http_conn {
 	__u64 last_at;
 	__u64 left; /* bytes of the response still to come */
 	struct tls_turns tls; /* for a connection within which nothing can be read */
+	struct tls_key ssl; /* of a socket: what goes by it */
 	struct http_record record; /* of the open pair, filled as its facts come to be known */
 };
 
@@ -109,6 +117,7 @@ struct {
 	__uint(value_size, sizeof(struct http_ring) + sizeof(struct http_slot));
 } rings SEC(".maps");
 
+const volatile __u32 own_tgid; /* the agent itself is not measured */
 const volatile __u32 ring_mask; /* number of rings - 1 */
 const volatile __u32 slot_mask; /* number of slots in each - 1 */
 
@@ -132,6 +141,21 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
+#ifdef PROBED_CALLS
+/* Room to read heads into, for programs that others may take the processor from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct head_text);
+} texts SEC(".maps");
+
+static __always_inline struct head_text *text_room(__u32 direction)
+{
+	return bpf_task_storage_get(&texts, bpf_get_current_task_btf(), 0,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+#else
 /* Room to read heads into: [0] for sends, [1] for receives, since they may interrupt each other. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -139,6 +163,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct head_text);
 } texts SEC(".maps");
+
+static __always_inline struct head_text *text_room(__u32 direction)
+{
+	return bpf_map_lookup_elem(&texts, &direction);
+}
+#endif
 
 static __always_inline void counter_add(__u32 counter, __u64 n)
 {

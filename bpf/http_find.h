@@ -60,7 +60,7 @@ static __always_inline bool find_line(struct head_text *t, __u64 filter, __u32 a
  */
 __checked_once int find_lines(__u32 direction, __u32 from, __u64 filter)
 {
-	struct head_text *t = bpf_map_lookup_elem(&texts, &direction);
+	struct head_text *t = text_room(direction);
 
 	if (!t)
 		return 0;
@@ -372,7 +372,7 @@ static __noinline void find_notes(struct head_text *t)
  */
 __checked_once int find_headers(__u32 direction, __u32 asked)
 {
-	struct head_text *t = bpf_map_lookup_elem(&texts, &direction);
+	struct head_text *t = text_room(direction);
 
 	if (!t || asked >= HTTP_ASKED || !headers.filter[asked])
 		return 0;

@@ -16,6 +16,7 @@
 #include "bpf/http_record.h"
 #include "bpf/payload.h"
 #include "bpf/socket.h"
+#include "bpf/tls_link.h"
 #include "bpf/tls_turns.h"
 
 /* Verifiers of kernels that need SOCKETS_FOUND give up on a program that follows TLS as well. */
@@ -24,8 +25,6 @@
 #else
 #define TLS_TURNS 1
 #endif
-
-const volatile __u32 own_tgid; /* the agent itself is not measured */
 
 /*
  * Set by user space once every program is attached, so that no request is seen only in half, and
@@ -68,6 +67,8 @@ static __noinline void conn_reset(struct http_conn *c, struct sock *sk)
 {
 	__u32 phase = c->phase;
 
+	if (TLS_TURNS && link_taken(c, sk, true))
+		return;
 	if (phase == PHASE_REQUEST || phase == PHASE_RESPONSE)
 		conn_finish(c, phase, outcome_at_end(c, sk, phase, true, false));
 }
@@ -98,10 +99,10 @@ static __always_inline void socket_call_payload(struct socket_call *call)
 }
 
 /* The state of a socket could not be had: was it a request that is lost? */
-static __noinline void conn_missing(struct socket_call *call)
+static __noinline __attribute__((unused)) void conn_missing(struct socket_call *call)
 {
 	__u32 direction = call->received;
-	struct head_text *t = bpf_map_lookup_elem(&texts, &direction);
+	struct head_text *t = text_room(direction);
 	__u32 path_at;
 
 	socket_call_payload(call);
@@ -165,15 +166,11 @@ static __always_inline bool conn_moved_blind(const struct socket_call *call)
 	return false;
 }
 
-/* Bytes that only a look at them tells apart. */
-static __always_inline void conn_look(struct socket_call *call)
+/* Bytes that only a look at them tells apart, with room for what is read of them in call->t. */
+static __always_inline void conn_look_at(struct socket_call *call)
 {
 	struct http_conn *c = call->c;
-	__u32 direction = call->received;
 
-	call->t = bpf_map_lookup_elem(&texts, &direction);
-	if (!call->t)
-		return;
 	socket_call_payload(call);
 	if (c->phase != PHASE_NEW && (c->record.role == HTTP_SERVER) != call->received) {
 		if (!response_seen(call))
@@ -183,6 +180,13 @@ static __always_inline void conn_look(struct socket_call *call)
 	} else if (!request_seen(call)) {
 		conn_no_request(call);
 	}
+}
+
+static __always_inline void conn_look(struct socket_call *call)
+{
+	call->t = text_room(call->received);
+	if (call->t)
+		conn_look_at(call);
 }
 
 /*
@@ -207,7 +211,7 @@ static __always_inline void conn_moved(struct socket_call *call)
 	struct http_conn *c = call->c;
 	struct sock *sk = call->sk;
 
-	if (c->ignored)
+	if (c->ignored && !(TLS_TURNS && link_ignored(call)))
 		return;
 	if (c->phase == PHASE_NEW && bpf_get_current_pid_tgid() >> 32 == own_tgid) {
 		c->ignored = true;
@@ -216,10 +220,14 @@ static __always_inline void conn_moved(struct socket_call *call)
 	call->now = socket_moved_at(call);
 	if (call->received)
 		call->queue_ns = queue_take(c, sk, call->now);
-	if (TLS_TURNS && (c->tls.state || (c->phase == PHASE_NEW && tls_begins(call))))
-		tls_moved(c, call);
-	else if (!conn_moved_blind(call))
+	if (TLS_TURNS && (c->tls.state || (c->phase == PHASE_NEW && tls_begins(call)))) {
+		if (link_turns(c, call))
+			tls_moved(c, call);
+		if (c->ssl.ssl && call->received)
+			link_received(c, call);
+	} else if (!conn_moved_blind(call)) {
 		conn_look(call);
+	}
 	if (socket_field(sk, __sk_common.skc_state) == TCP_CLOSE &&
 	    (c->record.role == HTTP_SERVER || !socket_unread(sk)))
 		conn_reset(c, sk);
@@ -301,6 +309,8 @@ static __always_inline void conn_state(struct http_conn *c, struct sock *sk, int
 		return;
 	}
 	if (phase != PHASE_REQUEST && phase != PHASE_RESPONSE)
+		return;
+	if (TLS_TURNS && link_taken(c, sk, false))
 		return;
 	if (c->record.role == HTTP_CLIENT && still_reading(sk, old_state, new_state))
 		return;

@@ -19,6 +19,7 @@ enum http_cost_program {
 	HTTP_COST_SENT,
 	HTTP_COST_ARRIVED,
 	HTTP_COST_CALLED, /* of tier B: system calls that may have moved bytes, those of files too */
+	HTTP_COST_TLS, /* of probes in TLS libraries: each call into one */
 	HTTP_COST_PROGRAMS
 };
 

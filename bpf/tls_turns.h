@@ -26,7 +26,7 @@
 #include "bpf/tls_scan.h"
 
 #define TLS_ALERT	 21
-#define TLS_HANDSHAKE	 22
+#define TLS_SHAKE	 22
 #define TLS_DATA	 23
 #define TLS_CLIENT_HELLO 1 /* a message of the handshake */
 #define TLS_RECORDS_MAX \
@@ -216,7 +216,7 @@ __checked_once int tls_record(struct http_conn *c, const struct socket_call *cal
 		if (type == TLS_DATA) {
 			/* Early data, whose fate is not to be seen. */
 			tls->state = TLS_LOST;
-		} else if (type == TLS_HANDSHAKE) {
+		} else if (type == TLS_SHAKE) {
 			way->hello = true;
 		}
 		return 0;
@@ -352,7 +352,7 @@ static __noinline bool tls_begins(struct socket_call *call)
 				(const void *)call->p.at))
 		return false;
 	/* Handshake of version 3.x, at most 16 KiB; and the type of the message, if it is there. */
-	if ((first & 0xffff) != (TLS_HANDSHAKE | 3 << 8) || (first >> 16 & 0xff) > 4 ||
+	if ((first & 0xffff) != (TLS_SHAKE | 3 << 8) || (first >> 16 & 0xff) > 4 ||
 	    (first >> 24 & 0xff) > 0x40 || first >> 40 > TLS_CLIENT_HELLO)
 		return false;
 	c->record.role = call->received ? HTTP_SERVER : HTTP_CLIENT;

@@ -21,6 +21,8 @@ struct http_bpf {
 	struct http_ring_shape shape;
 	struct http_ring_reader *rings;
 	struct http_overflow_reader *overflow;
+	struct tls_bpf *tls; /* NULL: nobody asked for probes */
+	struct http_headers headers; /* that were asked for */
 	char why[HTTP_BPF_WHY_MAX + 1];
 };
 
@@ -57,6 +59,8 @@ int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options,
 	bpf->shape =
 		http_ring_shape_of(options->ring_bytes ? options->ring_bytes : HTTP_BPF_RING_BYTES,
 				   processors > 0 ? (unsigned)processors : 1);
+	if (options->headers)
+		bpf->headers = *options->headers;
 	bpf_quiet();
 	err = load(bpf, options, d);
 	if (!err)
@@ -90,12 +94,15 @@ dur_ns http_bpf_patience(const struct http_bpf *bpf)
 void http_bpf_stop(struct http_bpf *bpf)
 {
 	__atomic_store_n(bpf->programs.capturing, 0, __ATOMIC_RELEASE);
+	if (bpf->tls)
+		tls_bpf_obey(bpf->tls);
 }
 
 void http_bpf_close(struct http_bpf *bpf)
 {
 	if (!bpf)
 		return;
+	tls_bpf_close(bpf->tls);
 	http_overflow_close(bpf->overflow);
 	http_ring_close(bpf->rings);
 	http_bpf_programs_close(&bpf->programs);
@@ -148,6 +155,13 @@ int http_bpf_sweep(struct http_bpf *bpf, struct http_bpf_sweep *sweep)
 	sweep->open = *programs->sweep_open;
 	sweep->in_flight = *programs->sweep_in_flight;
 	sweep->oldest_at = *programs->sweep_oldest_at;
+	if (bpf->tls) {
+		mono_ns oldest;
+
+		sweep->in_flight += tls_bpf_sweep(bpf->tls, &oldest);
+		if (oldest && (!sweep->oldest_at || oldest < sweep->oldest_at))
+			sweep->oldest_at = oldest;
+	}
 	return err;
 }
 
@@ -179,6 +193,22 @@ void http_bpf_spare(struct http_bpf *bpf, bool paths, dur_ns records_from)
 {
 	__atomic_store_n(bpf->programs.spare_paths, paths, __ATOMIC_RELAXED);
 	__atomic_store_n(bpf->programs.records_from_ns, records_from, __ATOMIC_RELAXED);
+	if (bpf->tls)
+		tls_bpf_obey(bpf->tls);
+}
+
+int http_bpf_probe(struct http_bpf *bpf, pid_t pid, const char *path, const struct tls_sites *sites,
+		   struct tls_probes **probes, struct diag *d)
+{
+	const struct http_bpf_constants constants = {&bpf->shape, &bpf->headers};
+	int err = 0;
+
+	if (!bpf->programs.tls_traced)
+		return diag_set(d, -ENOTSUP, "TLS probes", "use kernel 6.3 or later, and tier A",
+				"they need tier A");
+	if (!bpf->tls)
+		err = tls_bpf_open(&bpf->tls, &bpf->programs, &constants, d);
+	return err ? err : tls_probes_attach(probes, bpf->tls, pid, path, sites, d);
 }
 
 int http_bpf_took(const struct http_bpf *bpf, struct http_cost costs[HTTP_COST_PROGRAMS])

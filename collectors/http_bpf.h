@@ -9,6 +9,7 @@
 #include "bpf/http_record.h"
 #include "bpf/http_thrift.h"
 #include "collectors/http_overflow.h"
+#include "collectors/tls_bpf.h"
 #include "lib/base/diag.h"
 #include "lib/base/types.h"
 
@@ -79,6 +80,14 @@ int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTER
  * quicker than records_from (0: none), which are counted as if the rings were full.
  */
 void http_bpf_spare(struct http_bpf *bpf, bool paths, dur_ns records_from);
+
+/*
+ * Probes the calls of a process into the TLS library at path, and loads the programs for that when
+ * it is the first. See tls_probes_attach(); the probes must be detached before http_bpf_close().
+ * -ENOTSUP: in tier B.
+ */
+int http_bpf_probe(struct http_bpf *bpf, pid_t pid, const char *path, const struct tls_sites *sites,
+		   struct tls_probes **probes, struct diag *d);
 
 /* What the programs took by their own measure, over all processors. 0 or a negative errno. */
 int http_bpf_took(const struct http_bpf *bpf, struct http_cost costs[HTTP_COST_PROGRAMS]);

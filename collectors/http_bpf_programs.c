@@ -62,6 +62,7 @@ static int programs_open_a(struct http_bpf_programs *p, const struct http_bpf_co
 	if (!generated)
 		return -errno;
 	PROGRAMS_SHOW(p, generated, constants);
+	p->tls_traced = &generated->bss->tls_traced;
 	return 0;
 }
 

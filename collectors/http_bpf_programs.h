@@ -29,6 +29,7 @@ struct http_bpf_programs {
 	struct bpf_object *object;
 	struct bpf_map *conns, *rings, *overflows, *counters, *costs;
 	uint32_t *capturing, *spare_paths; /* variables of the programs */
+	uint32_t *tls_traced; /* of tier A; NULL: there are no probes in TLS libraries */
 	uint64_t *records_from_ns;
 	uint64_t *sweep_kept, *sweep_open, *sweep_in_flight, *sweep_oldest_at;
 	struct bpf_link *sweep; /* runs the sweep when it is read */

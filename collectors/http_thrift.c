@@ -7,10 +7,9 @@
 #define SLOW_DEFAULT (200 * NS_PER_MS)
 
 static const char *const program_names[HTTP_COST_PROGRAMS] = {
-	[HTTP_COST_RECEIVED] = "http_received",
-	[HTTP_COST_SENT] = "http_sent",
-	[HTTP_COST_ARRIVED] = "http_arrived",
-	[HTTP_COST_CALLED] = "http_called",
+	[HTTP_COST_RECEIVED] = "http_received", [HTTP_COST_SENT] = "http_sent",
+	[HTTP_COST_ARRIVED] = "http_arrived",	[HTTP_COST_CALLED] = "http_called",
+	[HTTP_COST_TLS] = "tls_left",
 };
 
 void http_thrift_init(struct http_thrift *thrift, double budget_ratio, unsigned processors)

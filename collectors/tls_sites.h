@@ -16,17 +16,8 @@
 
 #include <stdint.h>
 
+#include "bpf/tls_call.h"
 #include "lib/base/diag.h"
-
-enum tls_call {
-	TLS_READ, /* int SSL_read(ssl, buffer, int size): bytes, or <= 0 */
-	TLS_READ_EX, /* int SSL_read_ex(ssl, buffer, size, size_t *bytes): 1, or <= 0 */
-	TLS_WRITE,
-	TLS_WRITE_EX,
-	TLS_HANDSHAKE, /* int SSL_do_handshake(ssl) */
-	TLS_FREE, /* void SSL_free(ssl): only its enter matters */
-	TLS_CALLS
-};
 
 #define TLS_LEAVES_MAX 4 /* a call with more exits than these gets a return probe */
 

@@ -81,13 +81,15 @@ class Sum:
 
 
 class Capture:
-    """A running capture_dump; only pairs that concern `port` are kept."""
+    """A running capture_dump; only pairs that concern `port` are kept. traced: "PID:FILE", a process
+    whose calls of the TLS library in that file are probed."""
 
-    def __init__(self, story, port, ring_bytes=None, notes=False, tier=None):
+    def __init__(self, story, port, ring_bytes=None, notes=False, tier=None, traced=None):
         self.story, self.port = story, port
         self.fields = FIELDS[:-1] + NOTES + FIELDS[-1:] if notes else FIELDS
         args = (["-p", port] + (["-r", ring_bytes] if ring_bytes else []) +
-                (["-n"] if notes else []) + (["-t", tier] if tier else []))
+                (["-n"] if notes else []) + (["-t", tier] if tier else []) +
+                (["-T", traced] if traced else []))
         self.program = story.start(story.program("tests/capture_dump"), *args)
         story.until(lambda: "ready\n" in self.program.log(), 60, "capture")
 

@@ -23,12 +23,16 @@
  *	-n		look for the headers that are looked for by default, and print three more
  *			fields before the command: trace id, hash of the delivery, event; "-" none
  *	-t A|B		this tier instead of the best one
+ *	-T PID:FILE	probe the TLS calls of a process, which are in that file
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -157,6 +161,20 @@ static void print_counters(struct http_bpf *bpf, const struct dump *dump)
 		dump->records, dump->summed, http_bpf_missed(bpf), ns, runs);
 }
 
+static int trace(struct http_bpf *bpf, const char *what, struct tls_probes **probes, struct diag *d)
+{
+	const char *path = strchr(what, ':');
+	int fd = path ? open(path + 1, O_RDONLY | O_CLOEXEC) : -1;
+	struct tls_sites sites;
+	int err;
+
+	if (fd < 0)
+		return diag_errno(d, -EINVAL, what, NULL, "no PID:FILE");
+	err = tls_sites_find(fd, &sites, d);
+	close(fd);
+	return err ? err : http_bpf_probe(bpf, atoi(what), path + 1, &sites, probes, d);
+}
+
 /* As without a file. */
 static const struct vow_config config = {
 	.capture_traces = true,
@@ -176,8 +194,10 @@ int main(int argc, char **argv)
 	uint64_t late;
 	char text[700];
 	int option;
+	const char *traced = NULL;
+	struct tls_probes *probes = NULL;
 
-	while ((option = getopt(argc, argv, "qnp:r:t:")) != -1) {
+	while ((option = getopt(argc, argv, "qnp:r:t:T:")) != -1) {
 		if (option == 'q')
 			dump.quiet = true;
 		else if (option == 'n')
@@ -188,6 +208,8 @@ int main(int argc, char **argv)
 			options.ring_bytes = strtoul(optarg, NULL, 10);
 		else if (option == 't')
 			options.tier = optarg[0];
+		else if (option == 'T')
+			traced = optarg;
 		else
 			return 2;
 	}
@@ -197,7 +219,7 @@ int main(int argc, char **argv)
 	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	if (http_bpf_open(&bpf, &options, &d)) {
+	if (http_bpf_open(&bpf, &options, &d) || (traced && trace(bpf, traced, &probes, &d))) {
 		fprintf(stderr, "capture_dump: %s\n", diag_format(&d, text, sizeof(text)));
 		return 1;
 	}
@@ -222,6 +244,7 @@ int main(int argc, char **argv)
 	fflush(stdout); /* both may go to one file, where lines must stay whole */
 	fprintf(stderr, "late %" PRIu64 "\nkept %" PRIu64 "\n", late, sweep.kept);
 	print_counters(bpf, &dump);
+	tls_probes_detach(probes);
 	http_bpf_close(bpf);
 	return 0;
 }

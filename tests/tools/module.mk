@@ -4,7 +4,7 @@
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/%,$(wildcard tests/tools/*.c))
 TRUTH := $(B)/tests/truth_server
 TOOLS := $(filter-out $(TRUTH),$(TOOLS))
-capture_dump_LIBS := -lbpf
+capture_dump_LIBS := -lbpf -lelf
 journal_feed_LIBS := -lprotobuf-c -lurcu-memb -lurcu-cds -lm
 observe_LIBS      := $(B)/libvow.a
 doomed_LIBS       := $(B)/libvow.a

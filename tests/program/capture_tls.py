@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers and clients that speak TLS, and what they themselves know of their requests, for the tests
+of what is captured of it."""
+import collections
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+
+from capture import *
+
+TLS, SHARED = 8, 16
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+LOG = "log_format turns '$remote_port $request_time $status $request_method $request_uri';"
+
+
+def certificate(s):
+    """A key and a certificate for loopback; returns their paths."""
+    key, certificate = s.path("tls.key"), s.path("tls.crt")
+    s.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+          "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate)
+    return key, certificate
+
+
+def calls_of(pid):
+    """"PID:FILE" for Capture: the file in which a process has its TLS library, or itself."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+        files = [line.split(None, 5)[5].strip() for line in maps if "libssl" in line]
+    return f"{pid}:{files[0] if files else f'/proc/{pid}/exe'}"
+
+
+def nginx(s, locations, listen="ssl", env=None):
+    """nginx with a port for TLS, .port, and a log of its own of what comes there."""
+    key, crt = certificate(s)
+    port = s.port()
+    server = s.nginx("", env=env, http=f"""{LOG}
+        server {{
+            listen 127.0.0.1:{port} {listen};
+            ssl_certificate {crt}; ssl_certificate_key {key};
+            ssl_protocols TLSv1.2 TLSv1.3;
+            access_log {s.path('turns.log')} turns buffer=64k flush=1s;
+            root {s.dir('nginx')}/www;
+            {locations}
+        }}""")
+    s.listening(port, server)
+    server.port = port
+    return server
+
+
+def log_rows(s, server):
+    """{port of the client: [(request_time in ms, method, status, uri)]}; nginx is ended for it."""
+    server.stop()
+    rows = collections.defaultdict(list)
+    with open(s.path("turns.log"), encoding="ascii") as log:
+        for line in log:
+            port, seconds, status, method, uri = line.split()
+            rows[int(port)].append((float(seconds) * 1000, method, int(status), uri))
+    return rows
+
+
+def context(version, alpn=("http/1.1",)):
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    tls.minimum_version = tls.maximum_version = VERSIONS[version]
+    if alpn:
+        tls.set_alpn_protocols(list(alpn))
+    return tls
+
+
+def connect(port, version="1.3", alpn=("http/1.1",)):
+    return http.client.HTTPSConnection("127.0.0.1", port, context=context(version, alpn),
+                                       timeout=200)
+
+
+def ask(connection, path="/", **more):
+    """One request; returns the body."""
+    connection.request(more.pop("method", "GET"), path, **more)
+    return connection.getresponse().read()
+
+
+def joined(pairs, rows):
+    """[(pair, row of the log)]: those of one connection come in the same order in both."""
+    found = []
+    by_port = collections.defaultdict(list)
+    for pair in pairs:
+        by_port[pair.remote_port].append(pair)
+    for port, ours in by_port.items():
+        equal(len(ours), len(rows[port]), f"pairs of the connection from {port}")
+        found += zip(sorted(ours, key=lambda p: p.started_at), rows[port])
+    return found
+
+
+NODE = """
+const https = require('https'), fs = require('fs');
+const now = () => process.hrtime.bigint();
+https.createServer({key: fs.readFileSync(process.env.KEY), cert: fs.readFileSync(process.env.CRT)},
+    (request, response) => {
+        const began = now(), port = request.socket.remotePort;
+        request.resume();
+        request.on('end', () => setTimeout(() => {
+            const ended = now();
+            response.end('x'.repeat(Number(request.url.slice(1)) || 3));
+            fs.appendFileSync(process.env.STORY + '/node.log', `${port} ${began} ${ended}\\n`);
+        }, 5));
+    }).listen(process.env.PORT, '127.0.0.1');
+"""
+
+NODE_CLIENT = """
+const https = require('https'), now = () => process.hrtime.bigint();
+const agent = new https.Agent({keepAlive: true, maxSockets: 3});
+let open = 0;
+for (let n = 0; n < 30; n++) {
+    open++;
+    const began = now();
+    const request = https.request({agent, host: '127.0.0.1', port: process.env.TO, method: 'POST',
+        path: '/' + (n % 10 ? 3 : 100000), rejectUnauthorized: false}, (response) => {
+        response.resume();
+        response.on('end', () => {
+            console.log(`took ${now() - began}`);
+            if (!--open) agent.destroy();
+        });
+    });
+    request.end('body'.repeat(n % 7 ? 1 : 20000));
+}
+"""
+
+
+def node(s):
+    key, crt = certificate(s)
+    return s.node(NODE, env={"STORY": s.root, "KEY": key, "CRT": crt})
+
+
+def node_log(s):
+    """[(port of the client, when its handler began, before it answered)], of CLOCK_MONOTONIC."""
+    with open(s.path("node.log"), encoding="ascii") as log:
+        return [tuple(map(int, line.split())) for line in log]
+
+
+class Cut:
+    """A client that moves TLS in pieces of `size` bytes: the first of a message in a call of its
+    own, the others with one call for eight of them. Hellos go and come whole, as all programs
+    move them."""
+
+    def __init__(self, port, version, size):
+        self.size = 1 << 20
+        self.socket = socket.create_connection(("127.0.0.1", port), 200)
+        self.got, self.made = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context(version).wrap_bio(self.got, self.made)
+        self.until(self.tls.do_handshake)
+        self.size = size
+
+    def flush(self):
+        data = self.made.read()
+        pieces = [data[at:at + self.size] for at in range(0, len(data), self.size)]
+        if pieces:
+            self.socket.sendall(pieces.pop(0))
+        for at in range(0, len(pieces), 8):
+            self.socket.sendmsg(pieces[at:at + 8])
+
+    def until(self, call, *args):
+        while True:
+            try:
+                result = call(*args)
+                self.flush()
+                return result
+            except ssl.SSLWantReadError:
+                self.flush()
+                data = self.socket.recv(self.size)
+                check(data, "the server closed the connection")
+                self.got.write(data)
+
+    def ask(self, path):
+        self.tls.write(get(path).encode())
+        self.flush()
+        text = b""
+        while b"\r\n\r\n" not in text:
+            text += self.until(self.tls.read, 65536)
+        head, _, body = text.partition(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head, re.I).group(1))
+        while len(body) < length:
+            body += self.until(self.tls.read, 65536)
+
+
+def python_server(s, answer):
+    """A TLS server in this process, which calls answer(connection) in a thread a connection."""
+    key, crt = certificate(s)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(crt, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+    s.defer(listener.close)
+
+    def serve(plain):
+        with contextlib.suppress(OSError), tls.wrap_socket(plain, server_side=True) as connection:
+            answer(connection)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = listener.accept()
+                threading.Thread(target=serve, args=(plain,), daemon=True).start()
+    threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def head_of(connection):
+    """Reads one request without a body; False when the client has closed."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        more = connection.recv(65536)
+        if not more:
+            return False
+        text += more
+    return True
