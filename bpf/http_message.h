@@ -196,12 +196,11 @@ static __noinline void request_path_more(struct http_conn *c, struct head_text *
 
 /* ---- responses -------------------------------------------------------------------------------- */
 
-/* Notes whether the last chunk of a chunked body was among the bytes that were just moved. */
-static __noinline void response_chunked(struct http_conn *c, const struct payload_source *from,
-					__u32 moved)
+/* Whether the last chunk of a chunked body was among the bytes that were just moved. */
+static __noinline bool response_last_chunk(const struct socket_call *call, __u32 moved)
 {
-	if (payload_tail(from, moved) == WORD('0', '\r', '\n', '\r', '\n', 0, 0, 0))
-		c->chunked = 2;
+	return payload_tail(&call->from, moved, call->received) ==
+	       WORD('0', '\r', '\n', '\r', '\n', 0, 0, 0);
 }
 
 /* The call moved `moved` more bytes of a response. */
@@ -212,8 +211,8 @@ static __always_inline void response_more(const struct socket_call *call, __u32 
 	c->last_at = call->now;
 	c->record.response_bytes += moved;
 	if (c->left == LEFT_UNKNOWN) {
-		if (c->chunked)
-			response_chunked(c, &call->from, moved);
+		if (c->chunked && response_last_chunk(call, moved))
+			c->chunked = 2;
 		return;
 	}
 	if (moved < c->left) {

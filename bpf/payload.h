@@ -97,6 +97,8 @@ static __always_inline void payload_call_of(struct payload_call *call, const str
 	call->second = regs->regs[1];
 	call->third = regs->regs[2];
 #endif
+	/* Else it may be read where it is needed, by one load for this and for vectors of messages. */
+	barrier_var(call->third);
 }
 
 static __always_inline void payload_call_read(struct payload_call *call,
@@ -115,83 +117,113 @@ static __always_inline void payload_call_read(struct payload_call *call,
 #endif
 }
 
-static __always_inline void payload_from_iovec(struct payload *p, __u64 at, __u32 moved)
+/* ---- stretch by stretch ------------------------------------------------------------------------- */
+
+/* All bytes that a call moved. Each stretch of a vector costs a read of user memory, 95 ns. */
+struct payload_walk {
+	__u64 at; /* the rest of the stretch that the walk is in */
+	__u64 vector; /* the stretches behind it: an array of iovec */
+	__u64 stretches; /* their number */
+	__u32 length; /* bytes at `at` */
+	__u32 left; /* bytes of the whole call that lie ahead, those at `at` included */
+};
+
+/* Begins in the only stretch, or before the first one; without any when none can be read. */
+static __always_inline void payload_walk_begin(struct payload_walk *walk,
+					       const struct payload_source *from, __u32 moved)
+{
+	struct payload_call call;
+	struct user_msghdr_head head;
+
+	walk->at = 0;
+	walk->vector = 0;
+	walk->stretches = 0;
+	walk->length = 0;
+	walk->left = moved;
+	payload_call_read(&call, from);
+	switch (call.number) {
+	case NR_READ:
+	case NR_WRITE:
+	case NR_SENDTO:
+	case NR_RECVFROM:
+		walk->at = call.second;
+		walk->length = moved;
+		break;
+	case NR_READV:
+	case NR_WRITEV:
+		walk->vector = call.second;
+		walk->stretches = call.third;
+		break;
+	case NR_SENDMSG:
+	case NR_RECVMSG:
+		if (bpf_probe_read_user(&head, sizeof(head), (const void *)call.second))
+			break;
+		walk->vector = head.iov;
+		walk->stretches = head.iov_count;
+		break;
+	}
+}
+
+/* Enters the next stretch. False when there is none, or it cannot be read. */
+static __always_inline bool payload_walk_next(struct payload_walk *walk)
 {
 	struct user_iovec v;
 
-	if (bpf_probe_read_user(&v, sizeof(v), (void *)at))
-		return;
-	p->at = v.base;
-	p->length = v.length < moved ? v.length : moved;
+	if (!walk->left || !walk->stretches ||
+	    bpf_probe_read_user(&v, sizeof(v), (const void *)walk->vector))
+		return false;
+	walk->vector += sizeof(v);
+	walk->stretches--;
+	walk->at = v.base;
+	walk->length = v.length < walk->left ? v.length : walk->left;
+	return true;
 }
+
+/* Leaves n bytes of the stretch behind, which has that many. */
+static __always_inline void payload_walk_skip(struct payload_walk *walk, __u32 n)
+{
+	walk->at += n;
+	walk->length -= n;
+	walk->left -= n;
+}
+
+/* ---- what is at the ends ------------------------------------------------------------------------ */
 
 /* The first stretch of a call that moved `moved` bytes. */
 static __always_inline void payload_first(struct payload *p, const struct payload_source *from,
 					  __u32 moved)
 {
-	struct payload_call call;
-	struct user_msghdr_head head;
+	struct payload_walk walk;
 
-	p->at = 0;
-	p->length = 0;
+	payload_walk_begin(&walk, from, moved);
+	payload_walk_next(&walk);
+	p->at = walk.at;
+	p->length = walk.length;
 	p->skipped = 0;
-	payload_call_read(&call, from);
-	switch (call.number) {
-	case NR_READ:
-	case NR_WRITE:
-	case NR_SENDTO:
-	case NR_RECVFROM:
-		p->at = call.second;
-		p->length = moved;
-		break;
-	case NR_READV:
-	case NR_WRITEV:
-		payload_from_iovec(p, call.second, moved);
-		break;
-	case NR_SENDMSG:
-	case NR_RECVMSG:
-		if (!bpf_probe_read_user(&head, sizeof(head), (void *)call.second))
-			payload_from_iovec(p, head.iov, moved);
-		break;
-	}
 }
 
 /*
  * The last five bytes of what the call moved, in the low bytes of the result, for the end of a
- * chunked body; 0 when they are not to be had. Of a vector that was sent only in part, it is the
- * end of what was asked for.
+ * chunked body; 0 when they are not to be had, as of a vector that was received. Of one that was
+ * sent only in part, it is the end of what was asked for.
  */
-static __always_inline __u64 payload_tail(const struct payload_source *from, __u32 moved)
+static __always_inline __u64 payload_tail(const struct payload_source *from, __u32 moved,
+					  bool received)
 {
-	struct payload_call call;
-	struct user_msghdr_head head;
-	struct user_iovec v = {};
+	struct payload_walk walk;
 	__u64 tail = 0;
 
-	payload_call_read(&call, from);
-	switch (call.number) {
-	case NR_READ:
-	case NR_WRITE:
-	case NR_SENDTO:
-	case NR_RECVFROM:
-		v.base = call.second;
-		v.length = moved;
-		break;
-	case NR_SENDMSG:
-		if (bpf_probe_read_user(&head, sizeof(head), (void *)call.second))
+	payload_walk_begin(&walk, from, moved);
+	if (walk.stretches) {
+		if (received)
 			return 0;
-		call.second = head.iov;
-		call.third = head.iov_count;
-		/* fallthrough */
-	case NR_WRITEV:
-		if (!call.third)
+		walk.vector += sizeof(struct user_iovec) * (walk.stretches - 1);
+		walk.left = ~0U;
+		if (!payload_walk_next(&walk))
 			return 0;
-		call.second += sizeof(v) * (call.third - 1);
-		if (bpf_probe_read_user(&v, sizeof(v), (void *)call.second))
-			return 0;
-		break;
 	}
-	if (v.length < 5 || bpf_probe_read_user(&tail, 5, (void *)(v.base + v.length - 5)))
+	if (walk.length < 5 ||
+	    bpf_probe_read_user(&tail, 5, (const void *)(walk.at + walk.length - 5)))
 		return 0;
 	return tail;
 }

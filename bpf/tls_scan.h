@@ -9,7 +9,7 @@
 #ifndef VOW_BPF_TLS_SCAN_H
 #define VOW_BPF_TLS_SCAN_H
 
-#include "bpf/payload_walk.h"
+#include "bpf/payload.h"
 
 #define TLS_HEADER     5
 #define TLS_RECORD_MAX (16384 + 2048) /* bytes behind a header: TLS 1.2 allows the most */
@@ -39,6 +39,16 @@ struct {
 
 #define TLS_SCAN_END   0 /* with bytes left in the walk: they are no records, or cannot be read */
 #define TLS_SCAN_HELLO 1 /* the record's bytes lie at walk.at, place.left of them */
+
+/* Begins the search in the bytes of a call, at the place that one of its directions has come to. */
+__checked_once int tls_scan_begin(__u32 direction, const struct payload_source *from, __u32 moved)
+{
+	struct tls_scan *scan = bpf_map_lookup_elem(&scans, &direction);
+
+	if (scan && from)
+		payload_walk_begin(&scan->walk, from, moved);
+	return 0;
+}
 
 /* Reads as much of a header as the stretch has. False when it cannot be read. */
 static __always_inline bool tls_scan_header(struct tls_scan *scan)

@@ -273,7 +273,7 @@ static __always_inline void tls_bytes(struct http_conn *c, const struct socket_c
 }
 
 /* Bytes that only the headers among them tell apart. */
-static __noinline void tls_look(struct http_conn *c, struct socket_call *call, bool asks)
+static __always_inline void tls_look(struct http_conn *c, struct socket_call *call, bool asks)
 {
 	__u32 direction = call->received;
 	struct tls_way *way = tls_way(c, asks);
@@ -282,7 +282,7 @@ static __noinline void tls_look(struct http_conn *c, struct socket_call *call, b
 
 	if (!scan)
 		return;
-	payload_walk_begin(&scan->walk, &call->from, call->moved);
+	tls_scan_begin(direction, &call->from, call->moved);
 	scan->place = way->place;
 	scan->hello = way->hello;
 #pragma clang loop unroll(disable)
