@@ -19,11 +19,11 @@
 #include "bpf/tls_link.h"
 #include "bpf/tls_turns.h"
 
-/* Verifiers of kernels that need SOCKETS_FOUND give up on a program that follows TLS as well. */
+/* Only those that find sockets by tracepoints of theirs look for what goes by them within TLS. */
 #ifdef SOCKETS_FOUND
-#define TLS_TURNS 0
+#define TLS_LINKS 0
 #else
-#define TLS_TURNS 1
+#define TLS_LINKS 1
 #endif
 
 /*
@@ -67,7 +67,7 @@ static __noinline void conn_reset(struct http_conn *c, struct sock *sk)
 {
 	__u32 phase = c->phase;
 
-	if (TLS_TURNS && link_taken(c, sk, true))
+	if (TLS_LINKS && link_taken(c, sk, true))
 		return;
 	if (phase == PHASE_REQUEST || phase == PHASE_RESPONSE)
 		conn_finish(c, phase, outcome_at_end(c, sk, phase, true, false));
@@ -211,7 +211,7 @@ static __always_inline void conn_moved(struct socket_call *call)
 	struct http_conn *c = call->c;
 	struct sock *sk = call->sk;
 
-	if (c->ignored && !(TLS_TURNS && link_ignored(call)))
+	if (c->ignored && !(TLS_LINKS && link_ignored(call)))
 		return;
 	if (c->phase == PHASE_NEW && bpf_get_current_pid_tgid() >> 32 == own_tgid) {
 		c->ignored = true;
@@ -220,10 +220,10 @@ static __always_inline void conn_moved(struct socket_call *call)
 	call->now = socket_moved_at(call);
 	if (call->received)
 		call->queue_ns = queue_take(c, sk, call->now);
-	if (TLS_TURNS && (c->tls.state || (c->phase == PHASE_NEW && tls_begins(call)))) {
-		if (link_turns(c, call))
+	if (c->tls.state || (c->phase == PHASE_NEW && tls_begins(call))) {
+		if (!TLS_LINKS || link_turns(c, call))
 			tls_moved(c, call);
-		if (c->ssl.ssl && call->received)
+		if (TLS_LINKS && c->ssl.ssl && call->received)
 			link_received(c, call);
 	} else if (!conn_moved_blind(call)) {
 		conn_look(call);
@@ -310,7 +310,7 @@ static __always_inline void conn_state(struct http_conn *c, struct sock *sk, int
 	}
 	if (phase != PHASE_REQUEST && phase != PHASE_RESPONSE)
 		return;
-	if (TLS_TURNS && link_taken(c, sk, false))
+	if (TLS_LINKS && link_taken(c, sk, false))
 		return;
 	if (c->record.role == HTTP_CLIENT && still_reading(sk, old_state, new_state))
 		return;

@@ -26,7 +26,7 @@ struct http_bpf_options {
 /*
  * Loads, attaches and begins to capture. 0; -ENOTSUP: the kernel lacks what each tier needs; -EPERM:
  * the rights lack; or another negative errno. d then says which tier, why, and what to do.
- * Takes 30 to 100 ms.
+ * Takes 150 to 300 ms, which are the verifier's.
  */
 int http_bpf_open(struct http_bpf **bpf, const struct http_bpf_options *options, struct diag *d);
 void http_bpf_close(struct http_bpf *bpf); /* NULL is allowed */

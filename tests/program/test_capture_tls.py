@@ -18,15 +18,14 @@ def nothing_was_read(pairs):
         check(p.flags & TLS, "not marked as a turn within TLS")
 
 
-@test
-@needs("bpf", "nginx", "openssl")
-def turns_equal_the_access_log(s):
+@test_tiers("nginx", "openssl")
+def turns_equal_the_access_log(s, tier):
     server = nginx(s, """
         location /slow { limit_rate 64k; rewrite ^ /body break; }
         location / { return 200 hello; }""", env={"LD_PRELOAD": s.program("tests/nginx_clock.so")})
     s.write("nginx/www/body", bytes(40_000))
     run_first(s, server.pid, 1)
-    capture = Capture(s, server.port, ROOMY)
+    capture = Capture(s, server.port, ROOMY, tier=tier)
     asked = 0
     for version in VERSIONS:
         for turns in (1, 2, 30):
@@ -111,12 +110,11 @@ def turns_equal_what_node_saw_on_both_ends(s):
         at_most(ours, theirs, "what the client itself measured (ns), rank by rank")
 
 
-@test
-@needs("bpf", "node", "openssl")
-def records_in_any_pieces_are_followed(s):
+@test_tiers("node", "openssl")
+def records_in_any_pieces_are_followed(s, tier):
     """What Python's ssl makes of requests, cut and gathered by us."""
     server = node(s)
-    capture = Capture(s, server.port, ROOMY)
+    capture = Capture(s, server.port, ROOMY, tier=tier)
     for version in VERSIONS:
         for size in (5, 6, 7, 64, 1 << 20):
             cut = Cut(server.port, version, size)
@@ -212,12 +210,11 @@ def response_that_goes_on_after_silence_is_counted(s):
     equal(len(capture.pairs()), 2, "pairs")
 
 
-@test
-@needs("bpf")
-def what_is_no_tls_behind_a_hello_is_given_up(s):
+@test_tiers()
+def what_is_no_tls_behind_a_hello_is_given_up(s, tier):
     listener = socket.create_server(("127.0.0.1", 0))
     s.defer(listener.close)
-    capture = Capture(s, listener.getsockname()[1], ROOMY)
+    capture = Capture(s, listener.getsockname()[1], ROOMY, tier=tier)
     client = socket.create_connection(listener.getsockname())
     server, _ = listener.accept()
     hello = b"\x16\x03\x01\x00\x40\x01" + bytes(63)
