@@ -300,7 +300,8 @@ int journal_segment_open(const char *path, int flags, struct journal_header *hea
 int journal_file_open(const char *path, int flags, enum journal_file file,
 		      struct journal_header *header)
 {
-	_cleanup_(fd_closep) int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW);
+	/* A pipe in its place would be waited for until somebody opens its other end. */
+	_cleanup_(fd_closep) int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	uint8_t bytes[JOURNAL_HEADER_BYTES];
 	ssize_t n;
 	int rc;

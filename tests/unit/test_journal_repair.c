@@ -217,6 +217,26 @@ CHECK_TEST(test_reader_goes_past_a_broken_record_of_a_running_writer)
 	journal_close(journal);
 }
 
+CHECK_TEST(test_a_pipe_in_the_place_of_a_segment_is_no_start_and_no_wait)
+{
+	const struct journal_options options = {0};
+	struct journal *journal;
+	char path[PATH_MAX];
+
+	fresh_dir();
+	journal = open_sized(200, 0);
+	append_some(journal, 3);
+	path_of(path, journal_last_seq(journal) + 1, "");
+	journal_close(journal);
+	CHECK_OK(mkfifo(path, 0600));
+	alarm(20); /* ends the program, and so says that it hangs */
+	CHECK_RC(journal_open(dir, &options, &journal, &d), -ESPIPE);
+	alarm(0);
+	CHECK_STR_HAS(d.where, path);
+	CHECK_OK(unlink(path));
+	check_holds(1, 3, 0);
+}
+
 /* A segment of version 3, whose header begins as ours does, its checksum too. */
 static void make_later_version(uint64_t first_seq)
 {
@@ -365,6 +385,7 @@ CHECK_MAIN("journal_repair", test_segment_that_is_mended_has_its_name_all_the_ti
 	   test_lack_of_memory_while_mending_loses_nothing_that_was_whole,
 	   test_older_segment_that_lost_its_end_is_filled_up,
 	   test_reader_goes_past_a_broken_record_of_a_running_writer,
+	   test_a_pipe_in_the_place_of_a_segment_is_no_start_and_no_wait,
 	   test_segment_of_another_version_stops_the_start,
 	   test_reader_stops_before_a_segment_of_another_version,
 	   test_restart_of_the_machine_leaves_numbers_out)
