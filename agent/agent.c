@@ -89,7 +89,7 @@ static void journal_tell_mended(const struct journal *journal)
 		log_warn("journal: its torn end was cut off; all whole records are kept");
 	if (mended.quarantined_total)
 		log_warn("journal: %llu broken segments were set aside as *.quarantined, "
-			 "%llu records are lost",
+			 "at least %llu records are lost",
 			 (unsigned long long)mended.quarantined_total,
 			 (unsigned long long)mended.lost_records_total);
 }

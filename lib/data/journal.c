@@ -173,15 +173,22 @@ static int journal_segment_take(struct journal *journal, uint64_t first_seq, uin
 	return 0;
 }
 
+/* Whether records are gone that were there before: numbers behind the last one may have been used. */
+static bool journal_has_lost(const struct journal *journal, const uint8_t boot_id[16])
+{
+	return memcmp(boot_id, journal->header.boot_id, 16) != 0 || journal->counters.torn_total ||
+	       journal->counters.quarantined_total;
+}
+
 /*
- * After a restart of the machine: numbers that may have been used for records that the disk never
- * got are given to empty ones.
+ * After a restart of the machine, or when something was broken: numbers that may have been used for
+ * records that the disk never got, or has no more, are given to empty ones.
  */
 static int journal_skip_used(struct journal *journal, const uint8_t boot_id[16], struct diag *d)
 {
 	_cleanup_(fd_closep) int fd = -1;
-	uint64_t until = journal->last_seq,
-		 position = journal_places_read(journal->dir, journal->header.epoch).most;
+	struct journal_places places = journal_places_read(journal->dir, journal->header.epoch);
+	uint64_t until = journal->last_seq, used = places.most;
 	char path[PATH_MAX];
 	int rc;
 
@@ -189,8 +196,11 @@ static int journal_skip_used(struct journal *journal, const uint8_t boot_id[16],
 		return 0;
 	if (memcmp(boot_id, journal->header.boot_id, 16) != 0)
 		until += CRASH_SKIP;
-	if (position > until && position - until < JOURNAL_AHEAD_MAX)
-		until = position;
+	/* What was claimed may have been sent; an unreadable claim says more than any record. */
+	if (journal_has_lost(journal, boot_id) && places.claim > used && places.claim != UINT64_MAX)
+		used = places.claim;
+	if (used > until && used - until < JOURNAL_AHEAD_MAX)
+		until = used;
 	if (until == journal->last_seq)
 		return 0;
 	rc = journal_path(path, journal->dir, journal_newest(journal)->first_seq, "");

@@ -329,6 +329,34 @@ CHECK_TEST(test_restart_of_the_machine_leaves_numbers_out)
 	journal_close(journal);
 }
 
+/* What a reader claimed it may have sent: its number must not come again for something else. */
+CHECK_TEST(test_a_newest_segment_that_is_broken_leaves_out_what_was_claimed)
+{
+	struct journal_reader *reader;
+	struct journal *journal;
+	char path[PATH_MAX];
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	append_some(journal, 3);
+	journal_close(journal);
+	reader = reader_of("hub", 1);
+	CHECK_OK(journal_reader_claim(reader, 70));
+	journal_reader_close(reader);
+	/* Nothing is lost: nothing is left out. */
+	journal = open_sized(0, 0);
+	append_some(journal, 3);
+	CHECK_EQ_U64(journal_last_seq(journal), 6);
+	journal_close(journal);
+	path_of(path, 4, "");
+	CHECK_OK(truncate(path, 0));
+	journal = open_sized(0, 0);
+	CHECK_EQ_U64(journal_last_seq(journal), 70);
+	append_some(journal, 1);
+	check_holds(1, 71, 67);
+	journal_close(journal);
+}
+
 /* ---- between the steps of mending ---- */
 
 static const char *mended; /* the segment's path; NULL: nobody looks */
@@ -388,4 +416,5 @@ CHECK_MAIN("journal_repair", test_segment_that_is_mended_has_its_name_all_the_ti
 	   test_a_pipe_in_the_place_of_a_segment_is_no_start_and_no_wait,
 	   test_segment_of_another_version_stops_the_start,
 	   test_reader_stops_before_a_segment_of_another_version,
+	   test_a_newest_segment_that_is_broken_leaves_out_what_was_claimed,
 	   test_restart_of_the_machine_leaves_numbers_out)
