@@ -2,33 +2,75 @@
 #include "collectors/http_overflow.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+/* Pages of the map; NULL: not mapped. */
+struct mapped {
+	uint8_t *pages;
+	size_t at, bytes;
+};
 
 struct http_overflow_reader {
-	struct http_overflow *shared;
+	int map_fd;
+	/*
+	 * Of each bank the gates, and with those of the first the word that says which is current. The
+	 * whole only while there is something in it, since all that is mapped counts as resident.
+	 */
+	struct mapped fore[2], all;
+	__u64 *current;
+	const struct http_overflow_gate *gates[2];
 	bool swapped; /* the bank that is not current is still to be taken */
 	uint64_t entered[2]; /* by when each bank was taken last; more since: something is in it */
 	struct hist latency, queue; /* of the sum at hand */
 	struct http_overflow_cell cells[OVERFLOW_CELLS]; /* of a bank, sorted by their keys */
 };
 
+/* The pages that hold what lies in the map from `from` to `end`. */
+static int map(struct mapped *mapped, int map_fd, size_t from, size_t end)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t at = from & -page, bytes = ((end + page - 1) & -page) - at;
+	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, (off_t)at);
+
+	if (pages == MAP_FAILED)
+		return -errno;
+	*mapped = (struct mapped){pages, at, bytes};
+	return 0;
+}
+
+static void unmap(struct mapped *mapped)
+{
+	if (mapped->pages)
+		munmap(mapped->pages, mapped->bytes);
+	*mapped = (struct mapped){0};
+}
+
 int http_overflow_open(struct http_overflow_reader **out, int map_fd, struct diag *d)
 {
 	struct http_overflow_reader *reader = calloc(1, sizeof(*reader));
-	void *shared;
+	int rc = 0;
 
 	if (!reader)
 		return diag_errno(d, -ENOMEM, "BPF overflow", NULL, "no memory");
-	shared = mmap(NULL, sizeof(*reader->shared), PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
-	if (shared == MAP_FAILED) {
-		int err = -errno;
+	reader->map_fd = map_fd;
+	for (unsigned i = 0; i < 2 && !rc; i++) {
+		size_t at = offsetof(struct http_overflow, banks[i].gates);
+		struct mapped *fore = &reader->fore[i];
 
-		free(reader);
-		return diag_errno(d, err, "BPF overflow", NULL, "cannot map");
+		rc = map(fore, map_fd, i ? at : 0,
+			 at + sizeof(reader->gates[0][0]) * OVERFLOW_GATES);
+		if (!rc)
+			reader->gates[i] = (void *)(fore->pages + (at - fore->at));
 	}
-	reader->shared = shared;
+	if (rc) {
+		http_overflow_close(reader);
+		return diag_errno(d, rc, "BPF overflow", NULL, "cannot map");
+	}
+	reader->current = &((struct http_overflow *)reader->fore[0].pages)->bank;
 	*out = reader;
 	return 0;
 }
@@ -37,18 +79,20 @@ void http_overflow_close(struct http_overflow_reader *reader)
 {
 	if (!reader)
 		return;
-	munmap(reader->shared, sizeof(*reader->shared));
+	unmap(&reader->all);
+	unmap(&reader->fore[0]);
+	unmap(&reader->fore[1]);
 	free(reader);
 }
 
 /* ---- banks ------------------------------------------------------------------------------------ */
 
-static uint64_t bank_entered(const struct http_overflow_bank *bank)
+static uint64_t bank_entered(const struct http_overflow_gate *gates)
 {
 	uint64_t entered = 0;
 
 	for (unsigned i = 0; i < OVERFLOW_GATES; i++)
-		entered += __atomic_load_n(&bank->gates[i].entered, __ATOMIC_RELAXED);
+		entered += __atomic_load_n(&gates[i].entered, __ATOMIC_RELAXED);
 	return entered;
 }
 
@@ -57,12 +101,12 @@ static uint64_t bank_entered(const struct http_overflow_bank *bank)
  * entered by the second one: if they are as many, nobody was between, and whoever enters later sees
  * that the bank is not current. Pairs with the barriers of overflow_step(), bpf/http_overflow_add.h.
  */
-static bool bank_is_quiet(const struct http_overflow_bank *bank)
+static bool bank_is_quiet(const struct http_overflow_gate *gates)
 {
 	for (unsigned i = 0; i < OVERFLOW_GATES; i++) {
-		uint64_t left = __atomic_load_n(&bank->gates[i].left, __ATOMIC_ACQUIRE);
+		uint64_t left = __atomic_load_n(&gates[i].left, __ATOMIC_ACQUIRE);
 
-		if (__atomic_load_n(&bank->gates[i].entered, __ATOMIC_ACQUIRE) != left)
+		if (__atomic_load_n(&gates[i].entered, __ATOMIC_ACQUIRE) != left)
 			return false;
 	}
 	return true;
@@ -167,30 +211,38 @@ static uint64_t bank_take(struct http_overflow_reader *reader, struct http_overf
 	return pairs;
 }
 
+/* The bank that is not current, once nobody is in it. */
+static struct http_overflow_bank *bank_to_take(struct http_overflow_reader *reader)
+{
+	unsigned which = *reader->current & 1;
+
+	if (!reader->swapped) {
+		if (bank_entered(reader->gates[which]) == reader->entered[which])
+			return NULL;
+		/* A full barrier: a writer sees the swap, or bank_is_quiet() sees it. */
+		__atomic_exchange_n(reader->current, which ^ 1, __ATOMIC_SEQ_CST);
+		reader->swapped = true;
+		which ^= 1;
+	}
+	if (!bank_is_quiet(reader->gates[which ^ 1]) ||
+	    (!reader->all.pages &&
+	     map(&reader->all, reader->map_fd, 0, sizeof(struct http_overflow))))
+		return NULL;
+	reader->entered[which ^ 1] = bank_entered(reader->gates[which ^ 1]);
+	return &((struct http_overflow *)reader->all.pages)->banks[which ^ 1];
+}
+
 uint64_t http_overflow_drain(struct http_overflow_reader *reader, http_overflow_fn fn, void *arg)
 {
-	struct http_overflow *shared = reader->shared;
+	struct http_overflow_bank *bank;
 	uint64_t pairs = 0;
 
 	/* What an earlier call had to leave, then what came since. */
-	for (int round = 0; round < 2; round++) {
-		unsigned which = shared->bank & 1;
-		struct http_overflow_bank *old;
-
-		if (!reader->swapped) {
-			if (bank_entered(&shared->banks[which]) == reader->entered[which])
-				break;
-			/* A full barrier: a writer sees the swap, or bank_is_quiet() sees it. */
-			__atomic_exchange_n(&shared->bank, which ^ 1, __ATOMIC_SEQ_CST);
-			reader->swapped = true;
-			which ^= 1;
-		}
-		old = &shared->banks[which ^ 1];
-		if (!bank_is_quiet(old))
-			break;
-		reader->entered[which ^ 1] = bank_entered(old);
-		pairs += bank_take(reader, old, fn, arg);
+	for (int round = 0; round < 2 && (bank = bank_to_take(reader)); round++) {
+		pairs += bank_take(reader, bank, fn, arg);
 		reader->swapped = false;
 	}
+	if (!pairs)
+		unmap(&reader->all);
 	return pairs;
 }

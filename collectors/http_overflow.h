@@ -30,8 +30,9 @@ struct http_overflow_sum {
 struct http_overflow_reader;
 
 /*
- * Maps map_fd, whose only value is a struct http_overflow; the descriptor stays the caller's and
- * may be closed afterwards. 0, or a negative errno with d filled.
+ * Reads map_fd, whose only value is a struct http_overflow, and maps the whole of it only while
+ * there is something to take; the descriptor stays the caller's and open until the reader is closed.
+ * 0, or a negative errno with d filled.
  */
 int http_overflow_open(struct http_overflow_reader **reader, int map_fd, struct diag *d);
 void http_overflow_close(struct http_overflow_reader *reader); /* NULL is allowed */
