@@ -15,7 +15,7 @@
 
 struct http_bpf;
 
-#define HTTP_BPF_RING_BYTES (2u << 20) /* 8,192 records */
+#define HTTP_BPF_RING_BYTES (1u << 20) /* 4,096 records */
 
 struct http_bpf_options {
 	size_t ring_bytes; /* of all rings, not exceeded; 0: HTTP_BPF_RING_BYTES */

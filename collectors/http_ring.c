@@ -41,7 +41,7 @@ size_t http_ring_bytes(const struct http_ring_shape *shape)
 
 dur_ns http_ring_patience(const struct http_ring_shape *shape)
 {
-	return shape->slots * 10 * NS_PER_US;
+	return shape->slots * 20 * NS_PER_US;
 }
 
 int http_ring_open(struct http_ring_reader **out, int map_fd, const struct http_ring_shape *shape,

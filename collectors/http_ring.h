@@ -24,7 +24,8 @@ size_t http_ring_bytes(const struct http_ring_shape *shape);
 
 /*
  * How long a ring takes to fill when all processors that write to it, one or few, do nothing but
- * answer the smallest requests there are: 10 us each, measured with nginx.
+ * answer small requests: 20 us each, where nginx was seen to take 36 for a tiny file. A burst that is
+ * faster still, out of stillness, has some of its first requests counted without their routes.
  */
 dur_ns http_ring_patience(const struct http_ring_shape *shape);
 

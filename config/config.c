@@ -30,7 +30,7 @@ static void config_defaults(struct vow_config *config)
 		(struct header_names){{"webhook-id", "Idempotency-Key", "X-*-Delivery"}, 3};
 	config->event_types = (struct header_names){{"X-GitHub-Event", "Stripe-Signature"}, 2};
 	config->delivery_quiet = 5 * NS_PER_MIN;
-	config->http_ring_bytes = 2 << 20;
+	config->http_ring_bytes = 1 << 20;
 	config->http_budget_ratio = HTTP_BUDGET_RATIO;
 	config->routes_per_service = 200;
 	config->series_max = 4096;

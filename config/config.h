@@ -60,7 +60,7 @@ struct vow_config {
 		event_types; /* request headers; see docs/configuration.md */
 	dur_ns delivery_quiet; /* without an attempt, after which a delivery has failed; 5 min */
 	char http_tier; /* 'A' or 'B'; 0, the default: the best that the kernel takes */
-	uint32_t http_ring_bytes; /* power of two, 256 KiB .. 64 MiB; 2 MiB */
+	uint32_t http_ring_bytes; /* power of two, 256 KiB .. 64 MiB; 1 MiB */
 	double http_budget_ratio; /* of all processors, 0 .. 1; 0.2; 0: no limit */
 	uint32_t routes_per_service; /* cap before "{other}"; 200 */
 	uint32_t series_max; /* 4096 */

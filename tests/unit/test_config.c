@@ -64,7 +64,7 @@ CHECK_TEST(test_without_a_file_the_defaults_are_sound)
 	CHECK_STR(c->host, host);
 	CHECK_STR(c->path, "");
 	CHECK(c->capture_http && c->capture_lanes && c->capture_host);
-	CHECK_EQ_U64(c->http_ring_bytes, 2 << 20);
+	CHECK_EQ_U64(c->http_ring_bytes, 1 << 20);
 	CHECK(!c->http_tier);
 	CHECK_EQ_U64(c->routes_per_service, 200);
 	CHECK_EQ_U64(c->series_max, 4096);

@@ -54,7 +54,7 @@ CHECK_TEST(test_quiet_is_no_longer_than_a_collector_can_wait)
 
 CHECK_TEST(test_small_rings_of_many_processors_are_drained_as_often_as_ever)
 {
-	const size_t bytes = 2u << 20;
+	const size_t bytes = 1u << 20;
 	struct http_ring_shape two = http_ring_shape_of(bytes, 2);
 	struct http_ring_shape eight = http_ring_shape_of(bytes, 8);
 	struct pace pace = {0};
