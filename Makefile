@@ -94,7 +94,7 @@ $(foreach p,$(PARTS),$(eval $(call PART_RULE,$(p))))
 define PROGRAM_RULE
 $(B)/$(1): $(patsubst %.c,$(B)/%.o,$($(1)_MAIN)) $(foreach p,$($(1)_PARTS),$(call part_archive,$(p)))
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) $(MODE_$(MODE)) $$(CFLAGS) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
+	$$(Q)$$(CC) $(MODE_$(MODE)) $$(CFLAGS) -Wl,-z,now $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
 	  -Wl,--end-group -Wl,--as-needed $$(LDFLAGS) $($(1)_LIBS) -pthread -o $$@
 endef
 $(foreach p,$(PROGRAMS) $(EXAMPLES),$(eval $(call PROGRAM_RULE,$(p))))

@@ -15,6 +15,7 @@
 #include "agent/turn.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
+#include "lib/base/image.h"
 #include "lib/base/log.h"
 #include "lib/base/opts.h"
 
@@ -140,8 +141,10 @@ static int vowd_run(struct vowd *vowd, struct diag *d)
 	if (!vowd->poll || !vowd->tick)
 		rc = diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
 	log_info("watching %s; state in %s", agent->host, agent->dirs.state);
-	if (!rc)
+	if (!rc) {
+		log_debug("gave back %zu KiB that only the start needed", image_trim() >> 10);
 		loop_run(loop);
+	}
 	control_stop(control);
 	if (agent->uprooted)
 		rc = diag_set(d, -ESTALE, agent->dirs.state, "start vowd again",
