@@ -86,6 +86,10 @@ const char *figure_gauge(char *buf, size_t size, const char *name, double value)
 		str_format_bytes(buf, size, (uint64_t)value);
 	else if (whole && figure_ends(name, "_ns"))
 		str_format_dur(buf, size, (dur_ns)value);
+	else if (value > 0 && value < 1e9 && figure_ends(name, "_s_per_s"))
+		snprintf(
+			buf, size, "%s/s",
+			str_format_dur(number, sizeof(number), (dur_ns)(value * (double)NS_PER_S)));
 	else if (figure_ends(name, "_per_s"))
 		snprintf(buf, size, "%s /s", figure_number(number, sizeof(number), value));
 	else if (value > 0 && value < 1e9 && figure_ends(name, "_s"))

@@ -39,6 +39,7 @@ int cli_print_json(char *text);
 /* Commands that are more than one question; each returns the exit status. */
 int cli_top(const struct cli_options *options);
 int cli_cost(const struct cli_options *options);
+int cli_host(const struct cli_options *options);
 int cli_doctor(const struct cli_options *options);
 /* Out of a view of routes. */
 int cli_suggest(const struct cli_options *options, const struct view *view);

@@ -60,6 +60,7 @@ static const struct opts_word vow_words[] = {
 	{"scale", "scaling policies, their decisions and reasons"},
 	{"doctor", "what is captured how; why something is not, and what to do"},
 	{"cost", "what capturing HTTP takes, in the kernel and in vowd, beside its budget"},
+	{"host", "what holds a host and its services up: processors, memory, disks, peers, queues"},
 	{"hosts", "agents that a hub hears, and what was lost of them"},
 	{"config check", "reads a configuration [FILE] and says what is wrong or odd in it"},
 	{NULL, NULL},
@@ -184,7 +185,8 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 {
 	const char *word = argv[1];
 	/* No view of their own. */
-	bool known = strcmp(word, "top") == 0 || strcmp(word, "cost") == 0;
+	bool known =
+		strcmp(word, "top") == 0 || strcmp(word, "cost") == 0 || strcmp(word, "host") == 0;
 	enum view_what what = VIEW_STATUS;
 	bool suggest;
 
@@ -215,6 +217,8 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 		return vow_suggest(options);
 	if (strcmp(word, "cost") == 0)
 		return cli_cost(options);
+	if (strcmp(word, "host") == 0)
+		return cli_host(options);
 	if (what == VIEW_DOCTOR)
 		return cli_doctor(options);
 	return vow_show(options, what);

@@ -102,6 +102,12 @@ def a_peer_goes_by_the_name_that_the_configuration_gives(s):
     refused = s.until(lambda: (lambda g: g if ("", f"127.8.0.1:{port}") in g else None)(
         host.gauges("tcp_connects_refused_total")), 10, "refusals")
     equal(refused[("", "payments")], 2, "refused by either address of that name")
+    shown = s.vow("host", dir=host.run)
+    equal({row["peer"]: (row["tcp_connects_refused_total"], row["tcp_connects_timed_out_total"])
+           for row in shown["peers"]}["payments"], (2, None), "the same of vow host")
+    check(0 <= shown["hosts"][0]["memory_used_ratio"] <= 1, "memory of the host")
+    text = s.run(s.program("vow"), "--dir", host.run, "host").stdout
+    check("payments" in text and "REFUSED" in text, f"vow host says {text!r}")
 
 
 @test

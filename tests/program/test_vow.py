@@ -141,7 +141,7 @@ def narrow_terminals_keep_what_judges(s):
 @test
 def every_view_fits_a_terminal_of_80_columns(s):
     folder = known(s)
-    for what in ("status", "top", "alerts", "scale", "hosts", "doctor"):
+    for what in ("status", "top", "alerts", "scale", "host", "hosts", "doctor"):
         shown = s.run(VOW, "--dir", folder, what, env={"COLUMNS": "80"}, status=None).stdout
         for line in shown.splitlines():
             at_most(columns_of(line), 80, f"columns of {what}'s {line!r}")

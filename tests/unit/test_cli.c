@@ -54,6 +54,7 @@ CHECK_TEST(test_ages_and_gauges_show_the_unit_of_their_name)
 	CHECK_STR(GAUGE("oldest_ns", 2e9), "2.00 s");
 	CHECK_STR(GAUGE("age_s", 0.25), "250 ms");
 	CHECK_STR(GAUGE("segments_per_s", 12.5), "12.50 /s");
+	CHECK_STR(GAUGE("run_queue_wait_s_per_s", 0.029), "29.0 ms/s");
 	CHECK_STR(GAUGE("queue_depth", 17), "17");
 	CHECK_STR(GAUGE("load", 0.25), "0.250");
 	CHECK_STR(GAUGE("temperature_bytes", -3), "-3");
