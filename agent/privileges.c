@@ -17,33 +17,43 @@
  */
 static const cap_value_t kept[] = {CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH};
 
-static int drop_bounding(void)
+static int drop_bounding(bool probes)
 {
 	for (cap_value_t cap = 0; cap_get_bound(cap) >= 0; cap++) {
-		bool keep = false;
+		bool stays = probes && cap == CAP_SYS_ADMIN;
 		for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-			keep |= kept[i] == cap;
-		if (!keep && cap_get_bound(cap) == 1 && cap_drop_bound(cap) && errno != EPERM)
+			stays |= kept[i] == cap;
+		if (!stays && cap_get_bound(cap) == 1 && cap_drop_bound(cap) && errno != EPERM)
 			return -errno;
 	}
 	return 0;
 }
 
-static int drop_sets(void)
+/* Keeps a capability in the next sets if the process has it now. */
+static int keep(cap_t now, cap_t next, cap_value_t cap, bool effective)
+{
+	cap_flag_value_t has;
+
+	if (cap_get_flag(now, cap, CAP_PERMITTED, &has))
+		return -errno;
+	if (has == CAP_SET) {
+		cap_set_flag(next, CAP_PERMITTED, 1, &cap, CAP_SET);
+		if (effective)
+			cap_set_flag(next, CAP_EFFECTIVE, 1, &cap, CAP_SET);
+	}
+	return 0;
+}
+
+static int drop_sets(bool probes)
 {
 	cap_t now = cap_get_proc();
 	cap_t next = cap_init();
 	int rc = now && next ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !rc && i < ARRAY_LEN(kept); i++) {
-		cap_flag_value_t has;
-		if (cap_get_flag(now, kept[i], CAP_PERMITTED, &has)) {
-			rc = -errno;
-		} else if (has == CAP_SET) {
-			cap_set_flag(next, CAP_PERMITTED, 1, &kept[i], CAP_SET);
-			cap_set_flag(next, CAP_EFFECTIVE, 1, &kept[i], CAP_SET);
-		}
-	}
+	for (size_t i = 0; !rc && i < ARRAY_LEN(kept); i++)
+		rc = keep(now, next, kept[i], true);
+	if (!rc && probes)
+		rc = keep(now, next, CAP_SYS_ADMIN, false);
 	if (!rc && cap_set_proc(next))
 		rc = -errno;
 	cap_free(now);
@@ -51,12 +61,12 @@ static int drop_sets(void)
 	return rc;
 }
 
-int privileges_drop(struct diag *d)
+int privileges_drop(bool probes, struct diag *d)
 {
-	int rc = drop_bounding();
+	int rc = drop_bounding(probes);
 
 	if (!rc)
-		rc = drop_sets();
+		rc = drop_sets(probes);
 	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		rc = -errno;
 	return rc ? diag_errno(d, rc, "capabilities", NULL, "cannot give up privileges") : 0;

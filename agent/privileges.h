@@ -6,15 +6,18 @@
 #ifndef VOW_AGENT_PRIVILEGES_H
 #define VOW_AGENT_PRIVILEGES_H
 
+#include <stdbool.h>
+
 #include "lib/base/diag.h"
 #include "lib/base/dirs.h"
 
 /*
  * Keeps CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH as far as the process has
  * them, drops all others from every set and from what children could gain. 0 also for an ordinary
- * user, who has none. A negative errno with d filled: more is still held.
+ * user, who has none. With probes CAP_SYS_ADMIN stays as well, but not in effect: whoever attaches
+ * probes puts it to use for that moment. A negative errno with d filled: more is still held.
  */
-int privileges_drop(struct diag *d);
+int privileges_drop(bool probes, struct diag *d);
 
 /*
  * Whether what vowd keeps will suffice to write into its folders. Root may write anywhere now, and

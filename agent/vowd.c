@@ -129,7 +129,7 @@ static int vowd_run(struct vowd *vowd, struct diag *d)
 	int rc = dirs_path(path, agent->dirs.run, "control.sock");
 
 	if (!rc)
-		rc = privileges_drop(d);
+		rc = privileges_drop(agent->config->tls_allowed, d);
 	if (rc)
 		return rc;
 	turn_run(agent, clock_mono(), clock_wall()); /* the first question shall find a board */

@@ -7,9 +7,9 @@ EXAMPLES += $(BENCH)
 MAINS    += $(BENCH:%=bench/%.c)
 $(foreach b,$(BENCH),$(eval $(b)_MAIN := bench/$(b).c)$(eval $(b)_PARTS := lib/base lib/data client))
 
-bench_http_LIBS     := -lbpf -lelf -luv -lurcu-memb -lm
+bench_http_LIBS     := -lbpf -lelf -luv -lurcu-memb -lm -lcap
 bench_http_PARTS    += collectors config lib/model
-bench_handler_LIBS  := -lbpf -lelf -luv -lurcu-memb -lm
+bench_handler_LIBS  := -lbpf -lelf -luv -lurcu-memb -lm -lcap
 bench_handler_PARTS += collectors config lib/model
 bench_aged_LIBS   := -luv -lurcu-memb -lurcu-cds -lprotobuf-c -lm
 bench_aged_PARTS  += agent proto lib/model collectors view config

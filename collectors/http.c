@@ -21,6 +21,7 @@
 #include "collectors/http_series.h"
 #include "collectors/http_text.h"
 #include "collectors/http_thrift.h"
+#include "collectors/tls_trace.h"
 #include "config/config.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -51,6 +52,7 @@ struct http {
 	bool busy; /* the last poll took something */
 	struct http_series *series;
 	struct http_deliveries *deliveries;
+	struct tls_trace *trace;
 	struct series_table *table;
 	mono_ns now; /* of the poll that is running */
 	wall_ns wall; /* the same instant */
@@ -70,6 +72,7 @@ static void http_close(void *state)
 {
 	struct http *http = state;
 
+	tls_trace_free(http->trace);
 	http_bpf_close(http->bpf);
 	http_series_free(http->series);
 	http_deliveries_free(http->deliveries);
@@ -97,6 +100,7 @@ static int http_open(const struct collector_context *context, void **state, stru
 		.ring_bytes = config->http_ring_bytes,
 		.headers = &http->headers,
 		.tier = config->http_tier,
+		.probes = config->tls_allowed,
 	};
 	http->records_from = http_thrift_slow(&config->policy);
 	http_thrift_init(&http->thrift, config->http_budget_ratio,
@@ -105,7 +109,8 @@ static int http_open(const struct collector_context *context, void **state, stru
 	http->series = http_series_new(&series);
 	http->deliveries =
 		http_deliveries_new(context->series, config->delivery_quiet, clock_mono());
-	if (http->series && http->deliveries)
+	http->trace = tls_trace_new(config, context->processes);
+	if (http->series && http->deliveries && http->trace)
 		rc = http_bpf_open(&http->bpf, &http->options, d);
 	else
 		rc = diag_errno(d, -ENOMEM, "http", NULL, "no memory");
@@ -224,6 +229,9 @@ static void record_taken(void *arg, const struct http_record *r)
 	series_record(series, r->total_ns, record_waited(r));
 	record_views(http, r);
 	http->events_total++;
+	if (r->flags & HTTP_TLS)
+		tls_trace_saw(http->trace, http->bpf, (pid_t)r->pid,
+			      series_key_of(series)->service);
 	if (r->flags & HTTP_NOTED) {
 		record_exemplar(http, r, series);
 		record_event(http, r, series);
@@ -377,6 +385,7 @@ static void programs_detach(struct http *http)
 	if (!http_bpf_counters(http->bpf, counters))
 		for (unsigned i = 0; i < HTTP_COUNTERS; i++)
 			http->past[i] += counters[i];
+	tls_trace_drop(http->trace);
 	http_bpf_close(http->bpf);
 	http->bpf = NULL;
 	http->stop_at = 0;
@@ -463,9 +472,12 @@ static uint64_t http_poll(void *state, mono_ns now)
 			programs_detach(http);
 		}
 	}
+	if (http->bpf && !http->stop_at)
+		tls_trace_step(http->trace, http->bpf, now);
 	if (now - http->gauges_at >= GAUGES_EVERY) {
 		thrift_look(http);
 		gauges_set(http);
+		tls_trace_gauges(http->trace, http->gauges, now);
 		deliveries_step(http);
 		http->gauges_at = now;
 	}
@@ -488,6 +500,7 @@ static void http_reload(void *state, const struct vow_config *config)
 	struct http *http = state;
 
 	http_series_reload(http->series, config);
+	tls_trace_reload(http->trace, config);
 	http_deliveries_reload(http->deliveries, config->delivery_quiet);
 	http->records_from = http_thrift_slow(&config->policy);
 	http->thrift.budget_ratio = config->http_budget_ratio;
@@ -551,6 +564,7 @@ static void http_status(const void *state, struct collector_status *status)
 	if (http->bpf)
 		status->tier = http_bpf_tier(http->bpf) == 'B' ? "B" : "A";
 	status->events_total = http->events_total;
+	snprintf(status->problem, sizeof(status->problem), "%s", tls_trace_problem(http->trace));
 	thrift_tell(http, status);
 	if (counters_read(http, counters))
 		snprintf(status->problem, sizeof(status->problem),

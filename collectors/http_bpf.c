@@ -29,7 +29,8 @@ struct http_bpf {
 /* The best tier that this kernel takes, or the one that is asked for. */
 static int load(struct http_bpf *bpf, const struct http_bpf_options *options, struct diag *d)
 {
-	const struct http_bpf_constants constants = {&bpf->shape, options->headers};
+	const struct http_bpf_constants constants = {&bpf->shape, options->headers,
+						     options->probes};
 	struct http_bpf_programs *programs = &bpf->programs;
 	const char asked = options->tier;
 	int err = http_bpf_programs_open(programs, asked ? asked : 'A', &constants);
@@ -200,7 +201,7 @@ void http_bpf_spare(struct http_bpf *bpf, bool paths, dur_ns records_from)
 int http_bpf_probe(struct http_bpf *bpf, pid_t pid, const char *path, const struct tls_sites *sites,
 		   struct tls_probes **probes, struct diag *d)
 {
-	const struct http_bpf_constants constants = {&bpf->shape, &bpf->headers};
+	const struct http_bpf_constants constants = {&bpf->shape, &bpf->headers, true};
 	int err = 0;
 
 	if (!bpf->programs.tls_traced)

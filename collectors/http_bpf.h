@@ -21,6 +21,7 @@ struct http_bpf_options {
 	size_t ring_bytes; /* of all rings, not exceeded; 0: HTTP_BPF_RING_BYTES */
 	const struct http_headers *headers; /* to look for in requests; NULL: none */
 	char tier; /* 'A' or 'B', no other; 0: the best that the kernel takes */
+	bool probes; /* http_bpf_probe() may be called: 256 KiB of the kernel's memory */
 };
 
 /*

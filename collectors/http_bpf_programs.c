@@ -63,6 +63,8 @@ static int programs_open_a(struct http_bpf_programs *p, const struct http_bpf_co
 		return -errno;
 	PROGRAMS_SHOW(p, generated, constants);
 	p->tls_traced = &generated->bss->tls_traced;
+	if (!constants->probes)
+		bpf_map__set_max_entries(generated->maps.tls_conns, 1);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #ifndef VOW_COLLECTORS_HTTP_BPF_PROGRAMS_H
 #define VOW_COLLECTORS_HTTP_BPF_PROGRAMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/http_record.h"
@@ -22,6 +23,7 @@ struct bpf_object_skeleton;
 struct http_bpf_constants {
 	const struct http_ring_shape *shape;
 	const struct http_headers *headers; /* to look for; NULL: none */
+	bool probes; /* of TLS calls may be asked for */
 };
 
 struct http_bpf_programs {

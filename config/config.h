@@ -48,6 +48,13 @@ struct header_names { /* each as config/convert.c says, in any case of letters *
 	unsigned count;
 };
 
+#define SERVICE_PATTERNS 16
+
+struct service_patterns { /* names of services, in which * stands for anything */
+	char names[SERVICE_PATTERNS][SERIES_NAME_MAX + 1];
+	unsigned count;
+};
+
 struct vow_config {
 	char path[512]; /* file that was read, "" for defaults */
 	char host[SERIES_NAME_MAX + 1]; /* default: gethostname() */
@@ -59,6 +66,8 @@ struct vow_config {
 	struct header_names delivery_ids,
 		event_types; /* request headers; see docs/configuration.md */
 	dur_ns delivery_quiet; /* without an attempt, after which a delivery has failed; 5 min */
+	bool tls_allowed; /* vowd may probe TLS libraries; default false */
+	struct service_patterns tls_services; /* those whose requests within TLS are read */
 	char http_tier; /* 'A' or 'B'; 0, the default: the best that the kernel takes */
 	uint32_t http_ring_bytes; /* power of two, 256 KiB .. 64 MiB; 1 MiB */
 	double http_budget_ratio; /* of all processors, 0 .. 1; 0.2; 0: no limit */

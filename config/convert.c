@@ -74,6 +74,26 @@ static int convert_headers(const struct value_reader *r, const char *list,
 	return 0;
 }
 
+/* The key alone allows probes, for services that somebody asks for. */
+static int convert_traced(const struct value_reader *r, const struct raw_texts *raw,
+			  struct vow_config *config)
+{
+	struct service_patterns *services = &config->tls_services;
+
+	config->tls_allowed =
+		document_kind(r->document, document_find(r->document, "capture.tls")) ==
+		DOCUMENT_LIST;
+	for (uint64_t i = 0; i < raw->count; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "tls[%llu]", (unsigned long long)i);
+		VALUE_TRY(value_text(r, "capture", key, raw->texts[i],
+				     services->names[services->count], sizeof(services->names[0])));
+		services->count++;
+	}
+	return 0;
+}
+
 static int convert_capture(const struct value_reader *r, const struct raw_config *raw,
 			   struct vow_config *config)
 {
@@ -98,6 +118,7 @@ static int convert_capture(const struct value_reader *r, const struct raw_config
 	VALUE_TRY(convert_headers(r, "event_types", &c->event_types, &config->event_types));
 	for (unsigned i = 0; i < config->event_types.count; i++)
 		VALUE_TRY(convert_event_type(r, "event_types", config->event_types.names[i]));
+	VALUE_TRY(convert_traced(r, &c->tls, config));
 	VALUE_TRY(value_size(r, "capture", "http_ring", c->http_ring, 256 << 10, 64 << 20, &ring));
 	if (ring & (ring - 1))
 		return value_refuse(r, "capture", "http_ring", "for example 4MiB, 8MiB or 16MiB",

@@ -41,6 +41,7 @@ static const cyaml_schema_field_t schema_capture[] = {
 	     HEADER_NAMES),
 	LIST("event_types", raw_capture, event_types.texts, event_types.count, &schema_text,
 	     HEADER_NAMES),
+	LIST("tls", raw_capture, tls.texts, tls.count, &schema_text, SERVICE_PATTERNS),
 	CYAML_FIELD_END,
 };
 

@@ -30,17 +30,17 @@ def calls_of(pid):
     return f"{pid}:{files[0] if files else f'/proc/{pid}/exe'}"
 
 
-def nginx(s, locations, listen="ssl", env=None):
+def nginx(s, locations, listen="ssl", env=None, name="nginx"):
     """nginx with a port for TLS, .port, and a log of its own of what comes there."""
     key, crt = certificate(s)
     port = s.port()
-    server = s.nginx("", env=env, http=f"""{LOG}
+    server = s.nginx("", env=env, name=name, http=f"""{LOG}
         server {{
             listen 127.0.0.1:{port} {listen};
             ssl_certificate {crt}; ssl_certificate_key {key};
             ssl_protocols TLSv1.2 TLSv1.3;
             access_log {s.path('turns.log')} turns buffer=64k flush=1s;
-            root {s.dir('nginx')}/www;
+            root {s.dir(name)}/www;
             {locations}
         }}""")
     s.listening(port, server)
@@ -126,15 +126,19 @@ for (let n = 0; n < 30; n++) {
 """
 
 
-def node(s):
+def node(s, script=NODE):
     key, crt = certificate(s)
-    return s.node(NODE, env={"STORY": s.root, "KEY": key, "CRT": crt})
+    return s.node(script, env={"STORY": s.root, "KEY": key, "CRT": crt})
 
 
 def node_log(s):
-    """[(port of the client, when its handler began, before it answered)], of CLOCK_MONOTONIC."""
+    """{port of the client: [(when its handler began, before it answered)]}, of CLOCK_MONOTONIC."""
+    rows = collections.defaultdict(list)
     with open(s.path("node.log"), encoding="ascii") as log:
-        return [tuple(map(int, line.split())) for line in log]
+        for line in log:
+            port, began, ended = map(int, line.split())
+            rows[port].append((began, ended))
+    return rows
 
 
 class Cut:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests within TLS, by turns: what is seen without reading a byte of them, against the log of
 the program that served them."""
-import collections
 import contextlib
 import socket
 import ssl
@@ -100,10 +99,7 @@ def turns_equal_what_node_saw_on_both_ends(s):
     equal({p.outcome for p in servers + clients}, {"complete"}, "outcomes")
     equal(counters["tls_unclear"], 0, "doubtful ones")
     nothing_was_read(servers + clients)
-    stamps = collections.defaultdict(list)
-    for port, began, ended in node_log(s):
-        stamps[port].append((began, ended))
-    for pair, (began, ended) in joined(servers, stamps):
+    for pair, (began, ended) in joined(servers, node_log(s)):
         at_most(pair.started_at, began, "begin of a request, against the server's (ns)")
         at_least(pair.started_at + pair.total_ns, ended, "end of it, against the server's (ns)")
     for ours, theirs in zip(sorted(p.total_ns for p in clients), took):

@@ -219,6 +219,7 @@ int main(int argc, char **argv)
 	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	options.probes = traced != NULL;
 	if (http_bpf_open(&bpf, &options, &d) || (traced && trace(bpf, traced, &probes, &d))) {
 		fprintf(stderr, "capture_dump: %s\n", diag_format(&d, text, sizeof(text)));
 		return 1;

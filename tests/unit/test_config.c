@@ -320,6 +320,24 @@ CHECK_TEST(test_lists_of_headers_replace_the_defaults)
 	config_free(c);
 }
 
+CHECK_TEST(test_traced_services_are_a_list_that_allows_probes)
+{
+	struct vow_config *c = loaded("capture: {tls: [web, 'pay-*']}\n");
+
+	CHECK(c->tls_allowed);
+	CHECK_EQ_U64(c->tls_services.count, 2);
+	CHECK_STR(c->tls_services.names[1], "pay-*");
+	config_free(c);
+	c = loaded("capture: {tls: []}\n");
+	CHECK(c->tls_allowed);
+	CHECK_EQ_U64(c->tls_services.count, 0);
+	config_free(c);
+	c = loaded("capture: {http: true}\n");
+	CHECK(!c->tls_allowed);
+	config_free(c);
+	refused("capture: {tls: web}\n", 1, "'tls' must be a list", "");
+}
+
 CHECK_TEST(test_values_out_of_range_name_line_and_range)
 {
 	refused("capture:\n  http: maybe\n", 2, "http: 'maybe' is neither", "true or false");
@@ -662,8 +680,10 @@ CHECK_MAIN("config", test_without_a_file_the_defaults_are_sound,
 	   test_absurd_nesting_is_refused_before_it_is_read,
 	   test_what_would_be_left_out_without_a_word_is_refused, test_wrong_shapes_name_the_line,
 	   test_too_many_objectives_are_refused_at_the_first_too_many,
-	   test_lists_of_headers_replace_the_defaults, test_values_out_of_range_name_line_and_range,
-	   test_objectives_are_checked, test_scalers_are_checked, test_receivers_are_checked,
+	   test_lists_of_headers_replace_the_defaults,
+	   test_traced_services_are_a_list_that_allows_probes,
+	   test_values_out_of_range_name_line_and_range, test_objectives_are_checked,
+	   test_scalers_are_checked, test_receivers_are_checked,
 	   test_services_and_routes_are_checked, test_peers_are_named_by_their_addresses,
 	   test_secret_is_read_from_its_file, test_events_choose_what_a_receiver_gets,
 	   test_empty_lists_switch_the_defaults_off, test_ratio_gauges_are_means,
