@@ -100,7 +100,7 @@ https.createServer({key: fs.readFileSync(process.env.KEY), cert: fs.readFileSync
         request.resume();
         request.on('end', () => setTimeout(() => {
             const ended = now();
-            response.end('x'.repeat(Number(request.url.slice(1)) || 3));
+            response.end('x'.repeat(parseInt(request.url.slice(1)) || 3));
             fs.appendFileSync(process.env.STORY + '/node.log', `${port} ${began} ${ended}\\n`);
         }, 5));
     }).listen(process.env.PORT, '127.0.0.1');

@@ -27,6 +27,8 @@ static bool line_parse(const char *text, struct line *line)
 	if (sscanf(text, " %lx:\t%63[0-9a-f ]\t%15s %255[^#\n]", &line->address, hex, line->name,
 		   operands) < 3)
 		return false;
+	/* More bytes than its own, which must not be taken for its. */
+	memset(line->code, 0x90, sizeof(line->code));
 	for (line->size = 0; sscanf(at, "%2x%n", &byte, &used) == 1; at += used)
 		line->code[line->size++] = (uint8_t)byte;
 	/* A comma within brackets is none between operands. */
@@ -114,7 +116,7 @@ static unsigned compare_file(const char *path)
 		if (!line_parse(text, &line) || begins(line.name, "(bad)"))
 			continue;
 		count++;
-		if (!x86_insn_decode(line.code, line.size, &insn))
+		if (!x86_insn_decode(line.code, sizeof(line.code), &insn))
 			continue;
 		known++;
 		compare(&line, &insn);
