@@ -196,6 +196,10 @@ int agent_open(struct agent *agent, struct loop *loop, struct vow_config *config
 void agent_close(struct agent *agent)
 {
 	turn_run(agent, clock_mono(), clock_wall());
+	if (agent->trouble[0] && !backlog_empty(agent->backlog))
+		log_error(
+			"ending while the journal cannot be written: what it lacks of applications "
+			"waits in their memory for the next start, all else that it lacks is lost");
 	/* All that was recorded went with the folder: the state must stand beside this one record. */
 	if (agent->uprooted)
 		while (saving_step(agent, clock_mono()))

@@ -90,6 +90,29 @@ CHECK_TEST(test_ticks_that_the_journal_refused_are_written_once_it_works_again)
 	agent_end();
 }
 
+/* What goes with the agent, unlike what it owes, nobody hears of later. */
+CHECK_TEST(test_an_end_that_the_journal_refuses_is_told)
+{
+	const int kept = dup(STDERR_FILENO);
+	char text[4096] = "";
+	int pipe_fds[2];
+
+	agent_start("ended");
+	turn(1);
+	CHECK_OK(pipe(pipe_fds));
+	CHECK(dup2(pipe_fds[1], STDERR_FILENO) == STDERR_FILENO);
+	record(1, 10);
+	disk_full(true);
+	agent_end();
+	disk_full(false);
+	CHECK(dup2(kept, STDERR_FILENO) == STDERR_FILENO);
+	CHECK(read(pipe_fds[0], text, sizeof(text) - 1) > 0);
+	CHECK_STR_HAS(text, "ending while the journal cannot be written");
+	close(kept);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
 #define STARVED_ROUTES 60 /* more than fit into the 4 KiB that a record's buffer begins with */
 
 /* One allocation after the other fails in the same turn as the disk does. */
@@ -240,6 +263,7 @@ CHECK_TEST(test_totals_come_back_as_they_were)
 CHECK_MAIN("turn", test_journal_that_cannot_be_read_to_its_end_is_no_start,
 	   test_disk_that_does_not_store_is_told_while_records_go_on,
 	   test_ticks_that_the_journal_refused_are_written_once_it_works_again,
+	   test_an_end_that_the_journal_refuses_is_told,
 	   test_what_is_lost_without_disk_and_memory_is_counted_and_nothing_comes_twice,
 	   test_a_gauge_that_is_no_number_keeps_no_other_out,
 	   test_windows_go_on_after_a_restart_with_the_clock_set_back,
