@@ -98,7 +98,10 @@ struct http_conn {
 	__u16 fail_bytes; /* up to FAIL_BYTES_MAX + 1 */
 	__u8 fails;
 	__u8 doubtful; /* DOUBT_: it would be no latency */
+	__u8 tunnel; /* by CONNECT or an upgrade: what follows is no HTTP/1, but may be TLS */
 	__u8 unaccepted; /* nobody had accepted it when what is to be read first arrived */
+	__u8 piece_bytes; /* of an answer to CONNECT that is read in pieces, up to PIECES_ENOUGH */
+	__u64 piece; /* its last eight bytes, the latest lowest */
 	__u64 asked_at; /* latest bytes of a request; of a client that connects, its SYN */
 	__u64 first_at; /* first and latest bytes of the response */
 	__u64 last_at;

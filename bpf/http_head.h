@@ -88,6 +88,9 @@ static __always_inline enum http_method head_method(__u64 first, __u32 *path_at)
 	case WORD4('O', 'P', 'T', 'I'):
 		*path_at = 8;
 		return next == WORD4('O', 'N', 'S', ' ') ? HTTP_OPTIONS : HTTP_METHOD_NONE;
+	case WORD4('C', 'O', 'N', 'N'):
+		*path_at = 8;
+		return next == WORD4('E', 'C', 'T', ' ') ? HTTP_CONNECT : HTTP_METHOD_NONE;
 	}
 	return HTTP_METHOD_NONE;
 }
@@ -104,7 +107,8 @@ static __always_inline bool head_may_begin(__u64 first, __u32 length)
 	       !((first ^ WORD('P', 'A', 'T', 'C', 'H', ' ', 0, 0)) & mask & 0xffffffffffffULL) ||
 	       !((first ^ WORD('D', 'E', 'L', 'E', 'T', 'E', ' ', 0)) & mask &
 		 0xffffffffffffffULL) ||
-	       !((first ^ WORD('O', 'P', 'T', 'I', 'O', 'N', 'S', ' ')) & mask);
+	       !((first ^ WORD('O', 'P', 'T', 'I', 'O', 'N', 'S', ' ')) & mask) ||
+	       !((first ^ WORD('C', 'O', 'N', 'N', 'E', 'C', 'T', ' ')) & mask);
 }
 
 /*

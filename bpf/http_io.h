@@ -225,6 +225,8 @@ static __always_inline void conn_moved(struct socket_call *call)
 			tls_moved(c, call);
 		if (TLS_LINKS && c->ssl.ssl && call->received)
 			link_received(c, call);
+	} else if (c->tunnel) {
+		conn_ignore(c);
 	} else if (!conn_moved_blind(call)) {
 		conn_look(call);
 	}

@@ -12,6 +12,9 @@
 #include "bpf/payload.h"
 #include "bpf/socket.h"
 
+#define PIECE_MAX     15 /* bytes of a call that are taken up as a piece of an answer */
+#define PIECES_ENOUGH 12 /* of a status line: "HTTP/1.1 200" */
+
 /*
  * One socket call that moved bytes. To functions that are __checked_once, and to who gave it to one
  * of them, pointers in here are mere numbers: hence they are handed the connection beside it.
@@ -113,6 +116,7 @@ static __always_inline void request_begin(struct http_conn *c, const struct sock
 	r->status = 0;
 	r->flags = 0;
 	c->asked_at = call->now;
+	c->piece_bytes = 0;
 	c->fails = 0;
 	c->fail_bytes = 0;
 	c->held = 0;
@@ -224,6 +228,20 @@ static __always_inline void response_more(const struct socket_call *call, __u32 
 	conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 }
 
+/* Whether the connection speaks no HTTP any more behind a response with that status. */
+static __always_inline bool response_opens_tunnel(const struct http_conn *c, __u16 status)
+{
+	return status == 101 || (c->record.method == HTTP_CONNECT && status >= 200 && status < 300);
+}
+
+/* Ends HTTP/1 with the response. Within a tunnel TLS may begin, and is followed as anywhere else. */
+static __always_inline void conn_tunnel(struct http_conn *c)
+{
+	conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
+	c->tunnel = true;
+	c->phase = PHASE_NEW;
+}
+
 /* How many bytes the response in t will take, head included, if it says so. */
 static __always_inline void response_length(struct http_conn *c, struct head_text *t, __u16 status,
 					    __u32 moved)
@@ -233,7 +251,8 @@ static __always_inline void response_length(struct http_conn *c, struct head_tex
 	c->left = LEFT_UNKNOWN;
 	c->chunked = 0;
 	/* These have no body, whatever length they announce; silence ends them. */
-	if (c->record.method == HTTP_HEAD || status == 204 || status == 304)
+	if (c->record.method == HTTP_HEAD || status == 204 || status == 304 ||
+	    response_opens_tunnel(c, status))
 		return;
 	if (head_hint(t, c->length_hint, moved, &body)) {
 		c->left = t->end + body;
@@ -289,6 +308,54 @@ static __noinline __u16 response_interim(struct head_text *t, struct payload *p)
 	return text_read(t, p, 0, HEAD_MAX) ? response_status(t) : 0;
 }
 
+/* Takes up the next byte of an answer in pieces. Returns whether its head ends with it. */
+static __always_inline bool piece_take(struct http_conn *c, __u8 byte)
+{
+	__u64 last = c->piece << 8 | byte;
+
+	c->piece = last;
+	if (c->piece_bytes < PIECES_ENOUGH && ++c->piece_bytes == PIECES_ENOUGH)
+		c->record.status = head_status(WORD('H', 'T', 'T', 'P', '/', '1', '.', 0),
+					       __builtin_bswap64(last) >> 32);
+	return (__u32)last == __builtin_bswap32(WORD4('\r', '\n', '\r', '\n'));
+}
+
+/*
+ * An answer to CONNECT may be read byte by byte (curl does), since what follows it is not the
+ * reader's. Returns whether these bytes are of one.
+ */
+static __noinline bool response_in_pieces(struct socket_call *call)
+{
+	struct http_conn *c = call->c;
+	const struct head_text *t = call->t;
+	bool ends = false;
+
+	if (c->phase != PHASE_REQUEST || c->record.method != HTTP_CONNECT ||
+	    call->moved > PIECE_MAX)
+		return false;
+	if (!c->piece_bytes) {
+		c->first_at = call->now;
+		if (c->record.role == HTTP_CLIENT)
+			c->record.queue_ns = call->queue_ns;
+	}
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < PIECE_MAX; i++) {
+		if (i >= call->moved)
+			break;
+		ends = piece_take(c, ((const __u8 *)t->words)[i]);
+	}
+	c->last_at = call->now;
+	c->record.response_bytes += call->moved;
+	if (!ends)
+		return true;
+	c->left = LEFT_UNKNOWN;
+	c->chunked = 0;
+	c->phase = PHASE_RESPONSE;
+	if (response_opens_tunnel(c, c->record.status))
+		conn_tunnel(c);
+	return true;
+}
+
 /* Bytes in the direction of responses. Returns whether they belong to one. */
 static __always_inline bool response_seen(struct socket_call *call)
 {
@@ -300,7 +367,7 @@ static __always_inline bool response_seen(struct socket_call *call)
 	status = text_read(t, &call->p, 0, HEAD_MAX) ? response_status(t) : 0;
 	if (!status) {
 		if (c->phase != PHASE_RESPONSE)
-			return false;
+			return response_in_pieces(call);
 		response_more(call, moved);
 		return true;
 	}
@@ -321,10 +388,8 @@ static __always_inline bool response_seen(struct socket_call *call)
 	response_length(c, t, status, moved);
 	c->phase = PHASE_RESPONSE;
 	response_more(call, moved);
-	if (status == 101) {
-		conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
-		conn_ignore(c);
-	}
+	if (response_opens_tunnel(c, status))
+		conn_tunnel(c);
 	return true;
 }
 

@@ -158,7 +158,7 @@ static inline __attribute__((always_inline)) __u64 overflow_group(__u32 who,
 {
 	__u32 hundreds = r->status / 100;
 	__u64 status_class = hundreds <= 5 ? hundreds : OVERFLOW_CLASS_OTHER;
-	__u64 method = r->method & 7;
+	__u64 method = r->method & ((1 << OVERFLOW_METHOD_BITS) - 1);
 
 	if (r->flags & HTTP_TLS) {
 		status_class = OVERFLOW_CLASS_TLS;

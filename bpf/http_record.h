@@ -25,6 +25,7 @@ enum http_method {
 	HTTP_DELETE,
 	HTTP_PATCH,
 	HTTP_OPTIONS,
+	HTTP_CONNECT, /* its path is the host and port that the tunnel leads to */
 	HTTP_METHODS
 };
 

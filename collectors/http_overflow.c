@@ -147,10 +147,10 @@ static void record_fill(struct http_record *r, const struct http_overflow_bank *
 	r->outcome = OVERFLOW_FIELD(key, OVERFLOW_OUTCOME_SHIFT, 2);
 	if (OVERFLOW_FIELD(key, OVERFLOW_CLASS_SHIFT, 3) == OVERFLOW_CLASS_TLS) {
 		r->flags = HTTP_TLS;
-		if (OVERFLOW_FIELD(key, OVERFLOW_METHOD_SHIFT, 3))
+		if (OVERFLOW_FIELD(key, OVERFLOW_METHOD_SHIFT, OVERFLOW_METHOD_BITS))
 			r->flags |= HTTP_TLS_SHARED;
 	} else {
-		r->method = OVERFLOW_FIELD(key, OVERFLOW_METHOD_SHIFT, 3);
+		r->method = OVERFLOW_FIELD(key, OVERFLOW_METHOD_SHIFT, OVERFLOW_METHOD_BITS);
 		r->status = (uint16_t)(100 * OVERFLOW_FIELD(key, OVERFLOW_CLASS_SHIFT, 3));
 	}
 	if (who >= OVERFLOW_WHOS)

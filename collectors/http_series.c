@@ -181,6 +181,10 @@ static void key_fill(struct http_series *series, const struct http_record *r, en
 	}
 	if (r->flags & HTTP_TLS)
 		return;
+	if (r->method == HTTP_CONNECT) {
+		strcpy(key->route, "{tunnel}");
+		return;
+	}
 	http_text_path(r, path);
 	route_name_of(series->routes, key->service, path, names_route(r->status), route);
 	series_text_set(key->route, sizeof(key->route), route, strlen(route));

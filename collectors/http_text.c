@@ -11,7 +11,7 @@
 const char *http_text_method(unsigned method)
 {
 	static const char *const names[HTTP_METHODS] = {
-		"", "GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS",
+		"", "GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS", "CONNECT",
 	};
 
 	return method < HTTP_METHODS ? names[method] : "";

@@ -5,6 +5,7 @@ test for each cell of the table in docs/capture.md but the last two rows."""
 from capture import *
 
 STAMPED = 500  # requests whose latency is compared
+TUNNELS = 100
 REUSES = 100  # rounds of connections, of which most end amid a request
 PAUSE_NS = 10_000  # a call that took so much longer than the median one was interrupted
 # An emulated processor takes so many times as long, for the way from a call's end to its stamp too.
@@ -67,7 +68,11 @@ def stamped(s, tier, **kind):
     raw.close()
     pairs = pairs_of(s, capture, expected)
     compare(pairs, truth, expected)
-    said = truth.responses()
+    as_stamped(pairs, truth.responses())
+
+
+def as_stamped(pairs, said):
+    """They begin and end when the server says, and take as long."""
     for p in pairs:
         _, _, _, started, ended, _, read, write = said[p.path]
         check(started - read - CLOCK_NS <= p.started_at <= started + CLOCK_NS,
@@ -176,6 +181,29 @@ def upgraded_connection_ends_as_http(s, tier):
     capture.wait(1, "server")
     capture.stop()
     compare(capture.pairs("server"), truth, ["/upgrade/0/a"])
+
+
+@test_tiers()
+def request_for_a_tunnel_is_a_pair_and_ends_http(s, tier):
+    truth = Truth(s)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
+    run_first(s, truth.program.pid)
+    expected = [f"host-{n}:443" for n in range(TUNNELS)]
+    for path in expected:
+        raw = truth.connect()
+        raw.send(f"CONNECT {path} HTTP/1.1\r\nHost: {path}\r\n\r\n")
+        while b"\r\n\r\n" not in raw.read:
+            raw.more()
+        raw.send("GET /not/http HTTP/1.1\r\n\r\n")
+        raw.more()
+        raw.close()
+    clients = capture.wait(TUNNELS, "client")
+    pairs = pairs_of(s, capture, expected)
+    equal([(p.path, p.method, p.status, p.outcome) for p in clients],
+          [(path, "CONNECT", 200, "complete") for path in expected], "pairs of the client")
+    equal(len(capture.pairs()), 2 * TUNNELS, "pairs, none of them within a tunnel")
+    compare(pairs, truth, expected)
+    as_stamped(pairs, truth.responses())
 
 
 @test_tiers()

@@ -5,6 +5,7 @@ the program that served them."""
 import contextlib
 import socket
 import ssl
+import sys
 import threading
 
 from capture_tls import *
@@ -276,6 +277,91 @@ def agent_shows_turns_apart_from_requests(s):
     check("within TLS by turns: connections" in
           json.dumps(s.vow("status", dir=agent.run)["collectors"]), "no word of TLS in the status")
     equal(agent.program.stop(), 0, "exit status of vowd")
+
+
+PROXY = """
+import select, socket, sys, threading
+def pump(one, other):
+    ends = {one: other, other: one}
+    while True:
+        for end in select.select(ends, [], [])[0]:
+            data = end.recv(65536)
+            if not data:
+                return
+            ends[end].sendall(data)
+def serve(client):
+    head = b''
+    while b'\\r\\n\\r\\n' not in head:
+        head += client.recv(65536)
+    host, _, port = head.split()[1].decode().partition(':')
+    if port == '1':
+        client.sendall(b'HTTP/1.1 403 Forbidden\\r\\nContent-Length: 2\\r\\n\\r\\nno')
+        return serve(client)
+    server = socket.create_connection((host, int(port)))
+    client.sendall(b'HTTP/1.1 200 Connection established\\r\\n\\r\\n')
+    pump(client, server)
+    client.close()
+    server.close()
+listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],)).start()
+"""
+
+
+def proxies(s):
+    """HAProxy before a proxy of our own, both of which know CONNECT; returns their ports."""
+    inner, outer = s.port(), s.port()
+    s.listening(inner, s.start(sys.executable, "-c", PROXY, inner))
+    config = s.write("haproxy.cfg", f"""
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 30s
+    timeout server 30s
+    timeout tunnel 30s
+frontend front
+    bind 127.0.0.1:{outer}
+    default_backend back
+backend back
+    server inner 127.0.0.1:{inner}
+""")
+    s.listening(outer, s.start(command_path("haproxy"), "-db", "-f", config))
+    return outer, inner
+
+
+@test_tiers("nginx", "openssl", "haproxy", "curl")
+def tunnels_through_proxies_are_seen_at_all_ends(s, tier):
+    server = nginx(s, "location / { return 200 hello; }")
+    outer, inner = proxies(s)
+    refused = Raw(outer)
+    captures = {port: Capture(s, port, ROOMY, tier=tier)
+                for port in (outer, inner, server.port)}
+    for _ in range(2):
+        refused.send("CONNECT localhost:1 HTTP/1.1\r\nHost: localhost:1\r\n\r\n")
+        equal(refused.response(), b"no", "body of the refusal")
+    url = f"https://127.0.0.1:{server.port}/"
+    for _ in range(10):
+        s.run("curl", "-sSk", "--http1.1", "-x", f"http://127.0.0.1:{outer}", url, url, url)
+    where = f"127.0.0.1:{server.port}"
+
+    def ends(method, port, tls):
+        """How many complete pairs of (role, status) there are at both ends of a port."""
+        return dict(collections.Counter(
+            (p.role, p.status) for p in captures[port].pairs()
+            if p.outcome == "complete" and p.method == method and bool(p.flags & TLS) == tls and
+            (tls or p.path in (where, "localhost:1"))))
+    turns = {("server", 0): 30, ("client", 0): 30}
+    asks = {("server", 200): 10, ("client", 200): 10, ("server", 403): 2, ("client", 403): 2}
+    wanted = [(("CONNECT", outer, False), asks), (("CONNECT", inner, False), asks),
+              (("-", outer, True), turns), (("-", inner, True), turns),
+              (("-", server.port, True), turns)]
+    s.until(lambda: all(ends(*at) == count for at, count in wanted), 5, "pairs of all ends")
+    refused.close()
+    for capture in captures.values():
+        capture.stop()
+    for at, count in wanted:
+        equal(ends(*at), count, f"pairs of {at}")
+    equal(len(log_rows(s, server)), 10, "connections in the log of the server")
 
 
 main("capture_tls")

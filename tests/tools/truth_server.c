@@ -28,7 +28,7 @@
  *	upgrade		101, then an echo of whatever comes
  *	never		none; the connection closes
  *
- * A HEAD request gets the head alone. Ends with SIGTERM. Prints "ready" on stderr.
+ * A HEAD request gets the head alone; after a CONNECT, whatever comes is echoed. Ends with SIGTERM. Prints "ready" on stderr.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -349,6 +349,10 @@ static bool serve(struct connection *c, const struct request *r)
 	bool is_head = strcmp(r->method, "HEAD") == 0;
 	int at = 0;
 
+	if (strcmp(r->method, "CONNECT") == 0) {
+		c->upgraded = true;
+		return respond(c->fd, r, 200, "HTTP/1.1 200 Connection established\r\n\r\n", 0, 0);
+	}
 	if (strcmp(r->kind, "chunked") == 0)
 		return respond_in_chunks(c->fd, r);
 	if (strcmp(r->kind, "until-close") == 0) {

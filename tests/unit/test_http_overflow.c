@@ -130,10 +130,10 @@ CHECK_TEST(test_kernel_finds_the_slot_that_the_agent_finds)
 
 CHECK_TEST(test_each_kind_of_pair_has_its_sum)
 {
-	struct http_record get = record_of(7, 200, 1000), post = get, failed = get, client = get,
+	struct http_record get = record_of(7, 200, 1000), tunnel = get, failed = get, client = get,
 			   gone = get, other = get;
 
-	post.method = HTTP_POST;
+	tunnel.method = HTTP_CONNECT; /* the last of them */
 	failed.status = 503;
 	client.role = HTTP_CLIENT;
 	gone.outcome = HTTP_CLIENT_GONE;
@@ -143,7 +143,7 @@ CHECK_TEST(test_each_kind_of_pair_has_its_sum)
 	CHECK_EQ_U64(drain(), 0);
 	for (int i = 0; i < 10; i++) {
 		CHECK(overflow_add(shared, 0, &get));
-		CHECK(i >= 2 || overflow_add(shared, 1, &post));
+		CHECK(i >= 2 || overflow_add(shared, 1, &tunnel));
 		CHECK(i >= 3 || overflow_add(shared, 2, &failed));
 		CHECK(i >= 4 || overflow_add(shared, 3, &client));
 		CHECK(i >= 5 || overflow_add(shared, 9, &gone));
@@ -152,7 +152,7 @@ CHECK_TEST(test_each_kind_of_pair_has_its_sum)
 	CHECK_EQ_U64(drain(), 10 + 2 + 3 + 4 + 5 + 6);
 	CHECK_EQ_U64(sums, 6);
 	CHECK_EQ_U64(count_of(7, HTTP_SERVER, HTTP_GET, 200, HTTP_COMPLETE), 10);
-	CHECK_EQ_U64(count_of(7, HTTP_SERVER, HTTP_POST, 200, HTTP_COMPLETE), 2);
+	CHECK_EQ_U64(count_of(7, HTTP_SERVER, HTTP_CONNECT, 200, HTTP_COMPLETE), 2);
 	CHECK_EQ_U64(count_of(7, HTTP_SERVER, HTTP_GET, 500, HTTP_COMPLETE), 3);
 	CHECK_EQ_U64(count_of(7, HTTP_CLIENT, HTTP_GET, 200, HTTP_COMPLETE), 4);
 	CHECK_EQ_U64(count_of(7, HTTP_SERVER, HTTP_GET, 200, HTTP_CLIENT_GONE), 5);

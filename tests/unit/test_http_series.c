@@ -132,8 +132,9 @@ CHECK_TEST(test_views_of_a_record_have_series_of_their_own)
 	CHECK_EQ_U64(series_key_of(accept)->kind, SERIES_CONNECTION);
 	CHECK_EQ_U64(series_key_of(accept)->status_class, CLASS_OK);
 	/* Another request of the same service, and one within TLS. */
-	r = record_of("shop", "/baskets");
-	r.method = HTTP_POST;
+	r = record_of("shop", "bank:443");
+	r.method = HTTP_CONNECT;
+	CHECK_STR(key_of(&n, &r)->route, "{tunnel}");
 	CHECK(http_series_user(n.series, &r, NS_PER_S) == user);
 	r.status = 404;
 	CHECK(http_series_opening(n.series, &r, NS_PER_S) == accept);
