@@ -4,6 +4,9 @@ of what is captured of it."""
 import collections
 import contextlib
 import http.client
+import json
+import re
+import signal
 import socket
 import ssl
 import threading
@@ -216,3 +219,33 @@ def head_of(connection):
             return False
         text += more
     return True
+
+
+class Tracer(Agent):
+    """vowd whose configuration allows probes, of the services that match `traced`."""
+
+    def __init__(self, s, name, port, traced, more=""):
+        super().__init__(s, name, port, f"{more}capture: {{tls: {json.dumps(traced)}}}\n")
+        with open(s.path("run/vow.yaml"), encoding="ascii") as file:
+            self.text = file.read()
+
+    def configure(self, traced):
+        """Another list of services that are wanted."""
+        self.story.write("run/vow.yaml", re.sub("tls: .*}", f"tls: {json.dumps(traced)}}}",
+                                                self.text))
+        self.program.signal(signal.SIGHUP)
+
+    def traced(self):
+        """{service: processes whose calls are probed}"""
+        rows = self.story.vow("status", dir=self.run)["gauges"]
+        return {row["service"]: int(row["value"]) for row in rows
+                if row["name"] == "tls_traced_processes" and row["value"]}
+
+    def counts(self, service=None):
+        """{(method, route, status class): count} of a service, as a server."""
+        found = collections.Counter()
+        for row in self.story.vow("routes", "--total", dir=self.run):
+            if (row["service"], row["role"]) == (service or self.name, "server") and \
+                    row["kind"] in ("http", "tls"):
+                found[row["method"], row["route"], row["status_class"]] += row["count"]
+        return found

@@ -4,7 +4,6 @@
 the programs that served and asked them know themselves."""
 import asyncio
 import collections
-import json
 import os
 import re
 import signal
@@ -60,36 +59,6 @@ def pairs_equal_the_access_log(s):
     at_most(errors[len(errors) // 2], 0.5, "median of the difference in ms")
     at_most(errors[len(errors) * 9 // 10], 20, "difference in ms of nine of ten")
     check("hidden" not in capture.program.log(), "a query string left the kernel")
-
-
-class Tracer(Agent):
-    """vowd whose configuration allows probes, of the services that match `traced`."""
-
-    def __init__(self, s, name, port, traced, more=""):
-        super().__init__(s, name, port, f"{more}capture: {{tls: {json.dumps(traced)}}}\n")
-        with open(s.path("run/vow.yaml"), encoding="ascii") as file:
-            self.text = file.read()
-
-    def configure(self, traced):
-        """Another list of services that are wanted."""
-        self.story.write("run/vow.yaml", re.sub("tls: .*}", f"tls: {json.dumps(traced)}}}",
-                                                self.text))
-        self.program.signal(signal.SIGHUP)
-
-    def traced(self):
-        """{service: processes whose calls are probed}"""
-        rows = self.story.vow("status", dir=self.run)["gauges"]
-        return {row["service"]: int(row["value"]) for row in rows
-                if row["name"] == "tls_traced_processes" and row["value"]}
-
-    def counts(self, service=None):
-        """{(method, route, status class): count} of a service, as a server."""
-        found = collections.Counter()
-        for row in self.story.vow("routes", "--total", dir=self.run):
-            if (row["service"], row["role"]) == (service or self.name, "server") and \
-                    row["kind"] in ("http", "tls"):
-                found[row["method"], row["route"], row["status_class"]] += row["count"]
-        return found
 
 
 BOTH_ENDS = f"""{NODE}
@@ -173,6 +142,14 @@ def probed(pid):
         return mem.read(end - begin) != file.read(end - begin)
 
 
+def rights(pid):
+    """Whether a process may put CAP_SYS_ADMIN to use, and whether it does."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        text = status.read()
+    return tuple(bool(int(re.search(rf"^{name}:\s+(\w+)", text, re.M).group(1), 16) >> 21 & 1)
+                 for name in ("CapPrm", "CapEff"))
+
+
 SITES = "location /broken { return 503; } location / { return 200 hello; }"
 
 
@@ -188,6 +165,7 @@ def service_that_is_wanted_shows_its_routes(s):
         ask(aside, "/first")
     s.until(lambda: agent.traced() == {"web": 1}, 10, "probes")
     check(probed(worker_of(web)), "no probe is in the process that is wanted")
+    equal(rights(agent.program.pid), (True, False), "CAP_SYS_ADMIN, permitted and in effect")
     check(not probed(worker_of(other)), "a probe is in another process with that library")
     for version in VERSIONS:
         connections = [first] + [connect(web.port, version) for _ in range(3)]

@@ -5,7 +5,7 @@ bytes could have come to lie."""
 import socket
 import threading
 
-from capture import *
+from capture_tls import *
 
 SEEN = "planted-in-the-path"  # what may be seen, and shows that the search finds what is there
 SECRETS = {where: f"planted-{where}-do-not-tell" for where in (
@@ -86,11 +86,10 @@ def memory(pid):
     return bytes(found)
 
 
-def plant(s, server):
-    """A request with secrets in all its places, often; and a receiver's address full of them."""
+def ask_with_secrets(raw, times):
+    """Requests with secrets in all their places."""
     body = f"card={SECRETS['body']}"
-    raw = Raw(server.port)
-    for _ in range(200):
+    for _ in range(times):
         raw.send(f"POST /{SEEN}?token={SECRETS['query']} HTTP/1.1\r\n"
                  f"Host: {SECRETS['host']}\r\n"
                  f"Authorization: Bearer {SECRETS['header']}\r\n"
@@ -103,7 +102,18 @@ def plant(s, server):
                  f"tracestate: a={SECRETS['trace-state']}\r\n"
                  f"Content-Length: {len(body)}\r\n\r\n{body}")
         raw.response()
+
+
+def plant(s, agent, server, within):
+    """Requests in plain text, and within TLS in the clear; and a receiver's address full of secrets."""
+    raw, tls = Raw(server.port), Raw(within.port)
+    tls.socket = context("1.3").wrap_socket(tls.socket)
+    ask_with_secrets(raw, 200)
+    ask_with_secrets(tls, 2)
+    s.until(lambda: agent.traced() == {"within": 1}, 30, "probes in the server within TLS")
+    ask_with_secrets(tls, 200)
     raw.close()
+    tls.close()
     sender = s.start(s.program("tests/deliver"), "sender", "invoice.paid",
                      f"https://{SECRETS['user']}:{SECRETS['password']}@receiver.example/{SEEN}"
                      f"?key={SECRETS['address-query']}#{SECRETS['fragment']}",
@@ -114,10 +124,12 @@ def plant(s, server):
 @test
 @needs("bpf", "nginx", "vowd", "vow-export", "vow-hub", "vow")
 def no_planted_secret_is_found_anywhere(s):
-    server = s.nginx(f"""location / {{
+    location = f"""location / {{
         add_header X-Session {SECRETS['answer-header']};
-        return 200 "balance={SECRETS['answer-body']}"; }}""")
-    agent = Agent(s, "tested", server.port)
+        return 200 "balance={SECRETS['answer-body']}"; }}"""
+    server, within = s.nginx(location), nginx(s, location, name="within")
+    agent = Tracer(s, "tested", server.port, ["within"],
+                   f"  - name: within\n    match: {{port: {within.port}}}\n")
     rpc, http = s.port(), s.port()
     hub = s.start(s.program("vow-hub"), "--dir", s.dir("hub"), "--listen", f"127.0.0.1:{rpc}",
                   "--http", f"127.0.0.1:{http}", "--verbose")
@@ -125,10 +137,13 @@ def no_planted_secret_is_found_anywhere(s):
     wire = Wire(s, rpc)
     exporter = s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub",
                        f"127.0.0.1:{wire.port}", "--verbose")
-    plant(s, server)
+    plant(s, agent, server, within)
     at_hub = f"127.0.0.1:{http}"
     s.until(lambda: sum(r["count"] for r in s.vow("routes", "--total", hub=at_hub)
                         if r["service"] == "tested") > 0, 30, "requests at the hub")
+    s.until(lambda: [r for r in s.vow("routes", "--total", hub=at_hub)
+                     if (r["service"], r["route"]) == ("within", f"/{SEEN}")], 30,
+            "requests within TLS at the hub, with their path")
     s.until(lambda: [r for r in s.vow("deliveries", "--total", hub=at_hub)
                      if r["endpoint"] == f"https://receiver.example/{SEEN}"], 30,
             "delivery at the hub, by the address without its secrets")
