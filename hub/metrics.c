@@ -2,6 +2,7 @@
 #include "hub/metrics.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 /* ---- the format -------------------------------------------------------------------------------- */
@@ -182,6 +183,25 @@ static void metrics_collectors(struct text *text, const struct board *board)
 	}
 }
 
+/* One family for all: their names are others' to choose, of applications too. */
+static void metrics_gauges(struct text *text, const struct board *board)
+{
+	metrics_family(text, "vow_gauge", "gauge",
+		       "What goes up and down, as hosts and applications told it last.");
+	for (size_t i = 0; i < board->gauge_count; i++) {
+		const struct gauge *gauge = &board->gauges[i];
+
+		if (!isfinite(gauge->value))
+			continue;
+		text_put(text, "vow_gauge{");
+		metrics_label(text, "host", gauge->host);
+		metrics_label(text, ",service", gauge->service);
+		metrics_label(text, ",gauge", gauge->name);
+		metrics_label(text, ",of", gauge->label);
+		text_printf(text, "} %.17g\n", gauge->value);
+	}
+}
+
 static void metrics_hub(struct text *text, const struct board *board, const struct api_facts *facts)
 {
 	const struct merge_counters *merge = &facts->merge;
@@ -233,5 +253,6 @@ void metrics_put(struct text *text, const struct view *total, const struct view 
 	metrics_scalers(text, board);
 	metrics_hosts(text, board);
 	metrics_collectors(text, board);
+	metrics_gauges(text, board);
 	metrics_hub(text, board, facts);
 }

@@ -119,6 +119,13 @@ const hosts = new Table($('hosts-table'), {
       text: (r) => ago(r.last_seen_unix_ns, page.tick.status.at_unix_ns) },
     { title: 'CPU', num: true, value: (r) => r.cpu, text: (r) => share(r.cpu) },
     { title: 'Memory', num: true, value: (r) => r.memory, text: (r) => share(r.memory) },
+    { title: 'Pressure', hint: 'share of time in which some task waited, most of cpu, memory and io', num: true,
+      value: (r) => r.pressure, text: (r) => (r.pressure === null ? '–' : `${r.pressed} ${share(r.pressure)}`),
+      tone: (r) => (r.pressure > 0.3 ? 'warn' : 'quiet') },
+    { title: 'In flight', hint: 'HTTP requests, and the age of the oldest', num: true,
+      value: (r) => r.flying, text: (r) => inFlight(r) },
+    { title: 'Sent again', hint: 'TCP segments a second', num: true, value: (r) => r.again,
+      text: (r) => rate(r.again) },
     { title: 'Events', hint: 'reported by its collectors', num: true, value: (r) => r.events,
       text: (r) => count(r.events) },
     { title: 'Dropped', hint: 'seen but not reported, by reason', num: true, value: (r) => r.drops,
@@ -132,15 +139,27 @@ const hosts = new Table($('hosts-table'), {
   ],
 });
 
+function inFlight(row) {
+  if (row.flying === null) return '–';
+  return row.flying && row.oldest ? `${count(row.flying)} (${span(row.oldest * 1e9)})` : count(row.flying);
+}
+
 function hostRows(status) {
   return status.hosts.map((host) => {
     const gauge = (name) => status.gauges.find((g) => g.host === host.host && g.name === name && !g.label)?.value ?? null;
     const collectors = status.collectors.filter((c) => c.host === host.host);
+    const pressure = ['cpu', 'memory', 'io'].map((of) => [of, gauge(`psi_${of}_some_ratio`)])
+      .filter(([, ratio]) => ratio !== null).sort((a, b) => b[1] - a[1])[0] ?? ['', null];
     const drops = collectors.flatMap((c) => Object.entries(c.drops_total)).filter(([, n]) => n > 0);
     return {
       ...host,
       cpu: gauge('cpu_ratio'),
       memory: gauge('memory_used_ratio') ?? gauge('memory_ratio'),
+      pressed: pressure[0],
+      pressure: pressure[1],
+      flying: gauge('http_requests_in_flight'),
+      oldest: gauge('http_oldest_request_age_s'),
+      again: gauge('tcp_retransmits_per_s'),
       events: collectors.reduce((sum, c) => sum + c.events_total, 0),
       drops: drops.reduce((sum, [, n]) => sum + n, 0),
       reasons: drops.map(([reason, n]) => `${reason} ${count(n)}`).join(', '),

@@ -38,11 +38,11 @@ def scene(s):
     return hub, listen, http
 
 
-def scene_of_applications(s):
+def scene_of_applications(s, capture="http: false, host: false"):
     """A hub, and an agent and an exporter that bring it what applications here count."""
     listen = s.port()
     hub = start_hub(s, listen, s.port())
-    s.write("run/vow.yaml", "capture: {http: false, host: false}\n")
+    s.write("run/vow.yaml", f"capture: {{{capture}}}\n")
     s.start(s.program("vowd"), "--dir", s.dir("run"))
     s.until(lambda: s.vow("status", dir=s.dir("run")), 10, "answer of vowd")
     s.start(s.program("vow-export"), "--dir", s.dir("run"), "--hub", f"127.0.0.1:{listen}")
@@ -72,6 +72,15 @@ def deliveries_and_routes_show_four_percentiles(s):
                      "--count", "400", "--rate", "400", env={"VOW_DIR": s.dir("run")})
     equal(worker.wait(30), 0, "status of the worker")
     promise(s, hub, "deliveries_and_routes_show_four_percentiles")
+
+
+@test
+@needs("vow-hub", "vow-export", "vowd", "vow", "node", "npm", "chromium")
+def a_host_shows_what_it_feels(s):
+    hub = scene_of_applications(s, "http: false")
+    promise(s, hub, "a_host_shows_what_it_feels")
+    gauge = 'service="",gauge="tcp_retransmits_per_s",of=""} '
+    check(gauge in s.http(hub.url() + "metrics")[2].decode(), f"no {gauge} among the metrics")
 
 
 @test

@@ -91,6 +91,17 @@ const tests = {
     assert.equal(await text(page, '#chart-title'), 'All requests served');
   },
 
+  // An agent that captures no HTTP.
+  async a_host_shows_what_it_feels(page) {
+    await appears(page, () => {
+      const heads = [...document.querySelectorAll('#hosts-table thead th')].map((head) => head.textContent.trim());
+      const cells = [...document.querySelectorAll('#hosts-table tbody tr > *')].map((cell) => cell.textContent);
+      const of = (head) => cells[heads.findIndex((text) => text.startsWith(head))] ?? '';
+      return /^(cpu|memory|io) [<\d]/.test(of('Pressure')) && /^[\d.]+/.test(of('Sent again'))
+        && of('In flight') === '–';
+    });
+  },
+
   // An application made three observations with tags and one without; no more come.
   async the_slowest_are_shown_with_their_tags(page) {
     await page.getByRole('button', { name: 'total', exact: true }).click();
