@@ -16,9 +16,8 @@
 
 #include "collectors/collector.h"
 #include "collectors/http_bpf.h"
-#include "collectors/http_deliveries.h"
 #include "collectors/http_names.h"
-#include "collectors/http_series.h"
+#include "collectors/http_pairs.h"
 #include "collectors/http_text.h"
 #include "collectors/http_thrift.h"
 #include "collectors/tls_trace.h"
@@ -40,7 +39,6 @@
 
 struct http {
 	struct gauge_table *gauges;
-	struct exemplars *exemplars; /* NULL: kept nowhere */
 	struct http_bpf *bpf; /* NULL: the programs are detached, to be thrifty */
 	struct http_bpf_options options;
 	struct http_headers headers; /* that options refer to */
@@ -50,22 +48,12 @@ struct http {
 	uint64_t past[HTTP_COUNTERS]; /* of programs that are gone */
 	dur_ns agent_ns; /* own time for records and sums */
 	bool busy; /* the last poll took something */
-	struct http_series *series;
-	struct http_deliveries *deliveries;
+	struct http_pairs pairs;
 	struct tls_trace *trace;
-	struct series_table *table;
-	mono_ns now; /* of the poll that is running */
-	wall_ns wall; /* the same instant */
 	mono_ns sweep_at, gauges_at, missed_at;
 	struct http_bpf_sweep sweep;
-	uint64_t events_total;
-	uint64_t incomplete[HTTP_OUTCOMES];
-	uint64_t no_memory;
 	uint64_t lost; /* records, when that was looked for last */
 	uint64_t missed; /* program runs that the kernel skipped */
-	uint64_t summed_total; /* of events_total, those of whom there was no record */
-	uint64_t without_record; /* these, and those that had no whole response */
-	uint8_t packed[2][HIST_PACKED_MAX]; /* of the sum at hand */
 };
 
 static void http_close(void *state)
@@ -74,8 +62,8 @@ static void http_close(void *state)
 
 	tls_trace_free(http->trace);
 	http_bpf_close(http->bpf);
-	http_series_free(http->series);
-	http_deliveries_free(http->deliveries);
+	http_series_free(http->pairs.series);
+	http_deliveries_free(http->pairs.deliveries);
 	free(http);
 }
 
@@ -95,7 +83,7 @@ static int http_open(const struct collector_context *context, void **state, stru
 		return diag_errno(d, -ENOMEM, "http", NULL, "no memory");
 	http_names_of_config(&http->headers, config);
 	http->gauges = context->gauges;
-	http->exemplars = context->exemplars;
+	http->pairs.exemplars = context->exemplars;
 	http->options = (struct http_bpf_options){
 		.ring_bytes = config->http_ring_bytes,
 		.headers = &http->headers,
@@ -105,12 +93,12 @@ static int http_open(const struct collector_context *context, void **state, stru
 	http->records_from = http_thrift_slow(&config->policy);
 	http_thrift_init(&http->thrift, config->http_budget_ratio,
 			 (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
-	http->table = context->series;
-	http->series = http_series_new(&series);
-	http->deliveries =
+	http->pairs.table = context->series;
+	http->pairs.series = http_series_new(&series);
+	http->pairs.deliveries =
 		http_deliveries_new(context->series, config->delivery_quiet, clock_mono());
 	http->trace = tls_trace_new(config, context->processes);
-	if (http->series && http->deliveries && http->trace)
+	if (http->pairs.series && http->pairs.deliveries && http->trace)
 		rc = http_bpf_open(&http->bpf, &http->options, d);
 	else
 		rc = diag_errno(d, -ENOMEM, "http", NULL, "no memory");
@@ -120,185 +108,6 @@ static int http_open(const struct collector_context *context, void **state, stru
 	}
 	*state = http;
 	return 0;
-}
-
-/* Of a request whose trace is known: it leads from the series to what was slow. */
-static void record_exemplar(const struct http *http, const struct http_record *r,
-			    const struct series *series)
-{
-	mono_ns end = r->started_at + r->total_ns;
-	char trace[HTTP_TRACE_TEXT + 1];
-	struct exemplar exemplar = {
-		.at = end < http->now ? http->wall - (http->now - end) : http->wall,
-		.latency_ns = r->total_ns,
-		.status = r->status,
-	};
-
-	if (http->exemplars && http_names_trace(r, trace) &&
-	    exemplar_tag_set(&exemplar, trace, sizeof(trace)))
-		exemplars_add(http->exemplars, series_id_of(series), &exemplar, http->wall);
-}
-
-/* A POST with the id of a delivery, whatever came of it; without a type of event its route is that. */
-static void record_attempt(struct http *http, const struct http_record *r)
-{
-	mono_ns end = r->outcome == HTTP_COMPLETE ? r->started_at + r->total_ns : http->now;
-	char event[HTTP_EVENT_MAX + 1];
-	struct series_key key;
-	uint64_t path = 0;
-
-	if (!(r->flags & HTTP_NOTED) || !(r->notes.has & HTTP_HEADER_DELIVERY))
-		return;
-	for (unsigned i = 0; i < HTTP_PATH_MAX / 8; i++)
-		path = (path ^ r->path[i]) * UINT64_C(0x9e3779b97f4a7c15);
-	http_series_name(http->series, r, http->now, &key);
-	http_deliveries_attempt(http->deliveries,
-				&(struct http_attempt){
-					.id = r->notes.delivery ^ path,
-					.service = key.service,
-					.event = http_names_event(r, event) ? event : key.route,
-					.peer = key.peer,
-					.started_at = r->started_at,
-					.ended_at = end > r->started_at ? end : r->started_at,
-					.status = r->outcome == HTTP_COMPLETE ? r->status : 0,
-				},
-				http->now);
-}
-
-static dur_ns record_waited(const struct http_record *r)
-{
-	return r->queue_ns == HTTP_QUEUE_UNKNOWN ? SERIES_NO_QUEUE : r->queue_ns;
-}
-
-/* A POST that was received and says which event it is about: the handling of that event. */
-static void record_event(struct http *http, const struct http_record *r,
-			 const struct series *series)
-{
-	struct series_key key = *series_key_of(series);
-	char event[HTTP_EVENT_MAX + 1];
-	const char *name;
-	struct series *handled;
-
-	if (r->role != HTTP_SERVER || !http_names_event(r, event))
-		return;
-	name = http_deliveries_event(http->deliveries, event);
-	key.kind = SERIES_APP;
-	memset(key.method, 0, sizeof(key.method));
-	strcpy(key.method, "event");
-	series_text_set(key.route, sizeof(key.route), name, strlen(name));
-	handled = series_get(http->table, &key);
-	if (handled)
-		series_record(handled, r->total_ns, record_waited(r));
-}
-
-/* What users of a server waited for, and what connections took. */
-static void record_views(struct http *http, const struct http_record *r)
-{
-	dur_ns waited = record_waited(r);
-	struct series *series;
-
-	if (r->role == HTTP_SERVER) {
-		series = http_series_user(http->series, r, http->now);
-		if (series)
-			series_record(series,
-				      r->total_ns + (waited == SERIES_NO_QUEUE ? 0 : waited),
-				      waited);
-	}
-	if (r->opening_ns) {
-		series = http_series_opening(http->series, r, http->now);
-		if (series)
-			series_record(series, r->opening_ns, SERIES_NO_QUEUE);
-	}
-}
-
-static void record_taken(void *arg, const struct http_record *r)
-{
-	struct http *http = arg;
-	struct series *series;
-
-	record_attempt(http, r);
-	if (r->outcome != HTTP_COMPLETE) {
-		http->incomplete[r->outcome < HTTP_OUTCOMES ? r->outcome : HTTP_TRUNCATED]++;
-		return;
-	}
-	series = http_series_of(http->series, r, http->now);
-	if (!series) {
-		http->no_memory++;
-		return;
-	}
-	series_record(series, r->total_ns, record_waited(r));
-	record_views(http, r);
-	http->events_total++;
-	if (r->flags & HTTP_TLS)
-		tls_trace_saw(http->trace, http->bpf, (pid_t)r->pid,
-			      series_key_of(series)->service);
-	if (r->flags & HTTP_NOTED) {
-		record_exemplar(http, r, series);
-		record_event(http, r, series);
-	}
-}
-
-/*
- * What is bad among latencies of which only buckets are known: an event counts as slow when all of
- * its bucket is, which is exact unless the threshold lies within that bucket.
- */
-static void sum_judge(const struct http_overflow_sum *sum, const struct series *series,
-		      struct series_counts *counts)
-{
-	const struct series_key *key = series_key_of(series);
-	dur_ns thresholds[SERIES_THRESHOLDS];
-	unsigned watched = series_thresholds_of(series, thresholds);
-	bool error = series_class_is_error(key->role, key->status_class);
-
-	*counts = (struct series_counts){.count = sum->count, .errors = error ? sum->count : 0};
-	for (unsigned i = 0; i < watched; i++) {
-		uint64_t surely, possibly;
-
-		hist_count_below(sum->latency, thresholds[i], &surely, &possibly);
-		counts->bad[i] = error ? sum->count : sum->count - possibly;
-	}
-}
-
-static int sum_merge(struct http *http, const struct http_overflow_sum *sum, struct series *series)
-{
-	struct series_counts counts;
-	ssize_t latency, queue;
-
-	if (!series)
-		return -ENOMEM;
-	latency = hist_pack(sum->latency, http->packed[0], sizeof(http->packed[0]));
-	queue = hist_pack(sum->queue, http->packed[1], sizeof(http->packed[1]));
-	sum_judge(sum, series, &counts);
-	if (latency < 0 || queue < 0)
-		return -EOVERFLOW;
-	return series_merge_packed(series, http->packed[0], (size_t)latency, http->packed[1],
-				   sum->queue->count ? (size_t)queue : 0, &counts);
-}
-
-/* Users are counted with the others, without their waits: which belongs to which is not known. */
-static int sum_file(struct http *http, const struct http_overflow_sum *sum)
-{
-	const struct http_record *r = &sum->record;
-	int rc = sum_merge(http, sum, http_series_of_sum(http->series, r, http->now));
-
-	if (!rc && r->role == HTTP_SERVER)
-		(void)sum_merge(http, sum, http_series_user(http->series, r, http->now));
-	return rc;
-}
-
-static void sum_taken(void *arg, const struct http_overflow_sum *sum)
-{
-	struct http *http = arg;
-
-	http->without_record += sum->count;
-	if (sum->record.outcome != HTTP_COMPLETE) {
-		http->incomplete[sum->record.outcome] += sum->count;
-	} else if (sum_file(http, sum)) {
-		http->no_memory += sum->count;
-	} else {
-		http->events_total += sum->count;
-		http->summed_total += sum->count;
-	}
 }
 
 /* Since vowd began, over all programs that there were. 0 or a negative errno. */
@@ -323,35 +132,35 @@ static void deliveries_step(struct http *http)
 	if (counters_read(http, counters))
 		return;
 	lost = counters[HTTP_RING_FULL] + counters[HTTP_STORAGE_FAILED] + counters[HTTP_TORN] +
-	       http->without_record;
+	       http->pairs.without_record;
 	if (lost != http->lost || thrifty) /* then headers are not looked for, or not told */
-		http_deliveries_gap(http->deliveries, http->now);
+		http_deliveries_gap(http->pairs.deliveries, http->pairs.now);
 	http->lost = lost;
-	http_deliveries_step(http->deliveries, http->now);
+	http_deliveries_step(http->pairs.deliveries, http->pairs.now);
 	gauge_set(http->gauges, "", "", "http_deliveries_unjoined", "",
-		  (double)http_deliveries_unjoined(http->deliveries), http->now);
+		  (double)http_deliveries_unjoined(http->pairs.deliveries), http->pairs.now);
 	gauge_set(http->gauges, "", "", "http_deliveries_evicted", "",
-		  (double)http_deliveries_evicted(http->deliveries), http->now);
+		  (double)http_deliveries_evicted(http->pairs.deliveries), http->pairs.now);
 }
 
 static void gauges_set(struct http *http)
 {
-	const struct route_names *routes = http_series_routes(http->series);
+	const mono_ns now = http->pairs.now;
+	const struct route_names *routes = http_series_routes(http->pairs.series);
 	mono_ns oldest = http->sweep.oldest_at;
-	double age = oldest && oldest < http->now ? (double)(http->now - oldest) / NS_PER_S : 0;
+	double age = oldest && oldest < now ? (double)(now - oldest) / NS_PER_S : 0;
 
-	gauge_set(http->gauges, "", "", "http_connections", "", (double)http->sweep.open,
-		  http->now);
+	gauge_set(http->gauges, "", "", "http_connections", "", (double)http->sweep.open, now);
 	gauge_set(http->gauges, "", "", "http_requests_in_flight", "",
-		  (double)http->sweep.in_flight, http->now);
-	gauge_set(http->gauges, "", "", "http_oldest_request_age_s", "", age, http->now);
+		  (double)http->sweep.in_flight, now);
+	gauge_set(http->gauges, "", "", "http_oldest_request_age_s", "", age, now);
 	for (size_t i = 0; i < route_names_services(routes); i++) {
 		uint64_t asked, other;
 		const char *service = route_names_share(routes, i, &asked, &other);
 
 		if (other)
 			gauge_set(http->gauges, "", service, "routes_other_ratio", "",
-				  (double)other / (double)asked, http->now);
+				  (double)other / (double)asked, now);
 	}
 }
 
@@ -373,7 +182,7 @@ static void programs_attach(struct http *http)
 	if (http_bpf_open(&http->bpf, &http->options, &d)) {
 		http->bpf = NULL;
 		log_diag(LOG_LEVEL_WARN, &d, "HTTP stays off, and is tried again later");
-		thrift_failed(&http->thrift.state, http->now);
+		thrift_failed(&http->thrift.state, http->pairs.now);
 	}
 }
 
@@ -398,7 +207,7 @@ static void thrift_go(struct http *http, const struct thrift_change *change)
 		 thrift_step_name(change->from), thrift_step_name(change->to), change->reason);
 	if (change->to == THRIFT_OFF) {
 		http_bpf_stop(http->bpf);
-		http->stop_at = http->now;
+		http->stop_at = http->pairs.now;
 	} else if (!http->bpf) {
 		programs_attach(http);
 	}
@@ -408,19 +217,20 @@ static void thrift_go(struct http *http, const struct thrift_change *change)
 static void thrift_look(struct http *http)
 {
 	struct http_thrift_totals totals = {.agent_ns = http->agent_ns,
-					    .pairs = http->events_total + http->no_memory};
+					    .pairs = http->pairs.events_total +
+						     http->pairs.no_memory};
 	struct thrift_change change;
 
 	/* Programs that are being stopped are let go before anything else is decided. */
 	if (http->stop_at)
 		return;
 	for (unsigned i = HTTP_COMPLETE + 1; i < HTTP_OUTCOMES; i++)
-		totals.pairs += http->incomplete[i];
+		totals.pairs += http->pairs.incomplete[i];
 	if (http->bpf && http_bpf_took(http->bpf, totals.costs))
 		return;
-	if (http_thrift_second(&http->thrift, &totals, http->now, &change))
+	if (http_thrift_second(&http->thrift, &totals, http->pairs.now, &change))
 		thrift_go(http, &change);
-	http_thrift_gauges(&http->thrift, http->gauges, http->now);
+	http_thrift_gauges(&http->thrift, http->gauges, http->pairs.now);
 }
 
 /* ---- the collector ------------------------------------------------------------------------------ */
@@ -431,6 +241,23 @@ static dur_ns thread_cpu(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (dur_ns)t.tv_sec * NS_PER_S + (dur_ns)t.tv_nsec;
+}
+
+static void record_taken(void *arg, const struct http_record *record)
+{
+	struct http *http = arg;
+	const struct series *series = http_pairs_record(&http->pairs, record);
+
+	if (series && record->flags & HTTP_TLS)
+		tls_trace_saw(http->trace, http->bpf, (pid_t)record->pid,
+			      series_key_of(series)->service);
+}
+
+static void sum_taken(void *arg, const struct http_overflow_sum *sum)
+{
+	struct http *http = arg;
+
+	http_pairs_sum(&http->pairs, sum);
 }
 
 /* Takes records for so long, then all sums. */
@@ -457,8 +284,8 @@ static uint64_t http_poll(void *state, mono_ns now)
 	struct http *http = state;
 	uint64_t taken = 0;
 
-	http->now = now;
-	http->wall = clock_wall();
+	http->pairs.now = now;
+	http->pairs.wall = clock_wall();
 	if (http->bpf) {
 		if (now - http->sweep_at >= SWEEP_EVERY) {
 			/* A sweep that fails is tried again; what it would have ended waits. */
@@ -499,9 +326,9 @@ static void http_reload(void *state, const struct vow_config *config)
 {
 	struct http *http = state;
 
-	http_series_reload(http->series, config);
+	http_series_reload(http->pairs.series, config);
 	tls_trace_reload(http->trace, config);
-	http_deliveries_reload(http->deliveries, config->delivery_quiet);
+	http_deliveries_reload(http->pairs.deliveries, config->delivery_quiet);
 	http->records_from = http_thrift_slow(&config->policy);
 	http->thrift.budget_ratio = config->http_budget_ratio;
 	/* Who changes something wants to see what comes of it. */
@@ -544,9 +371,9 @@ static void thrift_tell(const struct http *http, struct collector_status *status
 
 	if (step == THRIFT_ALL)
 		return;
-	if (back_at > http->now)
+	if (back_at > http->pairs.now)
 		snprintf(back, sizeof(back), ", is tried again in %u s",
-			 (unsigned)((back_at - http->now) / NS_PER_S));
+			 (unsigned)((back_at - http->pairs.now) / NS_PER_S));
 	snprintf(status->problem, sizeof(status->problem),
 		 "%s%s: it %.120s; raise capture.http_budget, 0 for none", left_out[step], back,
 		 http->thrift.reason);
@@ -563,7 +390,7 @@ static void http_status(const void *state, struct collector_status *status)
 		return;
 	if (http->bpf)
 		status->tier = http_bpf_tier(http->bpf) == 'B' ? "B" : "A";
-	status->events_total = http->events_total;
+	status->events_total = http->pairs.events_total;
 	snprintf(status->problem, sizeof(status->problem), "%s", tls_trace_problem(http->trace));
 	thrift_tell(http, status);
 	if (counters_read(http, counters))
@@ -572,8 +399,8 @@ static void http_status(const void *state, struct collector_status *status)
 	for (unsigned i = HTTP_RING_FULL; i <= HTTP_LOST_LAST; i++)
 		drop_add(status, http_text_counter(i), counters[i]);
 	for (unsigned i = HTTP_COMPLETE + 1; i < HTTP_OUTCOMES; i++)
-		drop_add(status, http_text_outcome(i), http->incomplete[i]);
-	drop_add(status, "no_memory", http->no_memory);
+		drop_add(status, http_text_outcome(i), http->pairs.incomplete[i]);
+	drop_add(status, "no_memory", http->pairs.no_memory);
 	how_text(http, how, sizeof(how));
 	snprintf(
 		status->detail, sizeof(status->detail),
@@ -582,7 +409,7 @@ static void http_status(const void *state, struct collector_status *status)
 		"%llu, heads cut %llu, program runs skipped %llu; within TLS by turns: connections "
 		"%llu, given up %llu, responses that went on after a second of silence %llu",
 		how, (unsigned long long)counters[HTTP_SEEN],
-		(unsigned long long)http->summed_total, (unsigned long long)http->sweep.open,
+		(unsigned long long)http->pairs.summed_total, (unsigned long long)http->sweep.open,
 		(unsigned long long)counters[HTTP_IGNORED],
 		(unsigned long long)counters[HTTP_NO_PAYLOAD],
 		(unsigned long long)counters[HTTP_HEADS_CUT], (unsigned long long)http->missed,
