@@ -44,6 +44,9 @@ struct tls_sites {
 };
 
 /*
+ * The places hold for this very content: probes at them in another version of the file would break who
+ * runs it. Who keeps them compares the inode, the size and the time of change before probing again.
+ *
  * Finds the calls that an ELF file of this machine's kind exports, or else names in its symbols. What
  * is not understood for certain in the instructions of a call leaves it with `entry` alone. fd stays
  * the caller's; its position is not used.

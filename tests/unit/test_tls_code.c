@@ -50,6 +50,7 @@ CHECK_TEST(test_what_is_not_certain_is_refused)
 	} cases[] = {
 		{"the result is written behind the check", 20, "\x48\x89\xd0", 3},
 		{"its low byte is", 20, "\x40\x88\xd0", 3},
+		{"the check leads on within the function", 19, "\x04", 1},
 		{"the check leads to a return", 19, "\x03", 1},
 		{"the check leads out of the function", 19, "\x40", 1},
 		{"somebody jumps behind the check", 28, "\xf7", 1},
