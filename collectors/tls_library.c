@@ -17,15 +17,12 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Whether all probes of the calls that move data stand where somebody looked for a good place. */
+/* Whether all probes of the calls that move data stand where the kernel spares a step. */
 static bool is_cheap(const struct tls_sites *sites)
 {
-	for (unsigned call = TLS_READ; call <= TLS_WRITE_EX; call++) {
-		const struct tls_site *site = &sites->calls[call];
-
-		if (site->enters && site->enters == site->entry && site->returns == site->entry)
+	for (unsigned call = TLS_READ; call <= TLS_WRITE_EX; call++)
+		if (sites->calls[call].enters && !sites->calls[call].emulated)
 			return false;
-	}
 	return true;
 }
 
@@ -35,7 +32,11 @@ static const struct tls_library *library_known(const struct tls_libraries *libra
 	for (unsigned i = 0; i < TLS_LIBRARIES_MAX; i++) {
 		const struct tls_library *known = &libraries->list[i];
 
-		if (known->inode == status->st_ino && known->device == status->st_dev)
+		/* The next version of a package may get the inode that the last one had. */
+		if (known->inode == status->st_ino && known->device == status->st_dev &&
+		    known->size_bytes == status->st_size &&
+		    known->changed.tv_sec == status->st_ctim.tv_sec &&
+		    known->changed.tv_nsec == status->st_ctim.tv_nsec)
 			return known;
 	}
 	return NULL;
@@ -62,6 +63,8 @@ static const struct tls_library *library_open(struct tls_libraries *libraries, c
 	*library = (struct tls_library){
 		.device = status.st_dev,
 		.inode = status.st_ino,
+		.size_bytes = status.st_size,
+		.changed = status.st_ctim,
 		.cheap = is_cheap(&sites),
 		.sites = sites,
 	};

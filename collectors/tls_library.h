@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "collectors/tls_sites.h"
 #include "lib/base/diag.h"
@@ -18,6 +19,8 @@
 struct tls_library {
 	dev_t device;
 	ino_t inode;
+	off_t size_bytes;
+	struct timespec changed; /* by its inode's account, which nobody can set back */
 	char name[48]; /* without its folders */
 	bool cheap; /* all its probes are at places where the kernel spares a step */
 	struct tls_sites sites;

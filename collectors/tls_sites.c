@@ -125,6 +125,7 @@ static void site_improve(const struct found *found, const GElf_Sym *symbol, stru
 
 	if (returns) {
 		site->enters = site->returns = returns;
+		site->emulated = true;
 		return;
 	}
 	if (!places_read(found, symbol, site->entry, &places))
@@ -139,6 +140,7 @@ static void site_improve(const struct found *found, const GElf_Sym *symbol, stru
 	site->enters = site->entry + places.enters;
 	site->returns = returns;
 	site->leaf_count = places.leaf_count;
+	site->emulated = true;
 	for (unsigned i = 0; i < places.leaf_count; i++)
 		site->leaves[i] = site->entry + places.leaves[i];
 }

@@ -14,6 +14,7 @@
 #ifndef VOW_COLLECTORS_TLS_SITES_H
 #define VOW_COLLECTORS_TLS_SITES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/tls_call.h"
@@ -37,6 +38,7 @@ struct tls_site {
 	unsigned leaf_count;
 	uint64_t returns; /* 0 with leaves */
 	uint64_t entry; /* the call's first instruction: a place for both kinds without any proof */
+	bool emulated; /* proven: the kernel carries out the instructions at all these places itself */
 };
 
 struct tls_sites {
