@@ -16,7 +16,6 @@
 #include "collectors/tls_rights.h"
 #include "lib/base/log.h"
 
-#define ASKED_MAX   8 /* services that are asked for at a time */
 #define SEARCH_STEP 32 /* processes looked at with one poll; each takes some 50 us */
 #define LOOK_EVERY  NS_PER_S
 #define TEXT_MAX    240
@@ -29,18 +28,12 @@ struct traced {
 	struct tls_probes *probes; /* NULL: it was tried in vain */
 };
 
-struct asked {
-	char service[SERIES_NAME_MAX + 1];
-	mono_ns until; /* 0: a free place */
-};
-
 struct tls_trace {
 	const struct vow_config *config;
 	struct process_list *processes;
 	struct tls_libraries libraries;
 	struct traced traced[TLS_TRACED_MAX];
 	unsigned count;
-	struct asked asked[ASKED_MAX];
 	DIR *search; /* through /proc, while one is under way */
 	struct service_names *names; /* for that */
 	bool sought; /* what is wanted was looked for among the processes that run */
@@ -85,38 +78,7 @@ static bool is_wanted(const struct tls_trace *trace, const char *service)
 	for (unsigned i = 0; i < wanted->count; i++)
 		if (!fnmatch(wanted->names[i], service, 0))
 			return true;
-	for (unsigned i = 0; i < ASKED_MAX; i++)
-		if (trace->asked[i].until && !fnmatch(trace->asked[i].service, service, 0))
-			return true;
 	return false;
-}
-
-static bool wants_any(const struct tls_trace *trace)
-{
-	bool any = trace->config->tls_services.count > 0;
-
-	for (unsigned i = 0; i < ASKED_MAX; i++)
-		any |= trace->asked[i].until != 0;
-	return any;
-}
-
-void tls_trace_ask(struct tls_trace *trace, const char *service, mono_ns until)
-{
-	struct asked *place = &trace->asked[0];
-
-	for (unsigned i = 0; i < ASKED_MAX; i++) {
-		struct asked *asked = &trace->asked[i];
-
-		if (asked->until && !strcmp(asked->service, service)) {
-			place = asked;
-			break;
-		}
-		if (asked->until < place->until)
-			place = asked;
-	}
-	snprintf(place->service, sizeof(place->service), "%s", service);
-	place->until = until;
-	trace->sought = false;
 }
 
 /* ---- processes ----------------------------------------------------------------------------------- */
@@ -205,7 +167,7 @@ static void process_look(struct tls_trace *trace, struct http_bpf *bpf, pid_t pi
 
 void tls_trace_saw(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid, const char *service)
 {
-	if (pid && wants_any(trace))
+	if (pid && trace->config->tls_services.count)
 		process_look(trace, bpf, pid, service, true);
 }
 
@@ -249,13 +211,6 @@ static void search_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns n
 
 /* ---- ends ---------------------------------------------------------------------------------------- */
 
-static void asked_expire(struct tls_trace *trace, mono_ns now)
-{
-	for (unsigned i = 0; i < ASKED_MAX; i++)
-		if (trace->asked[i].until && trace->asked[i].until <= now)
-			trace->asked[i].until = 0;
-}
-
 static void ended_remove(struct tls_trace *trace)
 {
 	struct pollfd ends[TLS_TRACED_MAX];
@@ -275,10 +230,9 @@ void tls_trace_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns now)
 {
 	if (now - trace->look_at >= LOOK_EVERY) {
 		trace->look_at = now;
-		asked_expire(trace, now);
 		ended_remove(trace);
 	}
-	if (!trace->sought && wants_any(trace))
+	if (!trace->sought && trace->config->tls_services.count)
 		search_begin(trace, bpf);
 	if (trace->search)
 		search_step(trace, bpf, now);
@@ -321,10 +275,6 @@ void tls_trace_gauges(const struct tls_trace *trace, struct gauge_table *gauges,
 			gauge_set(gauges, "", traced->service, "tls_traced_processes", traced->how,
 				  processes, now);
 	}
-	for (unsigned i = 0; i < ASKED_MAX; i++)
-		if (trace->asked[i].until > now)
-			gauge_set(gauges, "", trace->asked[i].service, "tls_trace_left_s", "",
-				  (double)(trace->asked[i].until - now) / NS_PER_S, now);
 }
 
 const char *tls_trace_problem(const struct tls_trace *trace)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which processes have their TLS calls probed: those of the services that the configuration names, or
- * that somebody asked for. A process is found when its service is named (among all that run, once),
+ * Which processes have their TLS calls probed: those of the services that the configuration names. A
+ * process is found when its service is named (among all that run, once),
  * and later by the first of its turns within TLS; nothing looks through /proc on its own. The probes
  * of a process go when it ends, or nobody wants its service any more.
  *
@@ -25,9 +25,6 @@ void tls_trace_free(struct tls_trace *trace); /* after its probes; NULL is allow
 
 /* Other services from now on. */
 void tls_trace_reload(struct tls_trace *trace, const struct vow_config *config);
-
-/* Traces a service as well until then. Too many at a time: the one that ends first makes room. */
-void tls_trace_ask(struct tls_trace *trace, const char *service, mono_ns until);
 
 /* A turn within TLS of a process has ended. Costs next to nothing when nothing is wanted. */
 void tls_trace_saw(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid, const char *service);

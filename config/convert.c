@@ -74,7 +74,7 @@ static int convert_headers(const struct value_reader *r, const char *list,
 	return 0;
 }
 
-/* The key alone allows probes, for services that somebody asks for. */
+/* With the key alone, services can be added later without a restart. */
 static int convert_traced(const struct value_reader *r, const struct raw_texts *raw,
 			  struct vow_config *config)
 {
