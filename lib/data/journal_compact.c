@@ -52,18 +52,15 @@ int journal_compact_prepare(const char *dir)
 	_cleanup_(fd_closep) int lock = -1;
 	DIR *listing = opendir(dir);
 	struct dirent *entry;
-	int rc;
 
 	if (!listing)
 		return -errno;
 	while ((entry = readdir(listing)))
 		if (journal_is_left_over(entry->d_name))
 			(void)unlinkat(dirfd(listing), entry->d_name, 0);
-	lock = openat(dirfd(listing), JOURNAL_CLAIM_LOCK, O_RDONLY | O_CREAT | O_CLOEXEC,
-		      JOURNAL_MODE);
-	rc = lock < 0 ? -errno : 0;
 	closedir(listing);
-	return rc;
+	lock = journal_claims_open(dir, O_CREAT);
+	return lock < 0 ? lock : 0;
 }
 
 static int journal_write_out(struct journal_compact *compact, const void *bytes, size_t size)
@@ -308,8 +305,10 @@ int journal_compact_commit(struct journal_compact *compact, const char *dir, uin
 
 	if (folder < 0)
 		return -errno;
-	lock = openat(folder, JOURNAL_CLAIM_LOCK, O_RDONLY | O_CLOEXEC);
-	if (lock < 0 || fsync(compact->fd) < 0)
+	lock = journal_claims_open(dir, 0);
+	if (lock < 0)
+		return lock;
+	if (fsync(compact->fd) < 0)
 		return -errno;
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;

@@ -136,6 +136,9 @@ struct journal_places journal_places_read(const char *dir, uint64_t epoch);
 /* dir/NAME of the lock that is held while claims are written, or a segment replaced. */
 #define JOURNAL_CLAIM_LOCK "claims"
 
+/* Opens that lock of the journal in dir; flags: O_CREAT or 0. The descriptor, or negative errno. */
+int journal_claims_open(const char *dir, int flags);
+
 /* Appends empty records from..to with this time to fd, whose position is its end. */
 int journal_write_empty(int fd, uint64_t from, uint64_t to, wall_ns wall);
 

@@ -2,6 +2,7 @@
 /* How far readers came: one small file each, replaced whole. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,4 +118,16 @@ struct journal_places journal_places_read(const char *dir, uint64_t epoch)
 	}
 	closedir(listing);
 	return places;
+}
+
+int journal_claims_open(const char *dir, int flags)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/" JOURNAL_CLAIM_LOCK, dir) >= sizeof(path))
+		return -ENAMETOOLONG;
+	/* A pipe in its place is not waited for; it can be locked as well. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags, JOURNAL_MODE);
+	return fd < 0 ? -errno : fd;
 }

@@ -160,18 +160,14 @@ static int journal_reader_refresh(struct journal_reader *reader)
 int journal_reader_claim(struct journal_reader *reader, uint64_t seq)
 {
 	_cleanup_(fd_closep) int lock = -1;
-	char path[PATH_MAX];
 	int rc;
 
 	if (!reader->name)
 		return -EINVAL;
-	if ((size_t)snprintf(path, sizeof(path), "%s/" JOURNAL_CLAIM_LOCK, reader->dir) >=
-	    sizeof(path))
-		return -ENAMETOOLONG;
 	/* A writer that merges nothing has not made it: then there is nothing to wait for. */
-	lock = open(path, O_RDONLY | O_CLOEXEC);
-	if (lock < 0 && errno != ENOENT)
-		return -errno;
+	lock = journal_claims_open(reader->dir, 0);
+	if (lock < 0 && lock != -ENOENT)
+		return lock;
 	while (lock >= 0 && flock(lock, LOCK_SH) < 0)
 		if (errno != EINTR)
 			return -errno;

@@ -237,6 +237,18 @@ CHECK_TEST(test_a_pipe_in_the_place_of_a_segment_is_no_start_and_no_wait)
 	check_holds(1, 3, 0);
 }
 
+CHECK_TEST(test_a_pipe_in_the_place_of_the_lock_is_not_waited_for)
+{
+	char path[PATH_MAX + sizeof("/" JOURNAL_CLAIM_LOCK)];
+
+	fresh_dir();
+	snprintf(path, sizeof(path), "%s/" JOURNAL_CLAIM_LOCK, dir);
+	CHECK_OK(mkfifo(path, 0600));
+	alarm(20); /* ends the program, and so says that it hangs */
+	journal_close(open_sized(200, 0));
+	alarm(0);
+}
+
 /* A segment of version 3, whose header begins as ours does, its checksum too. */
 static void make_later_version(uint64_t first_seq)
 {
@@ -414,6 +426,7 @@ CHECK_MAIN("journal_repair", test_segment_that_is_mended_has_its_name_all_the_ti
 	   test_older_segment_that_lost_its_end_is_filled_up,
 	   test_reader_goes_past_a_broken_record_of_a_running_writer,
 	   test_a_pipe_in_the_place_of_a_segment_is_no_start_and_no_wait,
+	   test_a_pipe_in_the_place_of_the_lock_is_not_waited_for,
 	   test_segment_of_another_version_stops_the_start,
 	   test_reader_stops_before_a_segment_of_another_version,
 	   test_a_newest_segment_that_is_broken_leaves_out_what_was_claimed,
