@@ -100,6 +100,7 @@ struct http_conn {
 	__u8 doubtful; /* DOUBT_: it would be no latency */
 	__u8 tunnel; /* by CONNECT or an upgrade: what follows is no HTTP/1, but may be TLS */
 	__u8 unaccepted; /* nobody had accepted it when what is to be read first arrived */
+	__u8 asked_host; /* its first request was asked for the name of the peer */
 	__u8 piece_bytes; /* of an answer to CONNECT that is read in pieces, up to PIECES_ENOUGH */
 	__u64 piece; /* its last eight bytes, the latest lowest */
 	__u64 asked_at; /* latest bytes of a request; of a client that connects, its SYN */
@@ -191,12 +192,12 @@ static __always_inline void count_lost(__u32 reason)
 /* ---- the end of a pair ------------------------------------------------------------------------ */
 
 /*
- * The next position of a ring, HTTP_RING_NONE when it is full. Whoever comes between makes it try
- * again; so many processors share no ring that it would run out of tries. Held up between the two
- * loads it may find that the reader is past its position, hence a signed difference: that ring is
- * not full, and the swap fails and tells where it is by now.
+ * The next `count` positions of a ring, HTTP_RING_NONE when it is full. Whoever comes between makes
+ * it try again; so many processors share no ring that it would run out of tries. Held up between the
+ * two loads it may find that the reader is past its position, hence a signed difference: that ring
+ * is not full, and the swap fails and tells where it is by now.
  */
-static __always_inline __u64 ring_reserve(struct http_ring *ring)
+static __always_inline __u64 ring_reserve(struct http_ring *ring, __u32 count)
 {
 	__u64 at = *(volatile __u64 *)&ring->written;
 
@@ -204,9 +205,9 @@ static __always_inline __u64 ring_reserve(struct http_ring *ring)
 	for (int tries = 0; tries < RING_TRIES; tries++) {
 		__u64 seen;
 
-		if ((__s64)(at - *(volatile __u64 *)&ring->taken) > (__s64)slot_mask)
+		if ((__s64)(at + count - *(volatile __u64 *)&ring->taken) > (__s64)slot_mask + 1)
 			break;
-		seen = __sync_val_compare_and_swap(&ring->written, at, at + 1);
+		seen = __sync_val_compare_and_swap(&ring->written, at, at + count);
 		if (seen == at)
 			return at;
 		at = seen;
@@ -236,17 +237,26 @@ static __always_inline void record_send_notes(struct http_slot *slot, const stru
 	}
 }
 
+/* 1: the record says the name of its peer, else 0; without a branch, to be verified but once. */
+static __always_inline __u64 record_is_named(const struct http_record *r)
+{
+	__u64 word = r->peer.words[0];
+
+	return (word | -word) >> 63 & (r->role ^ HTTP_SERVER);
+}
+
 /* Hands over the record of the connection, the used part of its path only. */
 static __always_inline void record_send(const struct http_record *r)
 {
 	__u32 which = bpf_get_smp_processor_id() & ring_mask;
 	struct http_ring *ring = bpf_map_lookup_elem(&rings, &which);
+	__u64 named = record_is_named(r);
 	struct http_slot *slot;
 	__u64 at;
 
 	if (thrift_counts(r) && record_overflow(r))
 		return;
-	at = ring ? ring_reserve(ring) : HTTP_RING_NONE;
+	at = ring ? ring_reserve(ring, 1 + named) : HTTP_RING_NONE;
 	if (at == HTTP_RING_NONE) {
 		if (!record_overflow(r))
 			counter_add(HTTP_RING_FULL, 1);
@@ -254,6 +264,13 @@ static __always_inline void record_send(const struct http_record *r)
 	}
 	slot = (struct http_slot *)(ring + 1) + (at & slot_mask);
 	__builtin_memcpy(slot->words, r, 8 * HTTP_SLOT_FIXED);
+	/* By what was reserved, whatever another thread makes of the connection meanwhile. */
+	if (named) {
+		struct http_slot *next = (struct http_slot *)(ring + 1) + ((at + 1) & slot_mask);
+
+		((struct http_record *)slot->words)->flags |= HTTP_NAMED;
+		__builtin_memcpy(next->words, &r->peer, sizeof(r->peer));
+	}
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < HTTP_PATH_MAX / 8; i++) {
 		if (i >= r->path_words)

@@ -12,6 +12,7 @@
 
 #include "bpf/http_conn.h"
 #include "bpf/http_head.h"
+#include "bpf/peer_name.h"
 
 /*
  * Bytes that are read of a request when headers are looked for: with HELD_MAX in front they stay
@@ -310,14 +311,13 @@ static __noinline bool delivery_hash(const struct head_text *t, __u64 *hash)
 	return true;
 }
 
-/* The short text at `at`; false when it does not end within its room. */
-static __noinline bool event_read(const struct head_text *t, __u32 at,
-				  __u64 event[HTTP_EVENT_MAX / 8])
+/* The short text at `at`; false when it is empty or does not end within its room. */
+static __noinline bool line_read(const struct head_text *t, __u32 at, __u64 *to, __u32 words)
 {
 	bool ended = false;
 
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < HTTP_EVENT_MAX / 8; i++) {
+	for (__u32 i = 0; i < words; i++) {
 		__u64 word = ended ? 0 : head_word(t, at + 8 * i);
 		bool here;
 		__u64 end = line_end(word, &here);
@@ -328,9 +328,9 @@ static __noinline bool event_read(const struct head_text *t, __u32 at,
 			ended = true;
 			word &= (end >> 7) - 1;
 		}
-		event[i] = word;
+		to[i] = word;
 	}
-	return ended && event[0];
+	return ended && to[0];
 }
 
 /* ---- the head --------------------------------------------------------------------------------- */
@@ -355,7 +355,7 @@ static __noinline void find_notes(struct head_text *t)
 		notes->has |= HTTP_HEADER_DELIVERY;
 	/* A text counts more than the presence of another header, but only a whole one is told. */
 	if (t->event_at) {
-		if (event_read(t, find_begin(t, t->event_at), notes->event))
+		if (line_read(t, find_begin(t, t->event_at), notes->event, HTTP_EVENT_MAX / 8))
 			notes->has |= HTTP_HEADER_EVENT;
 		else
 			__builtin_memset(notes->event, 0, sizeof(notes->event));
@@ -401,15 +401,40 @@ __checked_once int find_headers(__u32 direction, __u32 asked)
 	return t->notes.has;
 }
 
-/* Notes the headers of the request that begins in t, the text of `direction`. */
+/* Keeps the Host that find_headers() found in what was sent, if the connection has no name yet. */
+__checked_once int find_host(struct http_record *r)
+{
+	const struct head_text *t = text_room(0); /* of what is sent */
+	struct http_peer_name name = {};
+
+	if (!r || !t || !t->host_at || r->peer.words[0])
+		return 0;
+	if (line_read(t, find_begin(t, t->host_at), name.words, HTTP_PEER_NAME / 8) &&
+	    peer_name_valid(&name))
+		r->peer = name;
+	return 0;
+}
+
+/*
+ * Notes the headers of the request that begins in t, the text of `direction`; of the first one that
+ * a client sends, how it calls its peer. Host of a request that is received goes nowhere.
+ */
 static __noinline void request_headers(struct http_conn *c, const struct head_text *t,
 				       __u32 direction)
 {
-	__u32 asked = HTTP_ASKED_ANY;
+	bool first =
+		headers.peer_names && !direction && !c->asked_host && c->record.family != AF_UNIX;
+	__u32 asked = first ? HTTP_ASKED_FIRST_SENT : HTTP_ASKED_ANY;
+	int has;
 
 	if (c->record.method == HTTP_POST)
 		asked = direction ? HTTP_ASKED_POST_RECEIVED : HTTP_ASKED_POST_SENT;
-	if (!find_headers(direction, asked))
+	has = find_headers(direction, asked);
+	if (first) {
+		c->asked_host = true;
+		find_host(&c->record);
+	}
+	if (!has)
 		return;
 	c->record.notes = t->notes;
 	c->record.flags |= HTTP_NOTED;

@@ -18,14 +18,15 @@ enum http_header_kind {
 	HTTP_HEADER_DELIVERY = 2, /* the id of a delivery: a keyed hash of it and of Host leaves */
 	HTTP_HEADER_EVENT = 4, /* the type of an event: its text leaves */
 	HTTP_HEADER_PRESENCE = 8, /* the type of an event is known by its being there */
-	HTTP_HEADER_HOST = 16, /* goes into the hash of the id, and nowhere else */
+	HTTP_HEADER_HOST = 16, /* goes into the hash of the id, and may name the peer of a client */
 };
 
 /* Requests differ in what is looked for in them. */
 enum http_header_asked {
 	HTTP_ASKED_ANY, /* traces */
 	HTTP_ASKED_POST_RECEIVED, /* and events */
-	HTTP_ASKED_POST_SENT, /* and deliveries */
+	HTTP_ASKED_POST_SENT, /* and deliveries, and Host */
+	HTTP_ASKED_FIRST_SENT, /* no POST: traces, and Host */
 	HTTP_ASKED
 };
 
@@ -50,7 +51,7 @@ struct http_headers {
 		[HTTP_ASKED]; /* a bit for each http_header_bit() of a name asked for; 0: none */
 	__u64 key[2]; /* of the hash; random */
 	__u32 count; /* 0: nothing is looked for, and it costs nothing */
-	__u32 unused;
+	__u32 peer_names; /* whether connections of clients are asked for the name of the peer */
 };
 
 /* What a line's filter bit is: of its first two characters, small or capital. */

@@ -262,6 +262,8 @@ static __always_inline void conn_connects(struct http_conn *c, int new_state)
 		return;
 	if (new_state == TCP_SYN_SENT) {
 		c->record.family = 0;
+		__builtin_memset(&c->record.peer, 0, sizeof(c->record.peer));
+		c->asked_host = false;
 		c->asked_at = bpf_ktime_get_ns();
 	} else if (c->asked_at) {
 		c->record.opening_ns = bpf_ktime_get_ns() - c->asked_at;

@@ -12,7 +12,8 @@
 
 #include "bpf/http_header.h"
 
-#define HTTP_PATH_MAX 104 /* bytes of path kept; a multiple of 8, see http_head.h */
+#define HTTP_PATH_MAX  104 /* bytes of path kept; a multiple of 8, see http_head.h */
+#define HTTP_PEER_NAME 48 /* bytes of a peer's name, at least one zero among them */
 
 enum http_role { HTTP_SERVER, HTTP_CLIENT };
 
@@ -43,13 +44,22 @@ enum http_flag {
 	HTTP_NOTED = 4, /* notes say something */
 	HTTP_TLS = 8, /* by turns within TLS: no method, path, status; bytes are those of records */
 	HTTP_TLS_SHARED = 16, /* an exchange: requests may share its connection (HTTP/2) */
+	HTTP_NAMED = 32, /* peer says something; in the ring only */
 };
 
 #define HTTP_QUEUE_UNKNOWN (~0ULL)
 
 /*
+ * How a client called its peer when it first spoke to it: the server_name of its ClientHello, else
+ * the Host of its first request. Lower-case letters, digits and ".-_", maybe a port; zeros behind.
+ */
+struct http_peer_name {
+	__u64 words[HTTP_PEER_NAME / 8];
+};
+
+/*
  * In the byte order of the host; times are of CLOCK_MONOTONIC. In the ring
- * only the used words of the path are written, and notes if there are any: see http_ring.h.
+ * only the used words of the path are written, notes and name if there are any: see http_ring.h.
  */
 struct http_record {
 	__u64 started_at; /* server: first byte read; client: first byte sent */
@@ -83,6 +93,7 @@ struct http_record {
 	/* From after the method up to the first space or '?', zeros behind; no query string ever. */
 	__u64 path[HTTP_PATH_MAX / 8];
 	struct http_notes notes; /* of its headers; with HTTP_NOTED only */
+	struct http_peer_name peer; /* client: all zeros if the connection did not say one */
 };
 
 enum http_counter {

@@ -22,7 +22,9 @@
 /*
  * A record as it lies in the ring: its first words, path_words of its path, and in the last words,
  * a line of the cache that is left alone without HTTP_NOTED, its notes. A path of more than
- * HTTP_SLOT_PATH words reaches into the type of the event, which is left out then.
+ * HTTP_SLOT_PATH words reaches into the type of the event, which is left out then. With HTTP_NAMED
+ * it takes two positions, of which only the first is stamped: the words of the second begin with
+ * the name of the peer.
  */
 struct http_slot {
 	__u64 stamp; /* its position + 1 once the record is whole */

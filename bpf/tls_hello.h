@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What the first messages of a TLS connection say in plain text: which protocols the client offers
- * (ALPN), which version and cipher the server takes, and until TLS 1.2 which protocol. Kernel side;
+ * What the first messages of a TLS connection say in plain text: whom the client wants to speak to
+ * (server_name), which protocols it offers (ALPN), which version and cipher the server takes, and until TLS 1.2 which protocol. Kernel side;
  * once for each connection, reading user memory in small pieces.
  */
 #ifndef VOW_BPF_TLS_HELLO_H
 #define VOW_BPF_TLS_HELLO_H
 
 #include "bpf/kernel.h"
+#include "bpf/peer_name.h"
 
 #define HELLO_RANDOM_END     38 /* type, length (3), version (2), random (32) */
-#define HELLO_ALPN	     16 /* the extension's number */
+#define HELLO_SERVER_NAME    0 /* the extension's number */
+#define HELLO_ALPN	     16
 #define HELLO_EXTENSIONS_MAX 32 /* browsers send 18 */
 #define HELLO_PROTOCOLS_MAX  8
 #define HELLO_H2	     0x10000 /* beside a cipher */
+#define HELLO_UNCLEAR	     (~0U)
 
 /* One message, as far as it lies in one piece of user memory. */
 struct tls_hello {
@@ -79,8 +82,11 @@ static __always_inline bool hello_protocols(struct tls_hello *hello, __u32 end)
 	return true;
 }
 
-/* Whether the extensions that begin at the offset name "h2"; true as well when they do not tell. */
-static __always_inline bool hello_extensions(struct tls_hello *hello)
+/*
+ * Goes to what the extension of this number says, among those that begin at the offset. Returns its
+ * end; 0: there is none; HELLO_UNCLEAR: they cannot be read to their end.
+ */
+static __always_inline __u32 hello_find(struct tls_hello *hello, __u32 number)
 {
 	hello->offset += 2;
 #pragma clang loop unroll(disable)
@@ -89,16 +95,31 @@ static __always_inline bool hello_extensions(struct tls_hello *hello)
 		__u32 end;
 
 		if (hello->offset >= hello->length)
-			return false;
+			return 0;
 		extension = hello_take(hello, 4);
 		end = hello->offset + (extension & 0xffff);
 		if (extension > ~0U || end > hello->length)
 			break;
-		if (extension >> 16 == HELLO_ALPN)
-			return hello_protocols(hello, end);
+		if (extension >> 16 == number)
+			return end;
 		hello->offset = end;
 	}
-	return true;
+	return HELLO_UNCLEAR;
+}
+
+/* Whether the extensions that begin at the offset name "h2"; true as well when they do not tell. */
+static __always_inline bool hello_extensions(struct tls_hello *hello)
+{
+	__u32 end = hello_find(hello, HELLO_ALPN);
+
+	return end == HELLO_UNCLEAR || (end && hello_protocols(hello, end));
+}
+
+/* Goes to the extensions of a ClientHello. False when they are not in the piece. */
+static __always_inline bool hello_enter_client(struct tls_hello *hello)
+{
+	return hello_enter(hello, 1) && hello_skip(hello, 1) && hello_skip(hello, 2) &&
+	       hello_skip(hello, 1);
 }
 
 /* Whether the ClientHello in these bytes offers HTTP/2, or may do so where it does not tell. */
@@ -106,10 +127,36 @@ __checked_once int hello_offers_h2(__u64 at, __u32 length)
 {
 	struct tls_hello hello = {.at = at, .length = length};
 
-	if (!hello_enter(&hello, 1) || !hello_skip(&hello, 1) || !hello_skip(&hello, 2) ||
-	    !hello_skip(&hello, 1))
-		return true;
-	return hello_extensions(&hello);
+	return !hello_enter_client(&hello) || hello_extensions(&hello);
+}
+
+/*
+ * Keeps the name that the ClientHello in these bytes gives to the server, if it has one. In a tunnel
+ * the connection has one already, with the port to which it goes.
+ */
+__checked_once int hello_name(struct http_record *r, __u64 at, __u32 length)
+{
+	struct tls_hello hello = {.at = at, .length = length};
+	struct http_peer_name name = {};
+	__u64 head;
+	__u32 end, n;
+
+	if (!r || r->peer.words[0] || !hello_enter_client(&hello))
+		return 0;
+	end = hello_find(&hello, HELLO_SERVER_NAME);
+	if (!end || end == HELLO_UNCLEAR)
+		return 0;
+	/* Length of the list, type (0: of a host), length of the name. */
+	head = hello_take(&hello, 5);
+	n = head & 0xffff;
+	if (head >> 40 || head >> 16 & 0xff || hello.offset + n > end || n >= HTTP_PEER_NAME)
+		return 0;
+	asm volatile("%0 &= 63" : "+r"(n));
+	if (n < HTTP_PEER_NAME &&
+	    !bpf_probe_read_user(name.words, n, (const void *)(at + hello.offset)) &&
+	    peer_name_valid(&name))
+		r->peer = name;
+	return 0;
 }
 
 /*

@@ -80,6 +80,8 @@ __checked_once int tls_hello_read(struct http_conn *c, bool asks, __u64 at, __u3
 	if (asks) {
 		tls->asks.hello = false;
 		tls->shared = hello_offers_h2(at, length);
+		if (headers.peer_names && c->record.role == HTTP_CLIENT)
+			hello_name(&c->record, at, length);
 		return 0;
 	}
 	tls->answers.hello = false;

@@ -13,7 +13,7 @@
 #include "collectors/http_bpf_programs.h"
 #include "collectors/http_ring.h"
 
-_Static_assert(sizeof(struct http_record) == 280, "layout shared with the kernel side");
+_Static_assert(sizeof(struct http_record) == 328, "layout shared with the kernel side");
 _Static_assert(sizeof(struct http_slot) == 256, "layout shared with the kernel side");
 
 struct http_bpf {

@@ -50,12 +50,13 @@ static bool is_asked(enum http_header_asked asked, enum http_header_kind kind)
 		return true;
 	case HTTP_HEADER_EVENT:
 	case HTTP_HEADER_PRESENCE:
-		return asked != HTTP_ASKED_ANY;
+		return asked == HTTP_ASKED_POST_RECEIVED || asked == HTTP_ASKED_POST_SENT;
 	case HTTP_HEADER_DELIVERY:
 	case HTTP_HEADER_HOST:
 		break;
 	}
-	return asked == HTTP_ASKED_POST_SENT;
+	return asked == HTTP_ASKED_POST_SENT ||
+	       (kind == HTTP_HEADER_HOST && asked == HTTP_ASKED_FIRST_SENT);
 }
 
 static bool name_valid(const char *name)
@@ -122,7 +123,8 @@ void http_names_of_config(struct http_headers *headers, const struct vow_config 
 		http_names_add(headers, "traceparent", HTTP_HEADER_TRACE);
 	for (unsigned i = 0; i < config->delivery_ids.count; i++)
 		http_names_add(headers, config->delivery_ids.names[i], HTTP_HEADER_DELIVERY);
-	if (config->delivery_ids.count)
+	headers->peer_names = config->capture_peer_names;
+	if (config->delivery_ids.count || config->capture_peer_names)
 		http_names_add(headers, "host", HTTP_HEADER_HOST);
 	for (unsigned i = 0; i < config->event_types.count; i++)
 		event_add(headers, config->event_types.names[i]);

@@ -81,7 +81,9 @@ static void prefetch(const struct http_slot *slot)
 		__builtin_prefetch((const char *)slot + at);
 }
 
-static void record_hand(const struct http_slot *slot, http_ring_fn fn, void *arg)
+/* A record of these slots, the second of which only counts if it has a name. */
+static void record_hand(const struct http_slot *slot, const struct http_slot *second,
+			http_ring_fn fn, void *arg)
 {
 	size_t words = ((const struct http_record *)slot->words)->path_words;
 	struct http_record whole;
@@ -98,6 +100,8 @@ static void record_hand(const struct http_slot *slot, http_ring_fn fn, void *arg
 			whole.notes.has &= ~(__u32)HTTP_HEADER_EVENT;
 		}
 	}
+	if (whole.flags & HTTP_NAMED)
+		memcpy(&whole.peer, second->words, sizeof(whole.peer));
 	fn(arg, &whole);
 }
 
@@ -109,14 +113,15 @@ static unsigned ring_drain(struct http_ring *ring, unsigned slots, unsigned max,
 	unsigned count = 0;
 
 	while (count < max) {
-		const struct http_slot *at = &slot[taken & (slots - 1)];
+		const struct http_slot *at = &slot[taken & (slots - 1)], *next;
 
 		/* Pairs with the full barrier of the writer, record_send() in bpf/http_conn.h. */
 		if (__atomic_load_n(&at->stamp, __ATOMIC_ACQUIRE) != taken + 1)
 			break;
-		prefetch(&slot[(taken + 1) & (slots - 1)]);
-		record_hand(at, fn, arg);
-		taken++;
+		next = &slot[(taken + 1) & (slots - 1)];
+		prefetch(next);
+		taken += ((const struct http_record *)at->words)->flags & HTTP_NAMED ? 2 : 1;
+		record_hand(at, next, fn, arg);
 		count++;
 	}
 	/* Gives the slots back; a writer looks at it before it takes one, by an atomic step. */

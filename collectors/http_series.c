@@ -5,14 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collectors/http_peers.h"
 #include "collectors/http_text.h"
 #include "collectors/service_name.h"
 
-#define REMEMBERED 512 /* 114 KB; more requests than that at a time are named anew */
+#define REMEMBERED 512 /* 131 KB; more requests than that at a time are named anew */
 
-#define PEER_WORDS    3 /* of a client: port and family, address */
+#define ADDRESS_WORDS 3 /* of a client's peer: port and family, address */
+#define PEER_WORDS    (HTTP_PEERS_TEXT / 8) /* or its name, which takes at most so many */
 #define SERVICE_WORDS ((SERIES_NAME_MAX + 1) / 8)
 #define PATH_WORDS    (HTTP_PATH_MAX / 8)
+
+_Static_assert(HTTP_PEERS_TEXT <= SERIES_NAME_MAX + 1, "names of peers fit a key");
 
 /*
  * What decides on the series of a record, in as many words as it takes, zeros behind each text:
@@ -23,10 +27,16 @@ struct kind {
 	unsigned count; /* of words */
 };
 
-/* Whom a client asked, and the text of it. */
+/* Whom a client asked, by address, and the text of it. */
 struct peer {
-	uint64_t words[PEER_WORDS];
+	uint64_t words[ADDRESS_WORDS];
 	char text[SERIES_NAME_MAX + 1]; /* "": none yet */
+};
+
+/* Who takes part in a record. */
+struct parties {
+	const char *service;
+	const char *peer; /* as http_peers_name() says */
 };
 
 /* What of a record a series is about. */
@@ -47,6 +57,7 @@ struct http_series {
 	const struct vow_config *config;
 	struct route_names *routes;
 	struct service_names *services;
+	struct http_peers *peers;
 	struct peer peer; /* written last: clients ask the same one many times in a row */
 	struct remembered remembered[REMEMBERED]; /* each kind has one place, by its hash */
 };
@@ -73,7 +84,8 @@ struct http_series *http_series_new(const struct http_series_options *options)
 	series->routes = route_names_new(&routes);
 	series->services =
 		service_names_new(config->services, config->service_count, options->proc);
-	if (series->routes && series->services) {
+	series->peers = http_peers_new(config);
+	if (series->routes && series->services && series->peers) {
 		service_names_tell(series->services, options->processes);
 		return series;
 	}
@@ -87,6 +99,7 @@ void http_series_free(struct http_series *series)
 		return;
 	route_names_free(series->routes);
 	service_names_free(series->services);
+	http_peers_free(series->peers);
 	free(series);
 }
 
@@ -96,6 +109,7 @@ void http_series_reload(struct http_series *series, const struct vow_config *con
 
 	route_names_reload(series->routes, &routes);
 	service_names_reload(series->services, config->services, config->service_count);
+	http_peers_reload(series->peers, config);
 	memset(series->remembered, 0, sizeof(series->remembered));
 	series->config = config;
 	series->peer.text[0] = '\0';
@@ -114,26 +128,33 @@ static bool names_route(unsigned status)
 	return status != 404 && status != 405 && status != 410 && status != 400 && status != 414;
 }
 
-static void peer_name(const struct http_series *series, const struct http_record *r,
-		      char name[SERIES_NAME_MAX + 1])
+static void address_fill(uint64_t words[ADDRESS_WORDS], const struct http_record *r)
 {
-	char text[HTTP_TEXT_PEER_MAX + 1];
-	const char *label =
-		http_text_peer(r, series->config->peers, series->config->peer_count, text);
-
-	series_text_set(name, SERIES_NAME_MAX + 1, label, strlen(label));
+	words[0] = (uint64_t)r->family << 16 | r->remote_port;
+	memcpy(&words[1], r->remote_address, sizeof(r->remote_address));
 }
 
-static const char *peer_remembered(struct http_series *series, const struct http_record *r,
-				   const uint64_t words[PEER_WORDS])
+/* The peer by its address, or as the configuration calls that. */
+static const char *peer_by_address(struct http_series *series, const struct http_record *r)
 {
 	struct peer *peer = &series->peer;
+	char text[HTTP_TEXT_PEER_MAX + 1];
+	uint64_t words[ADDRESS_WORDS];
+	const char *label;
 
-	if (!peer->text[0] || memcmp(peer->words, words, sizeof(peer->words)) != 0) {
-		memcpy(peer->words, words, sizeof(peer->words));
-		peer_name(series, r, peer->text);
+	address_fill(words, r);
+	if (!peer->text[0] || memcmp(peer->words, words, sizeof(words)) != 0) {
+		memcpy(peer->words, words, sizeof(words));
+		label = http_text_peer(r, series->config->peers, series->config->peer_count, text);
+		series_text_set(peer->text, sizeof(peer->text), label, strlen(label));
 	}
 	return peer->text;
+}
+
+static const char *peer_name(struct http_series *series, const struct http_record *r,
+			     const struct parties *parties)
+{
+	return parties->peer[0] ? parties->peer : peer_by_address(series, r);
 }
 
 /* The parts of a key that need no name; of a turn within TLS the route as well. */
@@ -160,14 +181,15 @@ static void key_of_opening(const struct http_record *r, struct series_key *key)
 }
 
 static void key_fill(struct http_series *series, const struct http_record *r, enum part part,
-		     const struct kind *kind, const char *service, struct series_key *key)
+		     const struct parties *parties, struct series_key *key)
 {
 	char path[HTTP_PATH_MAX + 1], route[SERIES_ROUTE_MAX + 1];
 
 	memset(key, 0, sizeof(*key));
-	series_text_set(key->service, sizeof(key->service), service, strlen(service));
+	series_text_set(key->service, sizeof(key->service), parties->service,
+			strlen(parties->service));
 	if (r->role == HTTP_CLIENT)
-		strcpy(key->peer, peer_remembered(series, r, &kind->words[1]));
+		strcpy(key->peer, peer_name(series, r, parties));
 	if (part == PART_OPENING) {
 		key_of_opening(r, key);
 		return;
@@ -216,27 +238,31 @@ static uint64_t kind_first(const struct http_record *r, enum part part)
 
 /* Fills the kind of a record's part; returns its hash. */
 static uint64_t kind_fill(struct kind *kind, const struct http_record *r, enum part part,
-			  const char *service)
+			  const struct parties *parties)
 {
-	size_t length = strnlen(service, SERIES_NAME_MAX);
+	size_t length = strnlen(parties->service, SERIES_NAME_MAX);
 	size_t service_words = (length + 7) / 8, path_words = 0;
+	size_t name_words = (strlen(parties->peer) + 7) / 8;
 	uint64_t *word = &kind->words[1];
 	uint64_t hash = 0;
 
-	if (r->role == HTTP_CLIENT) {
-		word[0] = (uint64_t)r->family << 16 | r->remote_port;
-		memcpy(&word[1], r->remote_address, sizeof(r->remote_address));
-		word += PEER_WORDS;
+	if (name_words) {
+		memcpy(word, parties->peer, 8 * name_words);
+		word += name_words;
+	} else if (r->role == HTTP_CLIENT) {
+		address_fill(word, r);
+		word += ADDRESS_WORDS;
 	}
 	if (service_words) {
 		word[service_words - 1] = 0;
-		memcpy(word, service, length);
+		memcpy(word, parties->service, length);
 		word += service_words;
 	}
 	while (part == PART_REQUEST && path_words < PATH_WORDS && r->path[path_words])
 		*word++ = r->path[path_words++];
-	/* With its length, so that no path is taken for the end of a service. */
-	kind->words[0] = kind_first(r, part) | (uint64_t)service_words << 40;
+	/* With their lengths, so that no path is taken for the end of a service. */
+	kind->words[0] =
+		kind_first(r, part) | (uint64_t)service_words << 40 | (uint64_t)name_words << 44;
 	kind->count = (unsigned)(word - kind->words);
 	for (unsigned i = 0; i < kind->count; i++)
 		hash = mix(hash, kind->words[i]);
@@ -271,28 +297,37 @@ static const char *service_of(struct http_series *series, const struct http_reco
 	return service_name_of(series->services, &process, now);
 }
 
+static struct parties parties_of(struct http_series *series, const struct http_record *r,
+				 mono_ns now)
+{
+	return (struct parties){
+		.service = service_of(series, r, now),
+		.peer = r->pid ? http_peers_name(series->peers, r) : "",
+	};
+}
+
 static struct series *part_series(struct http_series *series, const struct http_record *r,
 				  enum part part, mono_ns now)
 {
-	const char *service = service_of(series, r, now);
+	const struct parties parties = parties_of(series, r, now);
 	struct remembered *place;
 	struct series_key key;
 	struct series *found;
 	struct kind kind;
 
-	place = &series->remembered[kind_fill(&kind, r, part, service) % REMEMBERED];
+	place = &series->remembered[kind_fill(&kind, r, part, &parties) % REMEMBERED];
 	if (place->series && kind_equal(&place->kind, &kind)) {
 		route_name_again(place->routes);
 		return place->series;
 	}
-	key_fill(series, r, part, &kind, service, &key);
+	key_fill(series, r, part, &parties, &key);
 	found = series_get(series->table, &key);
 	if (found && is_settled(&key)) {
 		memcpy(place->kind.words, kind.words, kind.count * sizeof(kind.words[0]));
 		place->kind.count = kind.count;
 		place->series = found;
 		place->routes = key.kind == SERIES_HTTP
-					? route_names_service(series->routes, service)
+					? route_names_service(series->routes, parties.service)
 					: NULL;
 	}
 	return found;
@@ -318,22 +353,20 @@ struct series *http_series_opening(struct http_series *series, const struct http
 void http_series_name(struct http_series *series, const struct http_record *r, mono_ns now,
 		      struct series_key *key)
 {
-	const char *service = service_of(series, r, now);
-	struct kind kind;
+	const struct parties parties = parties_of(series, r, now);
 
-	kind_fill(&kind, r, PART_REQUEST, service);
-	key_fill(series, r, PART_REQUEST, &kind, service, key);
+	key_fill(series, r, PART_REQUEST, &parties, key);
 }
 
 struct series *http_series_of_sum(struct http_series *series, const struct http_record *r,
 				  mono_ns now)
 {
-	const char *service = service_of(series, r, now);
+	const struct parties parties = parties_of(series, r, now);
 	struct series_key key = {.route = HTTP_ROUTE_OVERFLOW};
 
-	series_text_set(key.service, sizeof(key.service), service, strlen(service));
+	series_text_set(key.service, sizeof(key.service), parties.service, strlen(parties.service));
 	if (r->role == HTTP_CLIENT && r->pid)
-		peer_name(series, r, key.peer);
+		strcpy(key.peer, peer_name(series, r, &parties));
 	key_of_response(r, &key);
 	return series_get(series->table, &key);
 }

@@ -26,6 +26,7 @@ static void config_defaults(struct vow_config *config)
 	config->capture_lanes = true;
 	config->capture_host = true;
 	config->capture_traces = true;
+	config->capture_peer_names = true;
 	config->delivery_ids =
 		(struct header_names){{"webhook-id", "Idempotency-Key", "X-*-Delivery"}, 3};
 	config->event_types = (struct header_names){{"X-GitHub-Event", "Stripe-Signature"}, 2};

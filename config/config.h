@@ -63,6 +63,7 @@ struct vow_config {
 	bool capture_lanes; /* default true */
 	bool capture_host; /* default true */
 	bool capture_traces; /* keep trace ids of traceparent headers; default true */
+	bool capture_peer_names; /* peers by SNI and Host of connections; default true */
 	struct header_names delivery_ids,
 		event_types; /* request headers; see docs/configuration.md */
 	dur_ns delivery_quiet; /* without an attempt, after which a delivery has failed; 5 min */

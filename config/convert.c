@@ -112,6 +112,8 @@ static int convert_capture(const struct value_reader *r, const struct raw_config
 	VALUE_TRY(value_bool(r, "capture", "lanes", c->lanes, &config->capture_lanes));
 	VALUE_TRY(value_bool(r, "capture", "host", c->host, &config->capture_host));
 	VALUE_TRY(value_bool(r, "capture", "traces", c->traces, &config->capture_traces));
+	VALUE_TRY(
+		value_bool(r, "capture", "peer_names", c->peer_names, &config->capture_peer_names));
 	VALUE_TRY(value_duration(r, "capture", "delivery_quiet", c->delivery_quiet, NS_PER_S,
 				 7 * 24 * NS_PER_H, &config->delivery_quiet));
 	VALUE_TRY(convert_headers(r, "delivery_ids", &c->delivery_ids, &config->delivery_ids));

@@ -36,6 +36,7 @@ static const cyaml_schema_field_t schema_capture[] = {
 	TEXT("http_budget", raw_capture, http_budget),
 	TEXT("routes_per_service", raw_capture, routes_per_service),
 	TEXT("traces", raw_capture, traces),
+	TEXT("peer_names", raw_capture, peer_names),
 	TEXT("delivery_quiet", raw_capture, delivery_quiet),
 	LIST("delivery_ids", raw_capture, delivery_ids.texts, delivery_ids.count, &schema_text,
 	     HEADER_NAMES),

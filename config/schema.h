@@ -17,7 +17,7 @@ struct raw_texts {
 
 struct raw_capture {
 	char *http, *lanes, *host, *http_ring, *http_tier, *http_budget, *routes_per_service,
-		*traces, *delivery_quiet;
+		*traces, *peer_names, *delivery_quiet;
 	struct raw_texts delivery_ids, event_types, tls;
 };
 

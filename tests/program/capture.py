@@ -12,7 +12,7 @@ from story import *
 FIELDS = ("role", "outcome", "method", "status", "path", "total_ns", "first_byte_ns", "queue_ns",
           "opening_ns", "request_bytes", "response_bytes", "pid", "flags", "local_port",
           "remote_port", "started_at", "command")
-NOTES = ("trace", "delivery", "event")  # before the command, of a Capture with notes
+NOTES = ("trace", "delivery", "event", "peer")  # before the command, of a Capture with notes
 WORDS = {"role", "outcome", "method", "path", "command", *NOTES}
 PIPELINED = 2
 ROOMY = 16 << 20  # bytes of a ring that holds what else goes on on this machine as well

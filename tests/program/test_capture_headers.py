@@ -211,6 +211,36 @@ def real_clients_are_understood(s):
     capture.stop()
 
 
+@test_tiers()
+def first_host_that_is_sent_names_the_connection(s, tier):
+    listener = listen(s)
+    capture = Capture(s, listener.getsockname()[1], notes=True, tier=tier)
+    longest = "a-long.name_" * 3 + "x.y:443.abc"
+    cases = {  # the lines of the first request on a connection, and what it says
+        "small": (["Host: shop.test"], "shop.test"), "dense": (["HOST:db_1:8080"], "db_1:8080"),
+        "first-of-two": (["Host: one", "Host: two"], "one"), "long": ([f"Host: {longest}"], longest),
+        "last": (["Content-Length: 0", "a: b", "traceparent: x", "Host: shop.test"], "shop.test"),
+        "too-long": ([f"Host: {longest}a"], "-"), "none": (["Hosts: a"], "-"), "empty": (["Host: "], "-"),
+        "capital": (["Host: Shop.test"], "-"), "words": (["Host: a b"], "-"), "end": (["Host: a "], "-"),
+        "text": (["Host: <a>"], "-"), "query": (["Host: a?b"], "-"), "address": (["Host: [::1]"], "-"),
+        "byte": (["Host: a\xe1"], "-"), "control": (["Host: a\x01"], "-"), "slash": (["Host: a/b"], "-"),
+        "far": ([f"a: {'b' * 900}", "Host: shop.test"], "-")}
+    for method in ("GET", "POST"):
+        for name, (lines, _) in cases.items():
+            ends = BothEnds(s, listener)
+            ends.exchange(post(f"/{method}-{name}", *lines, method=method))
+            ends.exchange(post(f"/{method}-{name}-again", "Host: other.test", method=method))
+    head = post("/apart", "Host: shop.test")
+    BothEnds(s, listener).exchange(head[:-9], head[-9:])
+    pairs = seen(s, capture, 4 * len(cases) + 1)
+    for method in ("GET", "POST"):
+        for name, (_, expected) in cases.items():
+            for path in (f"/{method}-{name}", f"/{method}-{name}-again"):
+                equal([p.peer for p in pairs[path]], ["-", expected], f"names at both ends of {path}")
+    equal([p.peer for p in pairs["/apart"]], ["-", "-"], "a Host that came behind the first read")
+    capture.stop()
+
+
 @test
 @needs("bpf", "nginx", "vowd", "vow")
 def slow_requests_lead_to_their_traces(s):
@@ -282,7 +312,7 @@ def retries_with_one_id_are_one_delivery(s):
     def row():
         s.ticks_later(4, dir=s.dir("run"))
         rows = [r for r in s.vow("deliveries", "--total", dir=s.dir("run"))
-                if r["event_type"] == "push" and r["endpoint"] == f"127.0.0.1:{server.port}"]
+                if r["event_type"] == "push" and r["endpoint"] == f"test:{server.port}"]
         equal(len(rows), 1, "rows of the receiver")
         return rows[0]
 

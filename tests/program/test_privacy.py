@@ -11,6 +11,8 @@ SEEN = "planted-in-the-path"  # what may be seen, and shows that the search find
 SECRETS = {where: f"planted-{where}-do-not-tell" for where in (
     "query", "header", "cookie", "body", "answer-header", "answer-body", "user", "password",
     "fragment", "address-query", "delivery-id", "signature", "host", "event-text", "trace-state")}
+HOSTILE = "Planted-host-of-a-client"  # a text that is no name
+NAME = "planted-name.test"  # of a peer: may be seen, where names are wanted
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"  # leaves; the id of the parent stays
 PARENT_ID = "c0ffee5ec2e7ba5e"
 # Since when is no matter of a window: reading all memory takes minutes under a sanitizer.
@@ -86,12 +88,14 @@ def memory(pid):
     return bytes(found)
 
 
-def ask_with_secrets(raw, times):
-    """Requests with secrets in all their places."""
+def ask_with_secrets(raw, times, flags=0):
+    """Requests with secrets in all their places; the first line is sent with these flags apart."""
     body = f"card={SECRETS['body']}"
     for _ in range(times):
-        raw.send(f"POST /{SEEN}?token={SECRETS['query']} HTTP/1.1\r\n"
-                 f"Host: {SECRETS['host']}\r\n"
+        line = f"POST /{SEEN}?token={SECRETS['query']} HTTP/1.1\r\n"
+        if flags:
+            raw.socket.sendall(line.encode(), flags)
+        raw.send(f"{'' if flags else line}Host: {SECRETS['host']}\r\n"
                  f"Authorization: Bearer {SECRETS['header']}\r\n"
                  f"Cookie: session={SECRETS['cookie']}\r\n"
                  f"X-Forwarded-Host: {SECRETS['host']}\r\n"
@@ -105,10 +109,17 @@ def ask_with_secrets(raw, times):
 
 
 def plant(s, agent, server, within):
-    """Requests in plain text, and within TLS in the clear; and a receiver's address full of secrets."""
+    """Requests in plain text, and within TLS in the clear; and a receiver's address full of secrets.
+    What a client calls its peer may leave, so that our own end has each Host in no piece with what is
+    before it, or within TLS, where we are not probed; the server reads it all at once."""
+    for host in (NAME, HOSTILE):
+        raw = Raw(server.port)
+        raw.send(get(f"/{SEEN}", host))
+        raw.response()
+        raw.close()
     raw, tls = Raw(server.port), Raw(within.port)
     tls.socket = context("1.3").wrap_socket(tls.socket)
-    ask_with_secrets(raw, 200)
+    ask_with_secrets(raw, 200, socket.MSG_MORE)
     ask_with_secrets(tls, 2)
     s.until(lambda: agent.traced() == {"within": 1}, 30, "probes in the server within TLS")
     ask_with_secrets(tls, 200)
@@ -172,11 +183,26 @@ def no_planted_secret_is_found_anywhere(s):
         check(any(place.startswith(s.dir(folder)) for place in told),
               f"the search does not find what is in the files of {folder}")
     check(TRACE.encode() in places["vow exemplars"], "trace ids are not looked for")
-    for where, secret in [*SECRETS.items(), ("parent of a trace", PARENT_ID),
+    check(any(NAME.encode() in data for data in places.values()), "names of peers are not looked for")
+    for where, secret in [*SECRETS.items(), ("client's host", HOSTILE), ("parent of a trace", PARENT_ID),
                           ("parent of a trace, as bytes", bytes.fromhex(PARENT_ID))]:
         secret = secret if isinstance(secret, bytes) else secret.encode()
         found = [place for place, data in places.items() if secret in data]
         equal(found, [], f"places that tell the secret of the {where}")
+
+
+@test
+@needs("bpf", "nginx", "curl", "vowd", "vow")
+def names_of_peers_that_are_not_wanted_stay(s):
+    server = s.nginx("location / { return 200 ok; }")
+    agent = Agent(s, "tested", server.port, more="capture: {peer_names: false}\n")
+    s.run("curl", "-s", "--connect-to", f"{NAME}:80:127.0.0.1:{server.port}", f"http://{NAME}/{SEEN}")
+    s.until(lambda: [row for row in s.vow("routes", "--total", dir=agent.run)
+                     if (row["service"], row["peer"]) == ("curl", f"127.0.0.1:{server.port}")], 10,
+            "a peer by its address")
+    found = memory(agent.program.pid)
+    check(SEEN.encode() in found, "the search does not find what is in the memory of vowd")
+    check(NAME.encode() not in found, "vowd was told the name of a peer")
 
 
 main("privacy")

@@ -20,8 +20,9 @@
  *	-q		print no pairs
  *	-p PORT		print only pairs in which one side has this port
  *	-r BYTES	size of the ring
- *	-n		look for the headers that are looked for by default, and print three more
- *			fields before the command: trace id, hash of the delivery, event; "-" none
+ *	-n		look for the headers that are looked for by default, and print four more fields
+ *			before the command: trace id, hash of the delivery, event, name of the peer;
+ *			"-" none
  *	-t A|B		this tier instead of the best one
  *	-T PID:FILE	probe the TLS calls of a process, which are in that file
  */
@@ -62,14 +63,15 @@ static void notes_format(const struct http_record *r, char *text, size_t room)
 
 	if (r->notes.has & HTTP_HEADER_DELIVERY)
 		snprintf(id, sizeof(id), "%016" PRIx64, (uint64_t)r->notes.delivery);
-	snprintf(text, room, " %s %s %s", http_names_trace(r, trace) ? trace : "-", id,
-		 http_names_event(r, event) ? event : "-");
+	snprintf(text, room, " %s %s %s %.*s", http_names_trace(r, trace) ? trace : "-", id,
+		 http_names_event(r, event) ? event : "-", HTTP_PEER_NAME,
+		 r->peer.words[0] ? (const char *)r->peer.words : "-");
 }
 
 static void print_record(void *arg, const struct http_record *r)
 {
 	struct dump *dump = arg;
-	char path[HTTP_PATH_MAX + 1], notes[160] = "";
+	char path[HTTP_PATH_MAX + 1], notes[200] = "";
 
 	dump->records++;
 	if (dump->quiet ||
@@ -178,6 +180,7 @@ static int trace(struct http_bpf *bpf, const char *what, struct tls_probes **pro
 /* As without a file. */
 static const struct vow_config config = {
 	.capture_traces = true,
+	.capture_peer_names = true,
 	.delivery_ids = {{"webhook-id", "Idempotency-Key", "X-*-Delivery"}, 3},
 	.event_types = {{"X-GitHub-Event", "Stripe-Signature"}, 2},
 };

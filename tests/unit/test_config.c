@@ -171,6 +171,7 @@ CHECK_TEST(test_example_shows_the_true_defaults)
 	CHECK_EQ_U64(example->http_ring_bytes, bare->http_ring_bytes);
 	CHECK_EQ_U64(example->routes_per_service, bare->routes_per_service);
 	CHECK_EQ_U64(example->capture_traces, bare->capture_traces);
+	CHECK_EQ_U64(example->capture_peer_names, bare->capture_peer_names);
 	CHECK_EQ_U64(example->delivery_quiet, bare->delivery_quiet);
 	CHECK_MEM(&example->delivery_ids, &bare->delivery_ids, sizeof(bare->delivery_ids));
 	CHECK_MEM(&example->event_types, &bare->event_types, sizeof(bare->event_types));
@@ -313,8 +314,8 @@ CHECK_TEST(test_lists_of_headers_replace_the_defaults)
 	CHECK_STR(c->delivery_ids.names[0], "X-My-Id");
 	CHECK_EQ_U64(c->event_types.count, 0);
 	config_free(c);
-	c = loaded("capture: {traces: false}\n");
-	CHECK(!c->capture_traces);
+	c = loaded("capture: {traces: false, peer_names: false}\n");
+	CHECK(!c->capture_traces && !c->capture_peer_names);
 	CHECK_EQ_U64(c->delivery_ids.count, 3);
 	CHECK_EQ_U64(c->event_types.count, 2);
 	config_free(c);
@@ -346,6 +347,7 @@ CHECK_TEST(test_values_out_of_range_name_line_and_range)
 	refused("capture: {http_ring: 1KiB}\n", 1, "not in its range", "from 256 KiB to 64.0 MiB");
 	refused("capture: {http_ring: much}\n", 1, "not a size", "8MiB");
 	refused("capture: {traces: maybe}\n", 1, "neither", "true or false");
+	refused("capture: {peer_names: 1}\n", 1, "neither", "true or false");
 	refused("capture: {delivery_ids: ['a b']}\n", 1, "not the name of a header", "webhook-id");
 	refused("capture: {delivery_ids: [x-*-*-id]}\n", 1, "not the name of a header",
 		"webhook-id");

@@ -93,6 +93,8 @@ CHECK_TEST(test_default_names_are_found_in_any_case)
 		CHECK_EQ_I64(kind_of(&headers, HTTP_ASKED_POST_RECEIVED, lines[i].line),
 			     lines[i].kind & (HTTP_HEADER_TRACE | HTTP_HEADER_EVENT |
 					      HTTP_HEADER_PRESENCE));
+		CHECK_EQ_I64(kind_of(&headers, HTTP_ASKED_FIRST_SENT, lines[i].line),
+			     lines[i].kind & (HTTP_HEADER_TRACE | HTTP_HEADER_HOST));
 	}
 }
 
@@ -162,6 +164,12 @@ CHECK_TEST(test_nothing_asked_for_is_nothing_on_the_list)
 	http_names_of_config(&headers, &config);
 	CHECK_EQ_U64(headers.count, 1);
 	CHECK(headers.key[0] | headers.key[1]);
+	CHECK(!headers.peer_names);
+	config = (struct vow_config){.capture_peer_names = true};
+	http_names_of_config(&headers, &config);
+	CHECK(headers.peer_names);
+	CHECK_EQ_I64(kind_of(&headers, HTTP_ASKED_FIRST_SENT, "Host: a"), HTTP_HEADER_HOST);
+	CHECK_EQ_U64(headers.count, 1);
 }
 
 CHECK_TEST(test_what_was_found_is_told_as_text)

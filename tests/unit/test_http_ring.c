@@ -53,10 +53,10 @@ static __u64 written(unsigned which)
 }
 
 /*
- * A slot that is the writer's own, for one who saw `written` at some time; NULL when the ring is
- * full.
+ * The first of `count` slots that are the writer's own, for one who saw `written` at some time; NULL
+ * when the ring is full.
  */
-static struct http_slot *reserve_from(unsigned which, __u64 at, uint64_t *position)
+static struct http_slot *reserve_from(unsigned which, __u64 at, unsigned count, uint64_t *position)
 {
 	struct http_ring *ring = ring_at(which);
 	struct http_slot *slot;
@@ -64,10 +64,10 @@ static struct http_slot *reserve_from(unsigned which, __u64 at, uint64_t *positi
 	do {
 		__u64 done = __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE);
 
-		if ((__s64)(at - done) >= (__s64)shape.slots)
+		if ((__s64)(at + count - done) > (__s64)shape.slots)
 			return NULL;
-	} while (!__atomic_compare_exchange_n(&ring->written, &at, at + 1, false, __ATOMIC_SEQ_CST,
-					      __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&ring->written, &at, at + count, false,
+					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 	*position = at;
 	slot = (struct http_slot *)(ring + 1) + at % shape.slots;
 	/*
@@ -80,7 +80,7 @@ static struct http_slot *reserve_from(unsigned which, __u64 at, uint64_t *positi
 
 static struct http_slot *reserve(unsigned which, uint64_t *position)
 {
-	return reserve_from(which, written(which), position);
+	return reserve_from(which, written(which), 1, position);
 }
 
 static void stamp(struct http_slot *slot, uint64_t position)
@@ -93,7 +93,16 @@ static struct http_record *record_of(struct http_slot *slot)
 	return (struct http_record *)slot->words;
 }
 
-/* Writes a record that `number` tells from others, its path of so many words. */
+/* Writes a record into a slot, which `number` tells from others, its path of so many words. */
+static void slot_write(struct http_slot *slot, uint64_t position, uint64_t number, unsigned words)
+{
+	record_of(slot)->started_at = number;
+	record_of(slot)->path_words = (uint8_t)words;
+	for (unsigned i = 0; i < words && i < HTTP_PATH_MAX / 8; i++)
+		record_of(slot)->path[i] = number;
+	stamp(slot, position);
+}
+
 static bool record_write(unsigned which, uint64_t number, unsigned words)
 {
 	uint64_t position;
@@ -101,11 +110,23 @@ static bool record_write(unsigned which, uint64_t number, unsigned words)
 
 	if (!slot)
 		return false;
-	record_of(slot)->started_at = number;
-	record_of(slot)->path_words = (uint8_t)words;
-	for (unsigned i = 0; i < words && i < HTTP_PATH_MAX / 8; i++)
-		record_of(slot)->path[i] = number;
-	stamp(slot, position);
+	record_of(slot)->flags &= (uint8_t)~HTTP_NAMED;
+	slot_write(slot, position, number, words);
+	return true;
+}
+
+/* The same of a record with the name of its peer, all bytes of which are the number. */
+static bool record_write_named(unsigned which, uint64_t number, unsigned words)
+{
+	uint64_t position;
+	struct http_slot *slot = reserve_from(which, written(which), 2, &position), *next;
+
+	if (!slot)
+		return false;
+	next = (struct http_slot *)(ring_at(which) + 1) + (position + 1) % shape.slots;
+	memset(next->words, (int)number, HTTP_PEER_NAME);
+	record_of(slot)->flags |= HTTP_NAMED;
+	slot_write(slot, position, number, words);
 	return true;
 }
 
@@ -215,7 +236,7 @@ CHECK_TEST(test_writer_that_is_held_up_finds_room_behind_the_reader)
 	for (uint64_t number = 0; number < 5; number++)
 		CHECK(record_write(0, number, 0));
 	CHECK_EQ_U64(drain(512), 5);
-	slot = reserve_from(0, seen, &position);
+	slot = reserve_from(0, seen, 1, &position);
 	CHECK(slot != NULL);
 	CHECK_EQ_U64(position, 5);
 	record_of(slot)->started_at = 5;
@@ -225,7 +246,7 @@ CHECK_TEST(test_writer_that_is_held_up_finds_room_behind_the_reader)
 	/* And it sees that the ring got full meanwhile. */
 	for (uint64_t number = 6; number < 22; number++)
 		CHECK(record_write(0, number, 0));
-	CHECK(reserve_from(0, seen, &position) == NULL);
+	CHECK(reserve_from(0, seen, 1, &position) == NULL);
 	end();
 }
 
@@ -274,6 +295,46 @@ CHECK_TEST(test_notes_come_with_a_record_that_has_some)
 		CHECK_EQ_U64(latest.notes.event[3] != 0, event);
 		CHECK_EQ_U64(words[i % 4] ? latest.path[words[i % 4] - 1] : 7, 7);
 	}
+	end();
+}
+
+/* On each position of the ring, its last one included, between records that have none. */
+CHECK_TEST(test_names_come_with_the_records_that_have_one)
+{
+	const struct http_peer_name none = {.words = {0}};
+	struct http_peer_name name;
+
+	begin(1, 16);
+	for (unsigned i = 1; i <= 100; i++) {
+		memset(&name, (int)i, sizeof(name));
+		CHECK(record_write_named(0, i, i % 14));
+		CHECK_EQ_U64(drain(512), 1);
+		CHECK_EQ_U64(latest.started_at, i);
+		CHECK_MEM(&latest.peer, &name, sizeof(name));
+		if (i % 3)
+			continue;
+		CHECK(record_write(0, i, 13));
+		CHECK_EQ_U64(drain(512), 1);
+		CHECK_MEM(&latest.peer, &none, sizeof(none));
+	}
+	end();
+}
+
+CHECK_TEST(test_record_with_a_name_wants_room_for_both)
+{
+	begin(1, 16);
+	for (unsigned i = 1; i <= 15; i++)
+		CHECK(record_write(0, i, 0));
+	CHECK(!record_write_named(0, 16, 0));
+	CHECK(record_write(0, 16, 0));
+	CHECK_EQ_U64(drain(512), 16);
+	for (unsigned i = 1; i <= 8; i++)
+		CHECK(record_write_named(0, i, 0));
+	CHECK(!record_write(0, 9, 0));
+	CHECK_EQ_U64(drain(1), 1);
+	CHECK(record_write_named(0, 9, 0));
+	CHECK_EQ_U64(drain(512), 8);
+	CHECK_EQ_U64(taken[7], 9);
 	end();
 }
 
@@ -367,13 +428,12 @@ CHECK_TEST(test_writers_at_once_lose_and_tear_nothing)
 	end();
 }
 
-CHECK_MAIN("http_ring", test_shape_fits_the_bytes_it_is_given,
-	   test_records_come_in_order_lap_after_lap,
-	   test_full_ring_takes_no_more_until_it_is_drained,
-	   test_record_that_is_being_written_holds_back_those_behind_it,
-	   test_writer_that_is_held_up_finds_room_behind_the_reader,
-	   test_path_is_filled_up_with_zeros_whatever_lay_in_the_slot,
-	   test_notes_come_with_a_record_that_has_some,
-	   test_every_ring_gets_its_share_of_small_drains,
-	   test_rings_that_cannot_be_mapped_are_an_error,
-	   test_writers_at_once_lose_and_tear_nothing)
+CHECK_MAIN(
+	"http_ring", test_shape_fits_the_bytes_it_is_given,
+	test_records_come_in_order_lap_after_lap, test_full_ring_takes_no_more_until_it_is_drained,
+	test_record_that_is_being_written_holds_back_those_behind_it,
+	test_writer_that_is_held_up_finds_room_behind_the_reader,
+	test_path_is_filled_up_with_zeros_whatever_lay_in_the_slot,
+	test_notes_come_with_a_record_that_has_some, test_names_come_with_the_records_that_have_one,
+	test_record_with_a_name_wants_room_for_both, test_every_ring_gets_its_share_of_small_drains,
+	test_rings_that_cannot_be_mapped_are_an_error, test_writers_at_once_lose_and_tear_nothing)

@@ -9,7 +9,7 @@
 
 #define AF_INET_V4 2 /* as the kernel writes it into a record */
 
-static struct vow_config config;
+static struct vow_config config = {.capture_peer_names = true};
 
 struct names {
 	struct series_table *table;
@@ -187,6 +187,58 @@ CHECK_TEST(test_all_that_parts_series_is_told_apart)
 	names_close(&n);
 }
 
+/* A request on a connection to 10.0.0.LAST that says a name. */
+static struct http_record named(uint8_t last, const char *name)
+{
+	struct http_record r = record_of("shop", "/orders");
+
+	r.role = HTTP_CLIENT;
+	r.remote_port = 443;
+	r.remote_address[3] = last;
+	memcpy(r.peer.words, name, strlen(name));
+	return r;
+}
+
+CHECK_TEST(test_addresses_of_one_name_are_one_peer)
+{
+	struct names n = names_open();
+	struct http_record r = named(7, "api.stripe.com");
+	const struct series_key *key = key_of(&n, &r);
+
+	CHECK_STR(key->peer, "api.stripe.com:443");
+	CHECK(key_of(&n, &r) == key);
+	r = named(8, "api.stripe.com");
+	CHECK(key_of(&n, &r) == key);
+	r = named(8, "");
+	CHECK(key_of(&n, &r) == key);
+	r = named(8, "files.stripe.com");
+	CHECK_STR(key_of(&n, &r)->peer, "files.stripe.com:443");
+	r = named(9, "");
+	CHECK_STR(key_of(&n, &r)->peer, "10.0.0.9:443");
+	/* All that is said of one request is said of the same peer. */
+	r = named(7, "api.stripe.com");
+	CHECK_STR(series_key_of(http_series_user(n.series, &r, NS_PER_S))->peer, key->peer);
+	CHECK_STR(series_key_of(http_series_opening(n.series, &r, NS_PER_S))->peer, key->peer);
+	r = named(7, "");
+	CHECK_STR(series_key_of(http_series_of_sum(n.series, &r, NS_PER_S))->peer, key->peer);
+	names_close(&n);
+}
+
+CHECK_TEST(test_peer_of_too_many_names_is_its_address_although_they_are_remembered)
+{
+	struct names n = names_open();
+
+	for (unsigned round = 0; round < 2; round++)
+		for (char c = 'a'; c <= 'e'; c++) {
+			struct http_record r = named(7, (const char[]){c, '\0'});
+			char expected[] = {c, ':', '4', '4', '3', '\0'};
+
+			CHECK_STR(key_of(&n, &r)->peer,
+				  round || c == 'e' ? "10.0.0.7:443" : expected);
+		}
+	names_close(&n);
+}
+
 CHECK_TEST(test_more_requests_than_are_remembered)
 {
 	struct names n = names_open();
@@ -317,7 +369,9 @@ CHECK_TEST(test_memory_that_lacks_leaves_nothing_wrong)
 CHECK_MAIN("http_series", test_record_says_its_series,
 	   test_turns_within_tls_are_apart_from_requests,
 	   test_views_of_a_record_have_series_of_their_own,
-	   test_all_that_parts_series_is_told_apart, test_more_requests_than_are_remembered,
-	   test_path_that_is_found_later_gets_its_route, test_share_of_other_counts_each_request,
-	   test_new_configuration_is_obeyed, test_request_without_a_path_is_other,
-	   test_sum_without_paths_is_of_its_service, test_memory_that_lacks_leaves_nothing_wrong)
+	   test_all_that_parts_series_is_told_apart, test_addresses_of_one_name_are_one_peer,
+	   test_peer_of_too_many_names_is_its_address_although_they_are_remembered,
+	   test_more_requests_than_are_remembered, test_path_that_is_found_later_gets_its_route,
+	   test_share_of_other_counts_each_request, test_new_configuration_is_obeyed,
+	   test_request_without_a_path_is_other, test_sum_without_paths_is_of_its_service,
+	   test_memory_that_lacks_leaves_nothing_wrong)
