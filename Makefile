@@ -55,7 +55,8 @@ endif
 
 # --- the graph: folders, programs, generated code ------------------------------------------------
 # Folders of plain C, lowest floor first; the linker searches them in one group.
-PARTS := lib/base lib/data lib/model client proto config view collectors rpc deliver store \
+COLLECTORS := collectors collectors/lanes collectors/tls collectors/http collectors/host
+PARTS := lib/base lib/data lib/model client proto config view $(COLLECTORS) rpc deliver store \
          agent export hub cli
 part_archive = $(B)/$(subst /,_,$(1)).a
 # PROGRAMS are installed; EXAMPLES (samples, load for tests, benches) are only built. A module adds

@@ -3,5 +3,5 @@
 PROGRAMS  += vowd
 MAINS     += agent/vowd.c
 vowd_MAIN  := agent/vowd.c
-vowd_PARTS := agent collectors view config proto lib/model lib/data lib/base
+vowd_PARTS := agent $(COLLECTORS) view config proto lib/model lib/data lib/base
 vowd_LIBS  := -lbpf -lelf -luv -lurcu-memb -lprotobuf-c -lcyaml -lyaml -ljansson -lcap -lm

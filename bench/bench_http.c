@@ -24,7 +24,7 @@
 #include "bench/http_pair.h"
 #include "bench/measure.h"
 #include "collectors/collector.h"
-#include "collectors/http_bpf.h"
+#include "collectors/http/http_bpf.h"
 #include "config/config.h"
 #include "lib/base/clock.h"
 

@@ -12,7 +12,7 @@
 #include "bench/measure.h"
 #include "client/process.h"
 #include "client/writer.h"
-#include "collectors/lane_segment.h"
+#include "collectors/lanes/lane_segment.h"
 
 enum {
 	PUSHES = 1000,

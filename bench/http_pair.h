@@ -16,7 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "collectors/http_bpf.h"
+#include "collectors/http/http_bpf.h"
 
 static const char pair_request[] = "GET /api/suppliers/4711/orders?limit=20 HTTP/1.1\r\n"
 				   "Host: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";

@@ -279,7 +279,7 @@ static __always_inline void record_send(const struct http_record *r)
 	}
 	if (r->flags & HTTP_NOTED)
 		record_send_notes(slot, r);
-	/* A full barrier: pairs with the reader's acquire in collectors/http_ring.c. */
+	/* A full barrier: pairs with the reader's acquire in collectors/http/http_ring.c. */
 	__sync_lock_test_and_set(&slot->stamp, at + 1);
 }
 

@@ -28,7 +28,7 @@ struct tls_thread {
 	__u64 buffer; /* arguments of that call */
 	__u64 count_at; /* where it will say how many bytes it moved; 0: it returns them */
 	__u32 made; /* bytes that the last call wrote into the SSL, which was not seen to send them */
-	__u8 call; /* enum tls_call of collectors/tls_sites.h */
+	__u8 call; /* enum tls_call of collectors/tls/tls_sites.h */
 	__u8 within; /* it is in that call */
 	__u8 pending; /* what that call made may be what the thread sends next */
 };

@@ -11,7 +11,7 @@
 #include "lib/base/sign_key.h"
 
 /*
- * A name that the programs in the kernel can look for: see collectors/http_names.h, whose limits
+ * A name that the programs in the kernel can look for: see collectors/http/http_names.h, whose limits
  * these are.
  */
 static int convert_header(const struct value_reader *r, const char *key, const char *text,

@@ -3,9 +3,9 @@
  * Captured records and the names made of them: texts stay within their room and are clean, and a
  * service never gets more routes than its cap. Paths are separated by newlines.
  */
-#include "collectors/http_names.h"
-#include "collectors/http_text.h"
-#include "collectors/route_name.h"
+#include "collectors/http/http_names.h"
+#include "collectors/http/http_text.h"
+#include "collectors/http/route_name.h"
 #include "tests/fuzz/fuzz.h"
 
 #define ROUTES_CAP 5

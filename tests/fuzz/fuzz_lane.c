@@ -4,7 +4,7 @@
  * step. Whatever stands there, what the agent says it counted is what its series hold, and a
  * description fits the room that was promised for it.
  */
-#include "collectors/lane_segment.h"
+#include "collectors/lanes/lane_segment.h"
 #include "tests/fuzz/forged.h"
 
 #define LOCAL_MAX (1u << 20)

@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "collectors/tls_code.h"
-#include "collectors/tls_sites.h"
-#include "collectors/x86_insn.h"
+#include "collectors/tls/tls_code.h"
+#include "collectors/tls/tls_sites.h"
+#include "collectors/tls/x86_insn.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_emulated(const uint8_t *code, size_t size, size_t at, bool jumps)

@@ -37,9 +37,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "collectors/http_bpf.h"
-#include "collectors/http_names.h"
-#include "collectors/http_text.h"
+#include "collectors/http/http_bpf.h"
+#include "collectors/http/http_names.h"
+#include "collectors/http/http_text.h"
 #include "config/config.h"
 
 static volatile sig_atomic_t ended;

@@ -23,7 +23,7 @@ $(B)/tests/picky_hub: $(foreach p,rpc proto lib/model lib/data,$(call part_archi
 $(B)/tests/other_agent: $(foreach p,rpc proto lib/model lib/data,$(call part_archive,$(p)))
 $(B)/tests/journal_feed: $(foreach p,agent proto lib/model lib/data,$(call part_archive,$(p)))
 $(B)/tests/view_server: $(foreach p,view proto lib/model lib/data,$(call part_archive,$(p)))
-$(TOOLS): $(B)/tests/%: $(B)/tests/tools/%.o $(call part_archive,collectors) $(call part_archive,lib/base)
+$(TOOLS): $(B)/tests/%: $(B)/tests/tools/%.o $(foreach p,$(COLLECTORS) lib/base,$(call part_archive,$(p)))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(MODE_$(MODE)) $(CFLAGS) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
 	  -Wl,--end-group -Wl,--as-needed $(LDFLAGS) $($*_LIBS) -pthread -o $@

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "collectors/host_proc.h"
+#include "collectors/host/host_proc.h"
 #include "tests/unit/check.h"
 
 static void file_make(const char *name, const char *text)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collectors/http_deliveries.h"
+#include "collectors/http/http_deliveries.h"
 #include "tests/unit/check.h"
 
 #define QUIET (10 * NS_PER_S)

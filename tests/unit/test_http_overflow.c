@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "collectors/http_overflow.h"
+#include "collectors/http/http_overflow.h"
 #include "lib/data/hist.h"
 #include "tests/unit/check.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "collectors/http_peers.h"
+#include "collectors/http/http_peers.h"
 #include "tests/unit/check.h"
 
 static const struct vow_config on = {.capture_peer_names = true};

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "collectors/http_ring.h"
+#include "collectors/http/http_ring.h"
 #include "tests/unit/check.h"
 
 static struct http_ring_shape shape;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collectors/http_series.h"
+#include "collectors/http/http_series.h"
 #include "config/config.h"
 #include "tests/unit/check.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/lane_quota.h"
+#include "collectors/lanes/lane_quota.h"
 #include "lib/base/types.h"
 #include "tests/unit/check.h"
 

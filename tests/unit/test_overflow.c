@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collectors/lane_segment.h"
+#include "collectors/lanes/lane_segment.h"
 #include "lib/data/overflow.h"
 #include "tests/unit/forged.h"
 

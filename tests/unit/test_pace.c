@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/pace.h"
-#include "collectors/http_ring.h"
+#include "collectors/http/http_ring.h"
 #include "tests/unit/check.h"
 
 #define FOR_EVER UINT64_MAX

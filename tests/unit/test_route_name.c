@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collectors/route_name.h"
+#include "collectors/http/route_name.h"
 #include "tests/unit/check.h"
 
 static const struct route_template templates[] = {

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collectors/service_groups.h"
+#include "collectors/host/service_groups.h"
 #include "tests/unit/check.h"
 
 /* A file in the test's folder, which stands for /proc and for the mounts; its folders are made. */

@@ -2,7 +2,7 @@
 /* Functions that are almost of the shapes that are known: what is not certain must not be said. */
 #include <string.h>
 
-#include "collectors/tls_code.h"
+#include "collectors/tls/tls_code.h"
 #include "tests/unit/check.h"
 
 /* Reads as gcc writes SSL_read: a canary, a test of the size, a call, the canary's check. */

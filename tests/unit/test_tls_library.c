@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collectors/tls_library.h"
+#include "collectors/tls/tls_library.h"
 #include "tests/unit/check.h"
 
 CHECK_TEST(test_places_in_a_file_are_remembered_until_it_changes)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "collectors/tls_sites.h"
+#include "collectors/tls/tls_sites.h"
 #include "lib/base/fd.h"
 #include "lib/base/types.h"
 #include "tests/unit/check.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collectors/x86_insn.h"
+#include "collectors/tls/x86_insn.h"
 #include "tests/unit/check.h"
 
 /* A line of objdump: "  35470:\t48 83 ec 18          \tsub    $0x18,%rsp". */
