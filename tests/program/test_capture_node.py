@@ -68,7 +68,7 @@ def agent_shows_the_wait_behind_a_blocked_server(s, tier):
     at_least(user["p50_ns"], waited * (1 - error), "half of it: 8 of 14 lay behind")
     equal(user["queue_p99_ns"], rows["/behind"]["queue_p99_ns"], "p99 of the wait of all requests")
     connects, = [row for row in s.vow("routes", "--total", dir=agent.run)
-                 if row["route"] == "{connect}" and row["peer"] == f"127.0.0.1:{server.port}"]
+                 if row["route"] == "{connect}" and row["peer"] == f"test:{server.port}"]
     equal((connects["kind"], connects["role"], connects["status_class"], connects["count"]),
           ("connection", "client", "ok", 9), "connections of the client")
     at_most(connects["max_ns"], passed, "longest connect time")
