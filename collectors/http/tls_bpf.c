@@ -209,7 +209,8 @@ int tls_probes_attach(struct tls_probes **out, struct tls_bpf *bpf, pid_t pid, c
 			err = call_probe(probes, bpf->skel, &place, &sites->calls[place.call]);
 	if (err) {
 		tls_probes_detach(probes);
-		return diag_errno(d, err, path, NULL, "cannot probe its calls");
+		return diag_errno(d, err, "TLS probes", NULL,
+				  "cannot probe the calls of a process");
 	}
 	*out = probes;
 	return 0;

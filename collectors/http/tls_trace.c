@@ -14,6 +14,7 @@
 #include "collectors/http/tls_rights.h"
 #include "collectors/service_name.h"
 #include "collectors/tls/tls_library.h"
+#include "lib/base/fd.h"
 #include "lib/base/log.h"
 
 #define SEARCH_STEP 32 /* processes looked at with one poll; each takes some 50 us */
@@ -104,13 +105,16 @@ static bool is_known(const struct tls_trace *trace, pid_t pid)
 static int process_probe(struct tls_trace *trace, struct http_bpf *bpf, struct traced *traced,
 			 struct diag *d)
 {
-	char path[PATH_MAX];
+	_cleanup_(fd_closep) int file = -1;
 	const struct tls_library *library =
-		tls_library_find(&trace->libraries, traced->pid, path, d);
+		tls_library_find(&trace->libraries, traced->pid, &file, d);
+	char path[32];
 	int rc;
 
 	if (!library)
 		return -ENOENT;
+	/* The file that was read, whatever has taken its name since. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	if (tls_rights_set(true))
 		return diag_set(d, -EPERM, "TLS probes",
 				"give vowd CAP_SYS_ADMIN, and start it again with capture.tls in "

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,18 +43,17 @@ static const struct tls_library *library_known(const struct tls_libraries *libra
 	return NULL;
 }
 
-/* The library in the file at path, whose last name is `name`; NULL: it is none. */
-static const struct tls_library *library_open(struct tls_libraries *libraries, const char *path,
+/* The library in a file whose last name is `name`; NULL: it is none. */
+static const struct tls_library *library_read(struct tls_libraries *libraries, int fd,
 					      const char *name, struct diag *d)
 {
-	_cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const struct tls_library *known;
 	struct tls_library *library;
 	struct tls_sites sites;
 	struct stat status;
 
-	if (fd < 0 || fstat(fd, &status)) {
-		diag_errno(d, -errno, path, NULL, "cannot look at it");
+	if (fstat(fd, &status)) {
+		diag_errno(d, -errno, name, NULL, "cannot look at it");
 		return NULL;
 	}
 	known = library_known(libraries, &status);
@@ -72,6 +72,26 @@ static const struct tls_library *library_open(struct tls_libraries *libraries, c
 	return library;
 }
 
+/* The same of the file at path, which is then open in *file. */
+static const struct tls_library *library_open(struct tls_libraries *libraries, const char *path,
+					      const char *name, int *file, struct diag *d)
+{
+	const struct tls_library *library;
+	/* Whoever is looked at may have put a pipe there, which would be waited for. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0) {
+		diag_errno(d, -errno, path, NULL, "cannot look at it");
+		return NULL;
+	}
+	library = library_read(libraries, fd, name, d);
+	if (library)
+		*file = fd;
+	else
+		close(fd);
+	return library;
+}
+
 /* The file of a mapping whose code runs and whose name speaks of SSL, in a line of maps; or NULL. */
 static char *line_file(char *line)
 {
@@ -84,40 +104,41 @@ static char *line_file(char *line)
 }
 
 static const struct tls_library *library_mapped(struct tls_libraries *libraries, pid_t pid,
-						char path[PATH_MAX], struct diag *d)
+						int *file, struct diag *d)
 {
 	const struct tls_library *library = NULL;
-	char name[32], line[PATH_MAX + 128];
+	char name[32], line[PATH_MAX + 128], path[PATH_MAX];
 	FILE *maps;
 
 	snprintf(name, sizeof(name), "/proc/%d/maps", (int)pid);
 	maps = fopen(name, "re");
 	while (maps && !library && fgets(line, sizeof(line), maps)) {
-		const char *file = line_file(line);
+		const char *mapped = line_file(line);
 
-		if (file && snprintf(path, PATH_MAX, "/proc/%d/root%s", (int)pid, file) < PATH_MAX)
-			library = library_open(libraries, path, base_name(file), d);
+		if (mapped &&
+		    snprintf(path, PATH_MAX, "/proc/%d/root%s", (int)pid, mapped) < PATH_MAX)
+			library = library_open(libraries, path, base_name(mapped), file, d);
 	}
 	if (maps)
 		fclose(maps);
 	return library;
 }
 
-const struct tls_library *tls_library_find(struct tls_libraries *libraries, pid_t pid,
-					   char path[PATH_MAX], struct diag *d)
+const struct tls_library *tls_library_find(struct tls_libraries *libraries, pid_t pid, int *file,
+					   struct diag *d)
 {
-	const struct tls_library *library = library_mapped(libraries, pid, path, d);
-	char program[PATH_MAX];
+	const struct tls_library *library = library_mapped(libraries, pid, file, d);
+	char path[32], program[PATH_MAX];
 	ssize_t length;
 
 	if (library)
 		return library;
-	snprintf(path, PATH_MAX, "/proc/%d/exe", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
 	length = readlink(path, program, sizeof(program) - 1);
 	if (length < 0) {
 		diag_errno(d, -errno, path, NULL, "cannot look at it");
 		return NULL;
 	}
 	program[length] = '\0';
-	return library_open(libraries, path, base_name(program), d);
+	return library_open(libraries, path, base_name(program), file, d);
 }

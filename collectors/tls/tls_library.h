@@ -6,7 +6,6 @@
 #ifndef VOW_COLLECTORS_TLS_LIBRARY_H
 #define VOW_COLLECTORS_TLS_LIBRARY_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 #include <time.h>
@@ -33,10 +32,11 @@ struct tls_libraries {
 };
 
 /*
- * The library of a process, good until the next call; path is where it lies as seen from here, by way
- * of /proc/PID. NULL with d filled: it has none, is gone, or cannot be looked at.
+ * The library of a process, good until the next call; *file is then the file that was looked at, open,
+ * and the caller's to close. NULL with d filled and *file untouched: it has none, is gone, or cannot be
+ * looked at.
  */
-const struct tls_library *tls_library_find(struct tls_libraries *libraries, pid_t pid,
-					   char path[PATH_MAX], struct diag *d);
+const struct tls_library *tls_library_find(struct tls_libraries *libraries, pid_t pid, int *file,
+					   struct diag *d);
 
 #endif
