@@ -90,3 +90,4 @@ try:
     bench_aged(story)
 finally:
     story.end()
+    story.remove()

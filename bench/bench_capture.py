@@ -14,15 +14,10 @@ import os
 import re
 import socket
 import statistics
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-                                "tests", "program"))
-from story import Skipped, Story, command_path, lacking, skip, time  # noqa: E402
+from web_load import *
 
 STATS = "/proc/sys/kernel/bpf_stats_enabled"
-SECONDS = 1
-CONNECTIONS = 32
 CALLS = 20_000
 
 # The least that a script must do to time requests of any server: note when a read returned, and
@@ -47,96 +42,8 @@ END { clear(@fd); clear(@reads); clear(@began); }
 """
 
 
-def row(what, ours, unit, peer, theirs, ratio, limit):
-    """One line of the table."""
-    print(f"{what}\t{ours:.0f}\t{unit}\t{peer}\t{theirs:.0f}\t{ratio:.3f}\t{limit}", flush=True)
-
-
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as text:
-        return [int(word) for word in text.read().split()]
-
-
-def cpu_ns(pids):
-    """Processor time of processes so far."""
-    total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/schedstat", encoding="ascii") as text:
-            total += int(text.read().split()[0])
-    return total
-
-
-class Nobody:
-    """nginx by itself."""
-
-    def start(self):
-        pass
-
-    def stop(self):
-        pass
-
-
-class Watcher:
-    """A program that watches, started anew for each turn."""
-
-    def __init__(self, story, *argv, env=None):
-        self.story, self.argv, self.env, self.program = story, argv, env, None
-
-    def start(self):
-        self.program = self.story.start(*self.argv, env=self.env)
-        self.story.until(lambda: "ready\n" in self.program.log(), 20, f"{self.argv[0]} to be ready")
-
-    def stop(self):
-        self.program.stop()
-
-
-class Agent(Watcher):
-    """vowd."""
-
-    def __init__(self, story):
-        self.run = story.dir("run")
-        super().__init__(story, story.program("vowd"), "--dir", self.run)
-
-    def start(self):
-        self.program = self.story.start(*self.argv)
-        self.story.until(lambda: self.story.vow("status", dir=self.run), 10, "answer of vowd")
-
-
 def capture_tool(story):
     return Watcher(story, story.program("tests/capture_dump"), "-q")
-
-
-def load(story, server):
-    """One turn: (requests/s, nginx's ns a request, wrk's p99 in us)."""
-    workers = children(server.pid)
-    before = cpu_ns(workers)
-    text = story.run(command("wrk"), "--latency", "-t", 1, "-c", CONNECTIONS, "-d", f"{SECONDS}s",
-                     server.url("/tiny"), seconds=SECONDS + 20).stdout
-    used = cpu_ns(workers) - before
-    count = int(re.search(r"(\d+) requests in", text).group(1))
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
-    p99, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
-    return rate, used / count, float(p99) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
-
-
-def command(name):
-    reason = lacking(name)
-    if reason:
-        skip(reason)
-    return command_path(name)
-
-
-def in_turns(story, server, watchers, turns):
-    """A row for each turn, {name: load()}; their order changes so that a drift falls on all."""
-    rows = []
-    for turn in range(turns):
-        figures = {}
-        for name in sorted(watchers, reverse=turn % 2 == 1):
-            watchers[name].start()
-            figures[name] = load(story, server)
-            watchers[name].stop()
-        rows.append(figures)
-    return rows
 
 
 def exchange(calls):
@@ -174,7 +81,7 @@ def bench_programs(story, server, turns):
     """Time inside our programs: of the turns the one that was disturbed least."""
     requests, calls = [], []
     for _ in range(turns):
-        figures = counted(story, lambda: load(story, server))
+        figures = counted(story, lambda: load(story, server, server.url("/tiny")))
         requests.append((2 * figures["bpf_ns"] / figures["seen"],
                          2 * figures["bpf_runs"] / figures["seen"], figures["ring_full"]))
         figures = counted(story, lambda: exchange(CALLS))
@@ -191,30 +98,24 @@ def bench_programs(story, server, turns):
 def bench(story, turns, tool):
     server = story.nginx("location / { access_log off; }")
     story.write("nginx/www/tiny", "hello\n")
-    load(story, server)
+    load(story, server, server.url("/tiny"))
     watchers = {"alone": Nobody(), "ours": capture_tool(story) if tool else Agent(story)}
     if lacking("bpftrace"):
         print(f"  no peer: {lacking('bpftrace')}")
     else:
         watchers["peer"] = Watcher(story, command_path("bpftrace"), "-e", PEER,
                                    env={"BPFTRACE_MAP_KEYS_MAX": "65536"})
-    rows = in_turns(story, server, watchers, turns)
+    rows = in_turns(story, server, server.url("/tiny"), watchers, turns)
 
-    def median(figure, name="ours"):
-        return statistics.median(each[name][figure] for each in rows)
-
-    def ratio(figure, name, other):
-        return statistics.median(each[name][figure] / each[other][figure] for each in rows)
-
-    row("nginx, tiny file, with the agent", median(0), "req/s", "without it", median(0, "alone"),
-        ratio(0, "alone", "ours"), 1.111)
-    row("p99 with the agent", median(2), "us", "without it", median(2, "alone"),
-        ratio(2, "ours", "alone"), 1.25)
+    row("nginx, tiny file, with the agent", median(rows, "ours", 0), "req/s", "without it",
+        median(rows, "alone", 0), ratio(rows, 0, "alone", "ours"), 1.111)
+    row("p99 with the agent", median(rows, "ours", 2), "us", "without it", median(rows, "alone", 2),
+        ratio(rows, 2, "ours", "alone"), 1.25)
     if "peer" in watchers:
-        row("nginx, tiny file, with the agent", median(0), "req/s", "with a bpftrace script",
-            median(0, "peer"), ratio(0, "peer", "ours"), 1.0)
+        row("nginx, tiny file, with the agent", median(rows, "ours", 0), "req/s",
+            "with a bpftrace script", median(rows, "peer", 0), ratio(rows, 0, "peer", "ours"), 1.0)
     more = statistics.median(each["ours"][1] - each["alone"][1] for each in rows)
-    print(f"  nginx processor time a request: {more:+.0f} ns on {median(1, 'alone'):.0f} ns")
+    print(f"  nginx processor time a request: {more:+.0f} ns on {median(rows, 'alone', 1):.0f} ns")
     bench_programs(story, server, max(2, turns // 2))
 
 
@@ -236,6 +137,7 @@ def run_bench():
         print(f"skip bench_capture - {reason}")
     finally:
         story.end()
+        story.remove()
 
 
 if os.geteuid() == 0:

@@ -57,6 +57,7 @@ def main():
         run(story, int(sys.argv[1]) if len(sys.argv) > 1 else 3)
     finally:
         story.end()
+        story.remove()
 
 
 main()
