@@ -117,7 +117,7 @@ for (let n = 0; n < 30; n++) {
     open++;
     const began = now();
     const request = https.request({agent, host: '127.0.0.1', port: process.env.TO, method: 'POST',
-        path: '/' + (n % 10 ? 3 : 100000), rejectUnauthorized: false}, (response) => {
+        path: '/' + (n % 10 ? 3 : 12000), rejectUnauthorized: false}, (response) => {
         response.resume();
         response.on('end', () => {
             console.log(`took ${now() - began}`);

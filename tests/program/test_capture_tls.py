@@ -329,7 +329,8 @@ backend back
     return outer, inner
 
 
-@test_tiers("nginx", "openssl", "haproxy", "curl")
+# Tier B may miss the first call on a socket that is made where one has just gone (docs/capture.md).
+@test_tier("A", "nginx", "openssl", "haproxy", "curl")
 def tunnels_through_proxies_are_seen_at_all_ends(s, tier):
     server = nginx(s, "location / { return 200 hello; }")
     outer, inner = proxies(s)

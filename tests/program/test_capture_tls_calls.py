@@ -77,13 +77,13 @@ def pairs_equal_what_node_did_on_both_ends(s):
     s.until(lambda: server.log().count("took") == 30, 10, "answers that the client got")
     pairs, clients = capture.wait(30, "server"), capture.wait(30, "client")
     capture.stop()
-    asked = collections.Counter(f"/{3 if n % 10 else 100000}" for n in range(30))
+    asked = collections.Counter(f"/{3 if n % 10 else 12000}" for n in range(30))
     took = sorted(int(line.split()[1]) for line in server.log().splitlines())
     for found in (pairs, clients):
         equal({(p.outcome, p.flags, p.method, p.status) for p in found},
               {("complete", 0, "POST", 200)}, "outcome, flags, method and status")
         equal(collections.Counter(p.path for p in found), asked, "paths")
-        equal(sum(p.response_bytes > 100_000 for p in found), 3, "large responses")
+        equal(sum(p.response_bytes > 12_000 for p in found), 3, "large responses")
     equal({p.remote_port for p in clients}, {server.port}, "port that the client asked")
     for pair, (began, ended) in joined(pairs, node_log(s)):
         at_most(pair.started_at, began, "begin of a request, against the server's (ns)")

@@ -7,8 +7,10 @@ import signal
 
 from capture_tls import *
 
-# What is asked, in this order, on three connections; the path says how long the answer is.
-ASKED = [("POST" if n % 4 == 1 else "GET", f"/{(3, 40_000, 200)[n % 3]}") for n in range(24)]
+# What is asked, in this order, on three connections; the path says how long the answer is. Node 20
+# breaks off a connection ("Parse Error: Paused") on which a request comes while it has more than 16 KiB
+# of an answer still to send.
+ASKED = [("POST" if n % 4 == 1 else "GET", f"/{(3, 12_000, 200)[n % 3]}") for n in range(24)]
 
 CLIENT = """
 const https = require('https');
