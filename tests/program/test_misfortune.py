@@ -112,8 +112,9 @@ def a_copied_identity_is_named_and_quarrels_seldom(s):
     agent(s)
     one = export(s, listen)
     s.until(lambda: "connected" in one.log(), 10, "connection")
+    # What is only on its way to its name may be gone when it is to be copied.
     shutil.copytree(s.path("run"), s.path("copy"),
-                    ignore=lambda folder, names: [n for n in names if n.endswith((".sock", ".lock"))])
+                    ignore=shutil.ignore_patterns("*.sock", "*.lock", "*.new"))
     agent(s, "copy")
     began = time.monotonic()
     other = export(s, listen, "copy")
