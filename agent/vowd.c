@@ -39,7 +39,8 @@ static const struct opts_program program = {
 	.purpose = "measures this host's requests and deliveries and judges them",
 	.usage = "[OPTION]...",
 	.about =
-		"Captures HTTP from the kernel's sockets (as root, kernel 5.12 or newer), latencies "
+		"Captures HTTP from the kernel's sockets (as root, kernel 5.12 or newer), "
+		"latencies "
 		"from applications that use libvow, and figures of the host itself; keeps them in "
 		"a journal for vow-export, and answers the vow command. Stays in the foreground "
 		"and "
