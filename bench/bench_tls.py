@@ -8,7 +8,6 @@ The figure is nginx's own processor time for a request: of the other end, which 
 well, nothing is in it.
 """
 import argparse
-import os
 import statistics
 
 from web_load import *
@@ -46,24 +45,7 @@ def bench(story, turns):
               f"nginx takes {median(rows, 'alone', 1):.0f} ns a request without")
 
 
-def run_bench():
-    options = argparse.ArgumentParser()
-    options.add_argument("--turns", type=int, default=8)
-    args = options.parse_args()
-    reason = lacking("bpf") or lacking("openssl")
-    if reason:
-        print(f"skip bench_tls - {reason}")
-        return
-    story = Story("bench_tls")
-    try:
-        bench(story, args.turns)
-    except Skipped as reason:
-        print(f"skip bench_tls - {reason}")
-    finally:
-        story.end()
-        story.remove()
-
-
-if os.geteuid() == 0:
-    os.nice(-10)  # what else runs on the machine disturbs less, and all of ours is moved alike
-run_bench()
+options = argparse.ArgumentParser()
+options.add_argument("--turns", type=int, default=8)
+args = options.parse_args()
+run("bench_tls", lacking("bpf") or lacking("openssl"), lambda story: bench(story, args.turns))

@@ -107,6 +107,23 @@ def median(rows, name, figure):
     return statistics.median(each[name][figure] for each in rows)
 
 
-def ratio(rows, figure, name, other):
+def ratio(rows, name, other, figure):
     """The median of the turns' ratios: the machine has slower and faster minutes."""
     return statistics.median(each[name][figure] / each[other][figure] for each in rows)
+
+
+def run(name, reason, bench):
+    """Runs bench(story), or says the reason why not, and leaves nothing behind."""
+    if reason:
+        print(f"skip {name} - {reason}")
+        return
+    if os.geteuid() == 0:
+        os.nice(-10)  # what else runs on the machine disturbs less, and all of ours is moved alike
+    story = Story(name)
+    try:
+        bench(story)
+    except Skipped as lacks:
+        print(f"skip {name} - {lacks}")
+    finally:
+        story.end()
+        story.remove()
