@@ -57,7 +57,7 @@ endif
 # Folders of plain C, lowest floor first; the linker searches them in one group.
 COLLECTORS := collectors collectors/lanes collectors/tls collectors/http collectors/host
 PARTS := lib/base lib/data lib/model client proto config view $(COLLECTORS) rpc deliver store \
-         agent export hub cli
+         agent export hub cli keep
 part_archive = $(B)/$(subst /,_,$(1)).a
 # PROGRAMS are installed; EXAMPLES (samples, load for tests, benches) are only built. A module adds
 # what else `make` builds to EXTRA_TARGETS, and what else `make install` does to INSTALL_TARGETS.
@@ -160,7 +160,7 @@ bench: all ## measure, as ratios within one run
 # --- installing: people's commands in bin, their helpers in lib/vow, daemons in sbin; each program
 # writes its own manual ----------------------------------------------------------------------------
 BIN_PROGRAMS := $(filter vow,$(PROGRAMS))
-LIB_PROGRAMS := $(filter vow-fleet,$(PROGRAMS))
+LIB_PROGRAMS := $(filter vow-fleet vow-keep,$(PROGRAMS))
 install: all $(INSTALL_TARGETS) ## into $(DESTDIR)$(PREFIX)
 	$(Q)for p in $(PROGRAMS); do \
 	  dir=sbin section=8; \

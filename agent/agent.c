@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/publish.h"
 #include "agent/recovery.h"
 #include "agent/since.h"
 #include "agent/turn.h"
 #include "collectors/process_list.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 
 mono_ns agent_steady(const struct agent *agent, mono_ns mono)
 {
@@ -65,8 +67,12 @@ static void sources_open(struct agent *agent)
 			continue;
 		}
 		if (source->ops->open(&context, &source->state, &source->why_not)) {
+			char then[64];
+
+			snprintf(then, sizeof(then), "going on without collector %s",
+				 source->ops->name);
 			source->state = NULL;
-			log_diag(LOG_LEVEL_WARN, &source->why_not, "going on without it");
+			log_diag(LOG_LEVEL_WARN, &source->why_not, then);
 		}
 	}
 }
@@ -164,13 +170,15 @@ static void parts_free(struct agent *agent)
 	series_reader_unregister();
 	local_free(&agent->local);
 	free(agent->named);
-	config_free(agent->config);
+	if (agent->config != agent->began)
+		config_free(agent->config);
+	config_free(agent->began);
 }
 
 int agent_open(struct agent *agent, struct loop *loop, struct vow_config *config, struct diag *d)
 {
 	agent->loop = loop;
-	agent->config = config;
+	agent->config = agent->began = config;
 	agent->policy = config->policy;
 	snprintf(agent->host, sizeof(agent->host), "%s", config->host);
 	agent->started = agent->tick_wall = clock_wall();
@@ -211,7 +219,7 @@ void agent_reload(struct agent *agent)
 {
 	struct vow_config *fresh;
 	struct diag d = {0};
-	char buf[DIRS_PATH_MAX];
+	char buf[DIRS_PATH_MAX], keys[CONFIG_RESTART_TEXT];
 	const char *path = config_find(agent->config_path[0] ? agent->config_path : NULL,
 				       agent->dir_given ? agent->dirs.run : NULL, buf);
 
@@ -232,7 +240,39 @@ void agent_reload(struct agent *agent)
 		if (source->state && source->ops->reload)
 			source->ops->reload(source->state, fresh);
 	}
-	config_free(agent->config);
+	if (config_restart_keys(agent->began, fresh, keys))
+		log_warn("the configuration differs in what waits for a restart of vowd: %s", keys);
+	if (agent->config != agent->began)
+		config_free(agent->config);
 	agent->config = fresh;
 	log_info("configuration read again from %s", path ? path : "built-in defaults");
+}
+
+static int order_carry(struct agent *agent, const struct trace_order *order, struct diag *d)
+{
+	for (size_t i = 0; i < agent->source_count; i++) {
+		const struct source *source = &agent->sources[i];
+
+		if (source->ops->trace && source->state)
+			return source->ops->trace(source->state, order, d);
+	}
+	return diag_set(d, -ENOTSUP, order->service, "vow doctor says why",
+			"HTTP is not captured on this host");
+}
+
+int agent_order(struct agent *agent, const struct order *order, struct diag *d)
+{
+	const struct trace_order *trace = &order->trace;
+	int rc = order_carry(agent, trace, d);
+	char what[STR_FIGURE_SIZE + 8] = "no longer", lasts[STR_FIGURE_SIZE];
+
+	if (trace->lasts)
+		snprintf(what, sizeof(what), "for %s",
+			 str_format_dur(lasts, sizeof(lasts), trace->lasts));
+	log_info("trace-tls: user %u (pid %d) asks to read %s within TLS %s: %s",
+		 (unsigned)order->uid, (int)order->pid, trace->service, what,
+		 rc ? d->what : "done");
+	if (!rc)
+		publish_board(agent, agent->tick_wall);
+	return rc;
 }

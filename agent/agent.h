@@ -9,6 +9,7 @@
 #include "agent/backlog.h"
 #include "agent/compact.h"
 #include "agent/local.h"
+#include "agent/order.h"
 #include "agent/saving.h"
 #include "collectors/collector.h"
 #include "config/config.h"
@@ -33,7 +34,8 @@ struct agent {
 	struct loop *loop;
 	struct dirs dirs;
 	char config_path[DIRS_PATH_MAX]; /* given by --config, "" to look in the usual places */
-	struct vow_config *config;
+	struct vow_config *config; /* in force */
+	struct vow_config *began; /* with which vowd started: the same until a reload */
 	char host[SERIES_NAME_MAX + 1]; /* of the configuration at start: stays across reloads */
 	struct policy policy; /* copy that series and judge refer to across reloads */
 
@@ -82,6 +84,12 @@ int agent_open(struct agent *agent, struct loop *loop, struct vow_config *config
 void agent_close(struct agent *agent);
 /* Reads the configuration again (SIGHUP); one that is wrong is logged, and the old one stays. */
 void agent_reload(struct agent *agent);
+
+/*
+ * Carries an order out, logs who gave it, and publishes a board that shows what came of it. 0, or a
+ * negative errno with d saying why not.
+ */
+int agent_order(struct agent *agent, const struct order *order, struct diag *d);
 
 /*
  * A clock that grows monotonically and goes on across restarts: time of day when the process

@@ -28,19 +28,20 @@ struct client {
 	/* the answer as far as it went; NULL when none is on its way */
 	uint8_t *answer;
 	size_t answer_size, answer_sent;
+	bool waits; /* for what comes of its order */
 	bool last; /* close when the answer is out: the stream can no longer be trusted */
 };
 
 struct control {
-	const struct series_table *series;
-	struct board_post *post;
-	const char *host;
+	struct control_options options;
 	struct fd_listener listener;
 	struct loop *loop;
 	struct loop_fd *watch;
 	struct loop_timer *sweep; /* runs while there is something to sweep: it is a wake-up */
 	bool deaf; /* no connection could be taken: tried again at the next sweep */
 	struct loop_wakeup *stop;
+	struct loop_wakeup *ordered; /* rung when something came of an order */
+	struct client *orders; /* whose order is on its way; NULL when it left, or there is none */
 	struct client *clients;
 	unsigned client_count;
 	pthread_t thread;
@@ -53,6 +54,8 @@ static void client_close(struct client *client)
 	while (*at != client)
 		at = &(*at)->next;
 	*at = client->next;
+	if (client->control->orders == client)
+		client->control->orders = NULL;
 	client->control->client_count--;
 	loop_fd_unwatch(client->watch);
 	close(client->fd);
@@ -99,31 +102,91 @@ static bool client_answer(struct client *client, uint8_t *bytes, size_t size)
 	return client->answer && client_flush(client);
 }
 
+static bool client_tell(struct client *client, const struct diag *error)
+{
+	uint8_t *bytes;
+	size_t size;
+
+	return !view_encode_error(error, &bytes, &size) && client_answer(client, bytes, size);
+}
+
 static bool client_refuse(struct client *client, const char *what)
 {
 	struct diag error = {0};
-	uint8_t *bytes;
-	size_t size;
 
 	diag_set(&error, -EPROTO, "control socket", "ask with the vow command of the same version",
 		 "%s", what);
 	client->last = true;
-	if (view_encode_error(&error, &bytes, &size))
-		return false;
-	return client_answer(client, bytes, size);
+	return client_tell(client, &error);
 }
 
-static bool client_ask(struct client *client, size_t size)
+static bool client_ask(struct client *client, const uint8_t *question, size_t size)
 {
-	const struct control *control = client->control;
-	struct board *board = board_take(control->post);
+	const struct control_options *options = &client->control->options;
+	struct board *board = board_take(options->post);
 	uint8_t *answer;
 	size_t answer_size;
-	int rc = view_answer(control->series, board, control->host, clock_wall(),
-			     client->question + FRAME_HEADER, size, &answer, &answer_size);
+	int rc = view_answer(options->series, board, options->host, clock_wall(), question, size,
+			     &answer, &answer_size);
 
 	board_unref(board);
 	return rc == 0 && client_answer(client, answer, answer_size);
+}
+
+/* ---- orders ------------------------------------------------------------------------------------ */
+
+/* Gives an order to the main thread; its outcome is the answer. */
+static bool client_order(struct client *client, const struct trace_order *trace)
+{
+	struct control *control = client->control;
+	struct ucred who = {.uid = (uid_t)-1};
+	socklen_t size = sizeof(who);
+	struct order order = {.trace = *trace};
+	struct diag error = {0};
+
+	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &who, &size) ||
+	    (who.uid != 0 && who.uid != geteuid())) {
+		diag_set(&error, -EPERM, "control socket", "ask as root (sudo vow ...)",
+			 "only root, and the user that vowd runs as, may change what it does");
+		return client_tell(client, &error);
+	}
+	order.uid = who.uid;
+	order.pid = who.pid;
+	if (order_desk_give(control->options.desk, &order)) {
+		diag_set(&error, -EBUSY, "control socket", "try again",
+			 "another order is on its way");
+		return client_tell(client, &error);
+	}
+	control->orders = client;
+	client->waits = true;
+	loop_fd_change(client->watch, 0);
+	return true;
+}
+
+/* Whether it is an order, in *order. What is no question at all is answered as one. */
+static bool client_orders(const uint8_t *question, size_t size, struct trace_order *order)
+{
+	struct view_query query;
+
+	if (view_query_decode(question, size, &query, NULL) || !query.trace.service[0])
+		return false;
+	*order = query.trace;
+	return true;
+}
+
+/* What is traced now, as the board says that was published with the order. */
+static bool client_show(struct client *client)
+{
+	const struct view_query query = {.what = VIEW_TRACED};
+	uint8_t *question;
+	size_t size;
+	bool stays;
+
+	if (view_query_encode(&query, &question, &size))
+		return false;
+	stays = client_ask(client, question, size);
+	free(question);
+	return stays;
 }
 
 /* Size of the first whole question in the buffer with its header; 0 when more must come. */
@@ -141,14 +204,18 @@ static size_t client_whole(const struct client *client, uint32_t *length)
 /* Answers whole questions, one at a time; false when the client must go. */
 static bool client_take(struct client *client)
 {
+	struct trace_order order;
+	const uint8_t *question;
 	uint32_t length;
 	size_t whole;
 
-	while (!client->answer && (whole = client_whole(client, &length)) > 0) {
+	while (!client->answer && !client->waits && (whole = client_whole(client, &length)) > 0) {
 		if (length > CONTROL_QUESTION_MAX)
 			return client_refuse(client,
 					     "this is not a question of vow's control protocol");
-		if (!client_ask(client, length))
+		question = client->question + FRAME_HEADER;
+		if (client_orders(question, length, &order) ? !client_order(client, &order)
+							    : !client_ask(client, question, length))
 			return false;
 		client->question_size -= whole;
 		memmove(client->question, client->question + whole, client->question_size);
@@ -184,6 +251,28 @@ static void on_client(void *arg, int fd, unsigned ready)
 	} else if (ready & (LOOP_READ | LOOP_HANGUP)) {
 		stays = client_read(client);
 	}
+	if (!stays)
+		client_close(client);
+}
+
+static void on_ordered(void *arg)
+{
+	struct control *control = arg;
+	struct client *client = control->orders;
+	struct diag d = {0};
+	bool stays;
+	int rc;
+
+	if (!order_desk_take(control->options.desk, &rc, &d))
+		return;
+	control->orders = NULL;
+	if (!client)
+		return;
+	client->waits = false;
+	stays = rc ? client_tell(client, &d) : client_show(client);
+	/* Another question may have come meanwhile. */
+	if (stays && !client->answer)
+		stays = client_take(client);
 	if (!stays)
 		client_close(client);
 }
@@ -264,42 +353,46 @@ static void control_free(struct control *control)
 {
 	loop_fd_unwatch(control->watch);
 	loop_timer_stop(control->sweep);
-	if (control->stop)
-		loop_wakeup_free(control->stop);
+	loop_wakeup_free(control->stop);
+	loop_wakeup_free(control->ordered);
 	loop_free(control->loop);
 	fd_listener_close(&control->listener);
 	free(control);
 }
 
-int control_start(const char *path, const struct series_table *series, struct board_post *post,
-		  const char *host, struct control **out, struct diag *d)
+static int control_thread(struct control *control)
 {
-	struct control *control = calloc(1, sizeof(*control));
-
-	if (!control)
-		return diag_errno(d, -ENOMEM, path, NULL, "control socket");
-	control->series = series;
-	control->post = post;
-	control->host = host;
-	int rc = fd_listener_open(&control->listener, path, 0660, d);
-	if (rc) {
-		free(control);
-		return rc;
-	}
 	control->loop = loop_new();
 	if (control->loop) {
 		control->watch = loop_fd_watch(control->loop, control->listener.fd, LOOP_READ,
 					       on_connect, control);
 		control->sweep = loop_timer_start(control->loop, NS_PER_S, 0, on_sweep, control);
 		control->stop = loop_wakeup_new(control->loop, on_stop, control->loop);
+		control->ordered = loop_wakeup_new(control->loop, on_ordered, control);
 	}
-	if (!control->watch || !control->sweep || !control->stop)
-		rc = -ENOMEM;
-	else
-		rc = -pthread_create(&control->thread, NULL, control_main, control);
+	if (!control->watch || !control->sweep || !control->stop || !control->ordered)
+		return -ENOMEM;
+	order_desk_wakes(control->options.desk, control->ordered);
+	return -pthread_create(&control->thread, NULL, control_main, control);
+}
+
+int control_start(const struct control_options *options, struct control **out, struct diag *d)
+{
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (!control)
+		return diag_errno(d, -ENOMEM, options->path, NULL, "control socket");
+	control->options = *options;
+	int rc = fd_listener_open(&control->listener, options->path, 0660, d);
 	if (rc) {
+		free(control);
+		return rc;
+	}
+	rc = control_thread(control);
+	if (rc) {
+		order_desk_wakes(options->desk, NULL);
 		control_free(control);
-		return diag_errno(d, rc, path, NULL, "control socket");
+		return diag_errno(d, rc, options->path, NULL, "control socket");
 	}
 	*out = control;
 	return 0;
@@ -311,5 +404,6 @@ void control_stop(struct control *control)
 		return;
 	loop_wake(control->stop);
 	pthread_join(control->thread, NULL);
+	order_desk_wakes(control->options.desk, NULL);
 	control_free(control);
 }

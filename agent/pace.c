@@ -9,7 +9,8 @@ dur_ns pace_step(struct pace *pace, uint64_t taken, dur_ns patience)
 		pace->still++;
 	if (taken >= PACE_MANY)
 		return PACE_MANY_NS;
-	if (pace->still < PACE_POLLS_UNTIL_IDLE)
+	if (taken >= PACE_SOME ||
+	    (pace->still < PACE_POLLS_UNTIL_IDLE && patience < 2 * PACE_IDLE_NS))
 		return PACE_BUSY_NS;
 	if (pace->still < PACE_POLLS_UNTIL_QUIET || patience < PACE_IDLE_NS)
 		return PACE_IDLE_NS;

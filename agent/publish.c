@@ -77,6 +77,10 @@ static void publish_process(struct board *board, const struct agent *agent, wall
 	board->journal_seq = journal_last_seq(agent->journal);
 	board->journal_bytes = journal.bytes;
 	board->journal_dropped_records_total = journal.dropped_records_total;
+	board->journal_torn_total = journal.torn_total;
+	board->journal_quarantined_total = journal.quarantined_total;
+	board->journal_lost_records_total = journal.lost_records_total;
+	board->journal_merged_records_total = journal.merged_records_total;
 	board->journal_failures_total = agent->journal_failures_total + journal.sync_failures_total;
 	publish_trouble(board, agent);
 
@@ -101,6 +105,22 @@ static int publish_host(struct board *board, const struct agent *agent, wall_ns 
 	return 0;
 }
 
+static int publish_traced(struct board *board, const struct agent *agent)
+{
+	for (size_t i = 0; i < agent->source_count; i++) {
+		const struct source *source = &agent->sources[i];
+
+		if (!source->ops->traced || !source->state)
+			continue;
+		int count = source->ops->traced(source->state, &board->traced);
+		if (count < 0)
+			return count;
+		board->traced_count = (size_t)count;
+		return 0;
+	}
+	return 0;
+}
+
 void publish_board(struct agent *agent, wall_ns wall)
 {
 	struct board *board = board_new();
@@ -109,7 +129,7 @@ void publish_board(struct agent *agent, wall_ns wall)
 		return;
 	publish_process(board, agent, wall);
 	board->exemplars = exemplars_publish(agent->exemplars, wall);
-	if (!board->exemplars || publish_collectors(board, agent) ||
+	if (!board->exemplars || publish_collectors(board, agent) || publish_traced(board, agent) ||
 	    publish_host(board, agent, wall) || board_from_judge(board, agent->judge) ||
 	    board_from_gauges(board, agent->gauges) || board_from_history(board, agent->history))
 		board_unref(board);

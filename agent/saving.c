@@ -45,7 +45,8 @@ static void saving_fail(struct saving *saving, int rc, mono_ns mono)
 
 void saving_begin(struct agent *agent, mono_ns mono)
 {
-	const struct keyframe_options options = {.slots_max = agent->config->journal_budget_bytes /
+	/* Another budget holds from the next start on: the journal has the first one until then. */
+	const struct keyframe_options options = {.slots_max = agent->began->journal_budget_bytes /
 							      BUDGET_SHARE};
 	struct saving *saving = &agent->saving;
 	int rc;

@@ -27,7 +27,8 @@ struct vowd_options {
 static const struct opt option_table[] = {
 	OPT(struct vowd_options, dir, "dir", 'd', OPT_STRING, "DIR",
 	    "keep state, sockets and locks below DIR (" DIRS_RUN_DEFAULT " and " DIRS_STATE_DEFAULT
-	    ")"),
+	    "); applications with libvow find it by VOW_DIR=DIR in their environment, vow by --dir "
+	    "DIR"),
 	OPT(struct vowd_options, config, "config", 'c', OPT_STRING, "FILE",
 	    "read this configuration (DIR/vow.yaml, else /etc/vow/vow.yaml)"),
 	OPT(struct vowd_options, verbose, "verbose", 'v', OPT_FLAG, NULL,
@@ -39,7 +40,7 @@ static const struct opts_program program = {
 	.purpose = "measures this host's requests and deliveries and judges them",
 	.usage = "[OPTION]...",
 	.about =
-		"Captures HTTP from the kernel's sockets (as root, kernel 5.12 or newer), "
+		"Captures HTTP from the kernel's sockets (as root, kernel 5.13 or newer), "
 		"latencies "
 		"from applications that use libvow, and figures of the host itself; keeps them in "
 		"a journal for vow-export, and answers the vow command. Stays in the foreground "
@@ -59,6 +60,7 @@ struct vowd {
 	struct loop *loop;
 	struct loop_timer *poll, *tick;
 	struct pace pace;
+	struct order_desk *desk;
 };
 
 static void on_poll(void *arg)
@@ -105,6 +107,13 @@ static void on_reload(void *arg, int signum)
 	agent_reload(&vowd->agent);
 }
 
+static int on_order(void *arg, const struct order *order, struct diag *d)
+{
+	struct vowd *vowd = arg;
+
+	return agent_order(&vowd->agent, order, d);
+}
+
 /* Early: a signal that comes while the journal is read ends the agent as any other does. */
 static int vowd_catch_signals(struct vowd *vowd, struct diag *d)
 {
@@ -117,6 +126,24 @@ static int vowd_catch_signals(struct vowd *vowd, struct diag *d)
 	return 0;
 }
 
+/* Answers questions from now on, and takes orders. */
+static int vowd_listen(struct vowd *vowd, struct control **control, struct diag *d)
+{
+	struct agent *agent = &vowd->agent;
+	char path[DIRS_PATH_MAX];
+	struct control_options options = {path, agent->series, agent->post, agent->host, NULL};
+	int rc = dirs_path(path, agent->dirs.run, "control.sock");
+
+	if (rc)
+		return diag_errno(d, rc, agent->dirs.run, NULL, "path of the control socket");
+	vowd->desk = options.desk = order_desk_new(vowd->loop, on_order, vowd);
+	rc = vowd->desk ? control_start(&options, control, d)
+			: diag_errno(d, -ENOMEM, "vowd", NULL, "cannot start");
+	if (rc)
+		order_desk_free(vowd->desk);
+	return rc;
+}
+
 /*
  * Runs until a signal ends it, or -ESTALE when its folder was removed: a restart makes it anew, with
  * sockets that others find. The control socket comes last and goes first.
@@ -126,15 +153,12 @@ static int vowd_run(struct vowd *vowd, struct diag *d)
 	struct agent *agent = &vowd->agent;
 	struct loop *loop = vowd->loop;
 	struct control *control = NULL;
-	char path[DIRS_PATH_MAX];
-	int rc = dirs_path(path, agent->dirs.run, "control.sock");
+	int rc = privileges_drop(agent->config->tls_allowed, d);
 
-	if (!rc)
-		rc = privileges_drop(agent->config->tls_allowed, d);
 	if (rc)
 		return rc;
 	turn_run(agent, clock_mono(), clock_wall()); /* the first question shall find a board */
-	rc = control_start(path, agent->series, agent->post, agent->host, &control, d);
+	rc = vowd_listen(vowd, &control, d);
 	if (rc)
 		return rc;
 	vowd->poll = loop_timer_start(loop, 0, 0, on_poll, vowd);
@@ -147,6 +171,7 @@ static int vowd_run(struct vowd *vowd, struct diag *d)
 		loop_run(loop);
 	}
 	control_stop(control);
+	order_desk_free(vowd->desk);
 	if (agent->uprooted)
 		rc = diag_set(d, -ESTALE, agent->dirs.state, "start vowd again",
 			      "the folder was removed while vowd was running");

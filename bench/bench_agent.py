@@ -45,6 +45,14 @@ def idle(vowd, what):
         "", 30)
 
 
+def keeper_own_bytes(vowd):
+    """Memory that nobody shares with the keeper, which vowd has started."""
+    with open(f"/proc/{vowd.pid}/task/{vowd.pid}/children", encoding="ascii") as children:
+        keeper, = children.read().split()
+    with open(f"/proc/{keeper}/smaps_rollup", encoding="ascii") as rollup:
+        return 1024 * sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
+
+
 def observed(s, run):
     return sum(row["count"] for row in s.vow("routes", "--total", dir=run))
 
@@ -66,6 +74,7 @@ def bench(s):
     row("vowd at 1 M observations/s", cpu_percent(vowd, WORK_S), "% cpu", "of a core", 4)
     print(f"# {(observed(s, run) - before) / (time.monotonic() - began):.0f} observations/s came")
     row("vowd resident, at work", vowd.rss_bytes() / MIB, "MiB", "", 12)
+    row("vow-keep, memory of its own", keeper_own_bytes(vowd) / MIB, "MiB", "", 0.3)
     row("vowd and vow-export resident", (vowd.rss_bytes() + export.rss_bytes()) / MIB, "MiB", "",
         32)
 

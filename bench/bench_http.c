@@ -224,7 +224,7 @@ static void print_more(const char *name, char tier, double more[TURNS], double w
 static void bench_exchange(struct bench *b, const char *name, char which, int parts,
 			   const char *peer, double aim)
 {
-	static const char tiers[] = {'A', 'B'};
+	static const char tiers[] = {'A', 'B', 'C'};
 	double without = 1e300, more[sizeof(tiers)][TURNS];
 
 	for (int turn = 0; turn < TURNS; turn++) {
@@ -346,6 +346,7 @@ int main(void)
 		       225);
 	bench_programs(&b, 'A');
 	bench_programs(&b, 'B');
+	bench_programs(&b, 'C');
 	bench_drain(&b);
 	return 0;
 }

@@ -11,6 +11,7 @@
  */
 #include "bpf/http_io.h"
 #include "bpf/kernel.h"
+#include "bpf/uring_waiting.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -34,6 +35,17 @@ static __noinline int socket_failed(struct sock *sk, int err)
 	return 0;
 }
 
+/* Where the bytes of the call are, if it is none that the running task made by a system call. */
+static __always_inline void call_source(struct socket_call *call)
+{
+	if (payload_in_call())
+		return;
+	call->from.known = true;
+	call->from.call.number = NR_NONE;
+	if (uring_followed && !(bpf_get_current_task_btf()->flags & PF_KTHREAD))
+		uring_find(call);
+}
+
 static __always_inline void socket_moved(struct sock *sk, int moved, bool received)
 {
 	struct socket_call call = {
@@ -50,6 +62,9 @@ static __always_inline void socket_moved(struct sock *sk, int moved, bool receiv
 	if (!capturing || !socket_wanted(sk))
 		return;
 	call.c = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	/* Of those that are passed over bytes are looked at only for what is within TLS. */
+	if (!call.c || !call.c->ignored || tls_traced)
+		call_source(&call);
 	if (call.c)
 		conn_moved(&call);
 	else
@@ -76,6 +91,40 @@ int BPF_PROG(http_sent, struct sock *sk, int ret, int flags)
 	socket_moved(sk, ret, false);
 	if (began)
 		cost_end(HTTP_COST_SENT, began);
+	return 0;
+}
+
+/* Requests of io_uring, for which sockets are called behind no system call of their own. */
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(http_uring_asked, struct io_kiocb *request)
+{
+	__u8 opcode = request->opcode;
+	__u64 began;
+
+	if (!uring_moves(opcode) || !capturing)
+		return 0;
+	began = cost_begin(HTTP_COST_URING_ASKED);
+	uring_note((__u64)request, opcode);
+	if (began)
+		cost_end(HTTP_COST_URING_ASKED, began);
+	return 0;
+}
+
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(http_uring_done, void *ring, void *request)
+{
+	__u64 began;
+	__u8 opcode;
+
+	if (!uring_followed || !request)
+		return 0;
+	opcode = kernel_at(io_kiocb, request)->opcode;
+	if (!uring_moves(opcode) || !capturing)
+		return 0;
+	began = cost_begin(HTTP_COST_URING_DONE);
+	uring_take_off((__u64)request, opcode);
+	if (began)
+		cost_end(HTTP_COST_URING_DONE, began);
 	return 0;
 }
 
@@ -110,6 +159,9 @@ int BPF_PROG(http_state, struct sock *sk, int old_state, int new_state)
 {
 	struct http_conn *c;
 
+	/* Of requests whose completion found no room, as many do when a process is killed, nobody tells. */
+	if (uring_followed && new_state == TCP_CLOSE)
+		uring_forget_all((__u64)sk);
 	if (!state_matters(old_state, new_state) || !capturing)
 		return 0;
 	c = bpf_sk_storage_get(&conns, sk, 0,

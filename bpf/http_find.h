@@ -23,6 +23,7 @@
 #define FIND_ID_WORDS 16 /* of an id that is hashed; longer ones are absent */
 #define FIND_NAME_MAX 48 /* bytes in which a wild name has its colon */
 #define FIND_SPACES   4 /* between colon and value */
+#define FIND_TYPE_MAX 64 /* bytes of a media type */
 
 const volatile struct http_headers headers; /* set by user space before loading */
 
@@ -142,6 +143,10 @@ static __always_inline void find_keep(struct head_text *t, __u8 kind, __u32 plac
 	case HTTP_HEADER_PRESENCE:
 		if (!t->present)
 			t->present = place + 1;
+		break;
+	case HTTP_HEADER_CONTENT:
+		if (!t->content_at)
+			t->content_at = at;
 		break;
 	}
 }
@@ -382,6 +387,7 @@ __checked_once int find_headers(__u32 direction, __u32 asked)
 	t->delivery_at = 0;
 	t->host_at = 0;
 	t->event_at = 0;
+	t->content_at = 0;
 	t->present = 0;
 #pragma clang loop unroll(disable)
 	for (__u32 from = 0; from < HEAD_MAX; from += HEAD_STEP)
@@ -410,17 +416,54 @@ __checked_once int find_host(struct http_record *r)
 	if (!r || !t || !t->host_at || r->peer.words[0])
 		return 0;
 	if (line_read(t, find_begin(t, t->host_at), name.words, HTTP_PEER_NAME / 8) &&
-	    peer_name_valid(&name))
+	    peer_name_valid(&name)) {
 		r->peer = name;
+		r->flags |= HTTP_NAMED;
+	}
 	return 0;
+}
+
+/* Whether the media type behind the colon at `at` is application/json, or ends with +json. */
+static __noinline bool find_json(const struct head_text *t, __u32 at)
+{
+	const __u64 small = BYTES(0x20);
+
+	at = find_begin(t, at);
+	if ((head_word(t, at) | small) == WORD('a', 'p', 'p', 'l', 'i', 'c', 'a', 't') &&
+	    (head_word(t, at + 8) | small) == WORD('i', 'o', 'n', '/', 'j', 's', 'o', 'n'))
+		return true;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < FIND_TYPE_MAX; i += 8) {
+		__u64 word = head_word(t, at + i);
+		__u64 plus = bytes_equal(word, '+');
+		__u64 hit = plus | bytes_equal(word, ';') | bytes_equal(word, '\r') |
+			    bytes_equal(word, '\n');
+
+		if (!hit)
+			continue;
+		word = head_word(t, at + i + byte_index(hit) + 1);
+		return hit & -hit & plus && ((__u32)(word | small) == WORD4('j', 's', 'o', 'n'));
+	}
+	return false;
+}
+
+/*
+ * Whether the body of the POST in t may tell the type of an event, which the text of a header does
+ * not: then where it begins.
+ */
+static __noinline bool find_body(struct head_text *t)
+{
+	if (!t->end || t->event_at || !t->content_at || !find_json(t, t->content_at))
+		return false;
+	t->body_at = t->end - t->held + ((__u8)head_word(t, t->end) == '\r' ? 2 : 1);
+	return true;
 }
 
 /*
  * Notes the headers of the request that begins in t, the text of `direction`; of the first one that
  * a client sends, how it calls its peer. Host of a request that is received goes nowhere.
  */
-static __noinline void request_headers(struct http_conn *c, const struct head_text *t,
-				       __u32 direction)
+static __noinline void request_headers(struct http_conn *c, struct head_text *t, __u32 direction)
 {
 	bool first =
 		headers.peer_names && !direction && !c->asked_host && c->record.family != AF_UNIX;
@@ -434,6 +477,8 @@ static __noinline void request_headers(struct http_conn *c, const struct head_te
 		c->asked_host = true;
 		find_host(&c->record);
 	}
+	if (headers.field_count && c->record.method == HTTP_POST)
+		c->body_wanted = find_body(t);
 	if (!has)
 		return;
 	c->record.notes = t->notes;

@@ -7,7 +7,10 @@
 #define VOW_BPF_HTTP_HEAD_H
 
 #include "bpf/http_record.h"
+#include "bpf/json_text.h"
 #include "bpf/kernel.h"
+#include "bpf/payload.h"
+#include "bpf/words.h"
 
 #define HEAD_MAX   1024 /* bytes of a response head that are searched for its length */
 #define HEAD_STEP  128 /* bytes in which lines are looked for at a time */
@@ -15,42 +18,34 @@
 #define HELD_MAX   128 /* bytes of an earlier read that may stand in front */
 #define HEAD_ROOM  (HEAD_MAX + HELD_MAX + 32) /* words may be loaded a little behind the end */
 
+/* A body, window by window; see http_body.h. */
+struct body_text {
+	struct json_text json;
+	struct payload_walk walk; /* from the first byte of the window on */
+	struct payload_walk ahead; /* behind the last one */
+};
+
 /* A piece of a message, and what was found in it. One for each program and processor. */
 struct head_text {
-	__u64 words[HEAD_ROOM / 8];
+	union {
+		__u64 words[HEAD_ROOM / 8];
+		struct body_text body; /* once the head is done with */
+	};
 	__u32 length; /* bytes in words */
+	__u32 held; /* of these, from an earlier call */
 	__u32 end; /* offset behind the blank line, 0: not seen */
 	__u32 length_at; /* offset of the digits of Content-Length, 0: none */
+	__u32 lengths; /* how many of these there are */
 	__u32 chunked;
 	/* Of a request that is searched for headers, see http_find.h: offsets, 0: none. */
 	__u32 line_count;
 	__u32 lines[HEAD_LINES];
 	__u32 trace_at, delivery_at, host_at, event_at;
+	__u32 content_at;
 	__u32 present; /* place of the header that tells an event by its being there, + 1 */
+	__u32 body_at; /* bytes of the call in front of a body that is looked through */
 	struct http_notes notes;
 };
-
-#define BYTES(b) (0x0101010101010101ULL * (__u8)(b))
-
-/* Eight characters as the word that they make in memory. */
-#define WORD(a, b, c, d, e, f, g, h)                                                             \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | \
-	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
-#define WORD4(a, b, c, d) ((__u32)WORD(a, b, c, d, 0, 0, 0, 0))
-
-/* Bit 7 of each byte that equals b. Exact for the lowest such byte, which is all that is used. */
-static __always_inline __u64 bytes_equal(__u64 word, __u8 b)
-{
-	__u64 x = word ^ BYTES(b);
-
-	return (x - BYTES(1)) & ~x & BYTES(0x80);
-}
-
-/* Index 0..7 of the lowest byte whose bit 7 is set in hit. */
-static __always_inline __u32 byte_index(__u64 hit)
-{
-	return (((hit & -hit) >> 7) * 0x0001020304050607ULL) >> 56 & 7;
-}
 
 static __always_inline __u64 head_word(const struct head_text *t, __u32 offset)
 {
@@ -169,8 +164,10 @@ static __always_inline bool head_line(struct head_text *t, __u32 at)
 	}
 	if (lower == WORD('c', 'o', 'n', 't', 'e', 'n', 't', '-')) {
 		lower = head_word(t, at + 8) | BYTES(0x20);
-		if ((lower & 0x00ffffffffffffffULL) == WORD('l', 'e', 'n', 'g', 't', 'h', ':', 0))
+		if ((lower & 0x00ffffffffffffffULL) == WORD('l', 'e', 'n', 'g', 't', 'h', ':', 0)) {
 			t->length_at = at + 15;
+			t->lengths++;
+		}
 	} else if (lower == WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r')) {
 		lower = head_word(t, at + 8) | BYTES(0x20);
 		if (lower == WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n'))
@@ -211,6 +208,7 @@ static __noinline void head_scan(struct head_text *t)
 {
 	t->end = 0;
 	t->length_at = 0;
+	t->lengths = 0;
 	t->chunked = 0;
 	/* The status line takes the first 16 bytes. */
 #pragma clang loop unroll(disable)
@@ -221,25 +219,29 @@ static __noinline void head_scan(struct head_text *t)
 		t->end = 0;
 }
 
-/* The number at length_at, at most 15 digits; false when there is none. */
+/*
+ * The number at length_at, at most 15 digits; false when that line says none, or anything beside: a
+ * length that is believed has all up to it taken for the body, further responses too.
+ */
 static __always_inline bool head_length(const struct head_text *t, __u64 *value)
 {
 	__u32 at = t->length_at;
 	__u64 n = 0;
-	bool any = false;
 
 	if ((head_word(t, at) & 0xff) == ' ')
 		at++;
-	for (int i = 0; i < 15; i++) {
-		__u32 digit = (head_word(t, at + i) & 0xff) - '0';
+	for (int i = 0; i < 16; i++) {
+		__u32 c = head_word(t, at + i) & 0xff;
 
-		if (digit > 9)
-			break;
-		n = n * 10 + digit;
-		any = true;
+		if (c - '0' > 9) {
+			*value = n;
+			if (c == ' ' || c == '\t')
+				c = head_word(t, at + i + 1) & 0xff;
+			return i && (c == '\r' || c == '\n');
+		}
+		n = n * 10 + c - '0';
 	}
-	*value = n;
-	return any;
+	return false;
 }
 
 /* Whether the two bytes that end at `end` and the two before them are a blank line. */

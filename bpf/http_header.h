@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Which request headers the HTTP programs look for, as user space tells them before they are
- * loaded, and what leaves the kernel of those that are there. Of all other headers nothing does.
+ * Which request headers the HTTP programs look for, and which fields of JSON bodies, as user space
+ * tells them before they are loaded, and what leaves the kernel of those that are there. Of all other
+ * headers, and of all else in a body, nothing does.
  */
 #ifndef VOW_BPF_HTTP_HEADER_H
 #define VOW_BPF_HTTP_HEADER_H
@@ -11,6 +12,8 @@
 #define HTTP_HEADERS_MAX 16 /* names on the list */
 #define HTTP_HEADER_NAME 31 /* characters of a name */
 #define HTTP_EVENT_MAX	 32 /* bytes of an event's type, a multiple of 8 */
+#define HTTP_FIELDS_MAX	 4 /* fields of bodies */
+#define HTTP_FIELD_NAME	 23 /* characters of such a name */
 
 /* What a header is for; also which of them a request has, in http_notes.has. */
 enum http_header_kind {
@@ -19,6 +22,7 @@ enum http_header_kind {
 	HTTP_HEADER_EVENT = 4, /* the type of an event: its text leaves */
 	HTTP_HEADER_PRESENCE = 8, /* the type of an event is known by its being there */
 	HTTP_HEADER_HOST = 16, /* goes into the hash of the id, and may name the peer of a client */
+	HTTP_HEADER_CONTENT = 32, /* the type of the body, which is looked through if it is JSON */
 };
 
 /* Requests differ in what is looked for in them. */
@@ -45,13 +49,22 @@ struct http_header {
 	__u8 unused[4];
 };
 
+/* The name of a field of a JSON object that tells the type of an event, as words likewise. */
+struct http_field {
+	__u64 name[3], mask[3]; /* with the quote behind it; capital letters are not small ones */
+	__u64 length; /* with that quote */
+};
+
 struct http_headers {
 	struct http_header list[HTTP_HEADERS_MAX];
+	struct http_field fields[HTTP_FIELDS_MAX];
 	__u64 filter
 		[HTTP_ASKED]; /* a bit for each http_header_bit() of a name asked for; 0: none */
 	__u64 key[2]; /* of the hash; random */
 	__u32 count; /* 0: nothing is looked for, and it costs nothing */
 	__u32 peer_names; /* whether connections of clients are asked for the name of the peer */
+	__u32 field_count; /* 0: no body is looked at, and it costs nothing */
+	__u32 unused;
 };
 
 /* What a line's filter bit is: of its first two characters, small or capital. */

@@ -14,13 +14,17 @@
 #include "bpf/http_conn.h"
 #include "bpf/http_message.h"
 #include "bpf/http_record.h"
+#include "bpf/http_tally.h"
 #include "bpf/payload.h"
 #include "bpf/socket.h"
 #include "bpf/tls_link.h"
 #include "bpf/tls_turns.h"
 
-/* Only those that find sockets by tracepoints of theirs look for what goes by them within TLS. */
-#ifdef SOCKETS_FOUND
+/*
+ * Those that see sockets look for what goes by them within TLS; probes see no sockets. What a thread
+ * does is stored with the thread, which takes pointers that the kernel vouches for.
+ */
+#if defined(PROBED_CALLS) || defined(KERNEL_UNTYPED)
 #define TLS_LINKS 0
 #else
 #define TLS_LINKS 1
@@ -37,6 +41,8 @@ __u64 sweep_kept; /* sockets of which something is kept */
 __u64 sweep_open; /* connections that speak HTTP */
 __u64 sweep_in_flight; /* requests without the end of a response */
 __u64 sweep_oldest_at; /* when the oldest of them began, 0 none */
+__u64 sweep_waiting; /* connections that silence may end something on, or that are in flight */
+struct http_tally sweep_table; /* what is in flight, by process */
 
 /* Whether the peer lacks some of the response, apart from what follows it within TLS: an alert. */
 static __always_inline bool response_outstanding(const struct http_conn *c, struct sock *sk)
@@ -156,7 +162,7 @@ static __always_inline bool conn_moved_blind(const struct socket_call *call)
 		/* The rest of its head, its body, or a pipelined one. */
 		c->asked_at = call->now;
 		c->record.request_bytes += call->moved;
-		return !c->path_open;
+		return !c->path_open && !c->fails && !(headers.field_count && c->body_wanted);
 	}
 	if (c->phase == PHASE_RESPONSE && c->left != LEFT_UNKNOWN) {
 		/* Asked before this response has ended. */
@@ -175,11 +181,15 @@ static __always_inline void conn_look_at(struct socket_call *call)
 	if (c->phase != PHASE_NEW && (c->record.role == HTTP_SERVER) != call->received) {
 		if (!response_seen(call))
 			conn_fail(c, call->moved);
-	} else if (c->phase == PHASE_REQUEST) {
-		request_path_more(c, call->t, &call->p);
+	} else if (c->phase == PHASE_REQUEST && !request_unanswered(call)) {
+		call->t->body_at = 0;
+		if (c->path_open)
+			request_path_more(c, call->t, &call->p);
 	} else if (!request_seen(call)) {
 		conn_no_request(call);
 	}
+	if (headers.field_count)
+		request_body(call);
 }
 
 static __always_inline void conn_look(struct socket_call *call)
@@ -263,6 +273,7 @@ static __always_inline void conn_connects(struct http_conn *c, int new_state)
 	if (new_state == TCP_SYN_SENT) {
 		c->record.family = 0;
 		__builtin_memset(&c->record.peer, 0, sizeof(c->record.peer));
+		c->record.flags &= ~HTTP_NAMED;
 		c->asked_host = false;
 		c->asked_at = bpf_ktime_get_ns();
 	} else if (c->asked_at) {
@@ -298,9 +309,9 @@ static __always_inline bool state_matters(int old_state, int new_state)
 	       new_state == TCP_SYN_SENT || old_state == TCP_SYN_SENT;
 }
 
-/* The socket of a connection came to a state that matters. */
-static __always_inline void conn_state(struct http_conn *c, struct sock *sk, int old_state,
-				       int new_state)
+/* What a state that matters means for what is open on a connection, or within it. */
+static __always_inline void conn_comes_to(struct http_conn *c, struct sock *sk, int old_state,
+					  int new_state)
 {
 	bool own = socket_field(sk, sk_shutdown) & SEND_SHUTDOWN;
 	bool reset = new_state == TCP_CLOSE && is_reset(socket_field(sk, sk_err));
@@ -329,6 +340,26 @@ static __always_inline void conn_state(struct http_conn *c, struct sock *sk, int
 		c->ignored = true;
 }
 
+/* The same for what is read in the clear within it, which does not outlive its socket. */
+static __noinline void conn_state_within(struct tls_conn *tc, struct sock *sk, int old_state,
+					 int new_state)
+{
+	conn_comes_to(&tc->conn, sk, old_state, new_state);
+	if (new_state == TCP_CLOSE)
+		__sync_val_compare_and_swap(&tc->over, TLS_LIVES, TLS_OVER);
+}
+
+/* The socket of a connection came to a state that matters. */
+static __always_inline void conn_state(struct http_conn *c, struct sock *sk, int old_state,
+				       int new_state)
+{
+	struct tls_conn *tc = TLS_LINKS ? link_find(c, sk) : NULL;
+
+	conn_comes_to(c, sk, old_state, new_state);
+	if (tc)
+		conn_state_within(tc, sk, old_state, new_state);
+}
+
 /* After how much silence a response of unknown length has ended. */
 static __always_inline __u64 response_patience(const struct http_conn *c)
 {
@@ -347,6 +378,14 @@ static __always_inline bool response_idle(const struct http_conn *c, struct sock
 	return c->record.role == HTTP_CLIENT || !response_outstanding(c, sk);
 }
 
+/* Its request goes on; its own function, as what loops is to be gone through once. */
+__checked_once int conn_in_flight(const struct http_conn *c)
+{
+	if (c)
+		tally_add(&sweep_table, &c->record, 1);
+	return 0;
+}
+
 /* The sweep came by. */
 static __always_inline void conn_sweep(struct http_conn *c, struct sock *sk)
 {
@@ -357,6 +396,7 @@ static __always_inline void conn_sweep(struct http_conn *c, struct sock *sk)
 	sweep_open++;
 	if (c->phase == PHASE_IDLE)
 		return;
+	sweep_waiting++;
 	now = bpf_ktime_get_ns();
 	if (c->phase == PHASE_RESPONSE && response_idle(c, sk, now)) {
 		c->tls.paused = !c->doubtful;
@@ -369,6 +409,7 @@ static __always_inline void conn_sweep(struct http_conn *c, struct sock *sk)
 	sweep_in_flight++;
 	if (!sweep_oldest_at || c->record.started_at < sweep_oldest_at)
 		sweep_oldest_at = c->record.started_at;
+	conn_in_flight(c);
 }
 
 #endif

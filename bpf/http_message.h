@@ -6,6 +6,7 @@
 #ifndef VOW_BPF_HTTP_MESSAGE_H
 #define VOW_BPF_HTTP_MESSAGE_H
 
+#include "bpf/http_body.h"
 #include "bpf/http_conn.h"
 #include "bpf/http_find.h"
 #include "bpf/http_head.h"
@@ -47,6 +48,7 @@ static __always_inline bool text_read(struct head_text *t, const struct payload 
 	if (n > room)
 		n = room;
 	asm volatile("%0 &= 127" : "+r"(held));
+	t->held = held;
 	if (bpf_probe_read_user((char *)t->words + held, n, (const void *)p->at)) {
 		t->length = 0;
 		return false;
@@ -94,17 +96,26 @@ static __always_inline void record_peer(struct http_record *r, const struct sock
 	address[3] = socket_field(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[3]);
 }
 
+/* The name of a thread; of one that io_uring made, that of the first thread of its process. */
+static __always_inline void command_of(char *command, struct task_struct *task)
+{
+	if (kernel_field(task, flags) & PF_IO_WORKER)
+		bpf_probe_read_kernel(command, sizeof(task->comm),
+				      kernel_field(task, group_leader)->comm);
+	else
+		bpf_get_current_comm(command, sizeof(task->comm));
+}
+
 static __always_inline void request_begin(struct http_conn *c, const struct socket_call *call,
 					  __u64 started_at, __u64 queue_ns, __u32 bytes)
 {
 	struct http_record *r = &c->record;
-	__u32 pid = bpf_get_current_task_btf()->tgid;
+	__u32 pid = kernel_field(kernel_task(), tgid);
 
 	/* A connection mostly stays with one process, whose names are asked for once. */
 	if (pid != r->pid) {
 		r->pid = pid;
-		r->cgroup_id = bpf_get_current_cgroup_id();
-		bpf_get_current_comm(r->command, sizeof(r->command));
+		command_of(r->command, kernel_task());
 	}
 	/* Taken early, since a socket that closes gives up its port before it tells. */
 	if (!r->family)
@@ -114,13 +125,14 @@ static __always_inline void request_begin(struct http_conn *c, const struct sock
 	r->request_bytes = bytes;
 	r->response_bytes = 0;
 	r->status = 0;
-	r->flags = 0;
+	r->flags &= HTTP_NAMED;
 	c->asked_at = call->now;
 	c->piece_bytes = 0;
 	c->fails = 0;
 	c->fail_bytes = 0;
 	c->held = 0;
 	c->path_open = false;
+	c->body_wanted = false;
 }
 
 /* The path behind the method, or behind what was held of it. */
@@ -187,15 +199,57 @@ static __always_inline bool request_seen(const struct socket_call *call)
 	return true;
 }
 
+/*
+ * Whether a request begins behind one whose answer was no HTTP so far, which then has none: what comes
+ * next in that direction would answer the wrong one.
+ */
+static __noinline bool request_unanswered(struct socket_call *call)
+{
+	struct http_conn *c = call->c;
+	__u32 path_at;
+
+	if (!c->fails || c->path_open || !text_read(call->t, &call->p, 0, 16) ||
+	    head_method(call->t->words[0], &path_at) == HTTP_METHOD_NONE)
+		return false;
+	conn_finish(c, PHASE_REQUEST, HTTP_NO_RESPONSE);
+	return true;
+}
+
 /* The path of the open request goes on in this payload. */
 static __noinline void request_path_more(struct http_conn *c, struct head_text *t,
 					 const struct payload *p)
 {
-	if (!request_read(t, c, p))
+	if (!c->path_open || !request_read(t, c, p))
 		return;
 	request_path(c, t, 0);
 	if (headers.count && !spare_paths && !c->path_open)
 		request_headers(c, t, c->record.role == HTTP_SERVER);
+}
+
+/*
+ * The body of the open request begins in this call, or with the next one of its sender, who may wait
+ * for "100 Continue": the type of an event in it counts more than a header that tells it by its
+ * presence.
+ */
+static __noinline void request_body(const struct socket_call *call)
+{
+	struct http_conn *c = call->c;
+	struct head_text *t = call->t;
+	struct http_record *r = &c->record;
+	__u32 at = t->body_at;
+
+	if (!c->body_wanted || c->phase != PHASE_REQUEST || at >= call->moved ||
+	    (r->role == HTTP_SERVER) != call->received)
+		return;
+	c->body_wanted = false;
+	if (spare_paths || !body_begin(&t->body, &call->from, call->moved, at) ||
+	    !body_event(&t->body))
+		return;
+	if (!(r->flags & HTTP_NOTED))
+		__builtin_memset(&r->notes, 0, sizeof(r->notes));
+	__builtin_memcpy(r->notes.event, t->body.json.value, sizeof(r->notes.event));
+	r->notes.has |= HTTP_HEADER_EVENT;
+	r->flags |= HTTP_NOTED;
 }
 
 /* ---- responses -------------------------------------------------------------------------------- */
@@ -234,6 +288,13 @@ static __always_inline bool response_opens_tunnel(const struct http_conn *c, __u
 	return status == 101 || (c->record.method == HTTP_CONNECT && status >= 200 && status < 300);
 }
 
+/* Whether a response has no body, whatever length it announces. */
+static __always_inline bool response_bodyless(const struct http_conn *c, __u16 status)
+{
+	return c->record.method == HTTP_HEAD || status == 204 || status == 304 ||
+	       response_opens_tunnel(c, status);
+}
+
 /* Ends HTTP/1 with the response. Within a tunnel TLS may begin, and is followed as anywhere else. */
 static __always_inline void conn_tunnel(struct http_conn *c)
 {
@@ -250,9 +311,8 @@ static __always_inline void response_length(struct http_conn *c, struct head_tex
 
 	c->left = LEFT_UNKNOWN;
 	c->chunked = 0;
-	/* These have no body, whatever length they announce; silence ends them. */
-	if (c->record.method == HTTP_HEAD || status == 204 || status == 304 ||
-	    response_opens_tunnel(c, status))
+	/* Silence ends it. */
+	if (response_bodyless(c, status))
 		return;
 	if (head_hint(t, c->length_hint, moved, &body)) {
 		c->left = t->end + body;
@@ -262,7 +322,7 @@ static __always_inline void response_length(struct http_conn *c, struct head_tex
 	c->length_hint = 0;
 	if (t->chunked) {
 		c->chunked = 1;
-	} else if (t->end && t->length_at && head_length(t, &body)) {
+	} else if (t->end && t->lengths == 1 && head_length(t, &body)) {
 		c->left = t->end + body;
 		c->length_hint = t->length_at;
 	}
@@ -277,7 +337,7 @@ static __always_inline void request_assume(const struct socket_call *call)
 	request_begin(c, call, asked_at, HTTP_QUEUE_UNKNOWN, 0);
 	c->asked_at = asked_at;
 	c->record.method = HTTP_METHOD_NONE;
-	c->record.flags = HTTP_PIPELINED;
+	c->record.flags |= HTTP_PIPELINED;
 	c->record.path_words = 0;
 }
 

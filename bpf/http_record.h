@@ -44,7 +44,7 @@ enum http_flag {
 	HTTP_NOTED = 4, /* notes say something */
 	HTTP_TLS = 8, /* by turns within TLS: no method, path, status; bytes are those of records */
 	HTTP_TLS_SHARED = 16, /* an exchange: requests may share its connection (HTTP/2) */
-	HTTP_NAMED = 32, /* peer says something; in the ring only */
+	HTTP_NAMED = 32, /* peer says something; of a connection, whichever request it is */
 };
 
 #define HTTP_QUEUE_UNKNOWN (~0ULL)
@@ -75,7 +75,6 @@ struct http_record {
 	 * somebody had accepted the connection. Client: from the SYN to the connection.
 	 */
 	__u64 opening_ns;
-	__u64 cgroup_id;
 	__u64 request_bytes;
 	__u64 response_bytes;
 	__u32 pid;
@@ -92,8 +91,8 @@ struct http_record {
 	char command[16]; /* of the thread that made the first call, for processes already gone */
 	/* From after the method up to the first space or '?', zeros behind; no query string ever. */
 	__u64 path[HTTP_PATH_MAX / 8];
-	struct http_notes notes; /* of its headers; with HTTP_NOTED only */
 	struct http_peer_name peer; /* client: all zeros if the connection did not say one */
+	struct http_notes notes; /* of its headers; with HTTP_NOTED only */
 };
 
 enum http_counter {

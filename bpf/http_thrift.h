@@ -13,13 +13,15 @@
 #define HTTP_COST_EVERY 256 /* a power of two: two clocks of 36 ns are then 0.3 ns a run */
 #define HTTP_COST_MOST	20000 /* ns; a run that took more was interrupted, and counts so much */
 
-/* The programs that run for each socket call; the others are rare. */
+/* The programs that run for each socket call, or request of io_uring; the others are rare. */
 enum http_cost_program {
 	HTTP_COST_RECEIVED,
 	HTTP_COST_SENT,
 	HTTP_COST_ARRIVED,
 	HTTP_COST_CALLED, /* of tier B: system calls that may have moved bytes, those of files too */
 	HTTP_COST_TLS, /* of probes in TLS libraries: each call into one */
+	HTTP_COST_URING_ASKED, /* of io_uring's requests those that may move bytes of a socket */
+	HTTP_COST_URING_DONE,
 	HTTP_COST_PROGRAMS
 };
 
@@ -30,6 +32,7 @@ struct http_cost { /* of one program on one processor */
 };
 
 #ifdef __bpf__
+#include "bpf/http_busy.h"
 #include "bpf/http_record.h"
 #include "bpf/kernel.h"
 
@@ -43,6 +46,8 @@ struct {
 /* Set by user space at any time. */
 __u32 spare_paths; /* leave the paths of requests where they are */
 __u64 records_from_ns; /* good responses quicker than this are only counted; 0: none is */
+__u32 spare_busy; /* only those of busy services are */
+struct http_busy_set busy_set;
 
 /* At the first step of a program: when that was, 0 when this run is none of those that are timed. */
 static __always_inline __u64 cost_begin(__u32 program)
@@ -66,6 +71,12 @@ static __noinline void cost_end(__u32 program, __u64 began)
 	cost->ns += ns < HTTP_COST_MOST ? ns : HTTP_COST_MOST;
 }
 
+/* Whether its process is of a busy service; its own function, as what loops is to be gone through once. */
+__checked_once int thrift_is_busy(const struct http_record *r)
+{
+	return r && busy_has(&busy_set, tally_key(r));
+}
+
 /* Whether the response is one of which only the number matters while there is thrift. */
 static __always_inline bool thrift_counts(const struct http_record *r)
 {
@@ -75,7 +86,8 @@ static __always_inline bool thrift_counts(const struct http_record *r)
 	if (r->role == HTTP_SERVER && r->queue_ns != HTTP_QUEUE_UNKNOWN)
 		ns += r->queue_ns;
 	return records_from_ns && r->outcome == HTTP_COMPLETE && ns < records_from_ns &&
-	       r->status < (r->role == HTTP_CLIENT ? 400 : 500);
+	       r->status < (r->role == HTTP_CLIENT ? 400 : 500) &&
+	       (!spare_busy || thrift_is_busy(r));
 }
 #endif
 

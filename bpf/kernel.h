@@ -44,11 +44,17 @@
 #define TCP_LAST_ACK	9
 #define TCP_LISTEN	10
 
+#define ENOSYS 38
+
 #define RCV_SHUTDOWN  1 /* in sk_shutdown: nothing more to receive; the peer's FIN, or our close */
 #define SEND_SHUTDOWN 2 /* the process closed, or ended its sending half */
 
 #define MSG_PEEK     0x2
+#define MSG_WAITALL  0x100
 #define MSG_ERRQUEUE 0x2000
+
+#define PF_IO_WORKER 0x10 /* in flags of a task: a thread that io_uring made for a process */
+#define PF_KTHREAD   0x200000 /* one of the kernel's own, without memory of a process */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -160,6 +166,9 @@ struct sk_buff {
 
 struct task_struct {
 	int tgid;
+	unsigned int flags; /* PF_ */
+	char comm[16];
+	struct task_struct *group_leader; /* the first thread of its process */
 	void *stack; /* its lowest address */
 	struct files_struct *files;
 };
@@ -182,6 +191,24 @@ struct bpf_iter__bpf_sk_storage_map {
 };
 
 #pragma clang attribute pop
+
+/*
+ * A field of what the kernel hands over, by its address. Programs to which the kernel vouches for no
+ * pointer, not even for that to the running task, define KERNEL_UNTYPED first: then each look is a
+ * read that can fail and says 0.
+ */
+#define kernel_read(pointer, field)                       \
+	({                                                \
+		const typeof(*(pointer)) *of = (pointer); \
+		BPF_CORE_READ(of, field);                 \
+	})
+#ifdef KERNEL_UNTYPED
+#define kernel_field(pointer, field) kernel_read(pointer, field)
+#define kernel_task()		     ((struct task_struct *)bpf_get_current_task())
+#else
+#define kernel_field(pointer, field) ((pointer)->field)
+#define kernel_task()		     bpf_get_current_task_btf()
+#endif
 
 /* Since kernel 6.2; the verifier turns it into a plain move. */
 extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;

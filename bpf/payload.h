@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Where the bytes of the socket call that just ended are in the memory of the process: read from
- * the registers that the system call was entered with, so nothing is stored at entry. Kernel side.
+ * the registers that the system call was entered with, so nothing is stored at entry, or from what
+ * a request of io_uring says (uring.h). Kernel side.
  */
 #ifndef VOW_BPF_PAYLOAD_H
 #define VOW_BPF_PAYLOAD_H
@@ -20,6 +21,7 @@ enum {
 	NR_SENDMSG = 46,
 	NR_RECVMSG = 47,
 	NR_SPLICE = 275,
+	NR_IO_URING_ENTER = 426,
 };
 #else
 enum {
@@ -33,10 +35,13 @@ enum {
 	NR_RECVFROM = 207,
 	NR_SENDMSG = 211,
 	NR_RECVMSG = 212,
+	NR_IO_URING_ENTER = 426,
 };
 #endif
 
-/* One stretch of user memory; length 0: none can be read (sendfile, splice, io_uring). */
+#define NR_NONE (~0ULL) /* nobody knows where the bytes are */
+
+/* One stretch of user memory; length 0: none can be read (sendfile, splice). */
 struct payload {
 	__u64 at;
 	__u32 length;
@@ -53,10 +58,14 @@ struct payload_call {
 /* Where the bytes of a call are: in one buffer, or where a system call says. */
 struct payload_source {
 	__u64 buffer; /* 0: none */
-#ifdef SOCKETS_FOUND
 	struct payload_call call;
+#ifndef SOCKETS_FOUND
+	/*
+	 * Whether call says it. Else it is the call that the task is in, whose registers are looked at
+	 * when it comes to it; the others have looked before, and have no stack to spare for it.
+	 */
+	bool known;
 #endif
-	/* Else it is the call that the task is in, whose registers are looked at when it comes to it. */
 };
 
 #ifndef SOCKETS_FOUND
@@ -83,19 +92,39 @@ static __always_inline const struct pt_regs *payload_regs(struct task_struct *ta
 		regs_offset_find(task);
 	return bpf_rdonly_cast(task->stack + regs_offset, bpf_core_type_id_kernel(struct pt_regs));
 }
+
+/*
+ * Whether the running task is inside the system call that its registers tell, and that is none which
+ * makes the calls of others. Else the registers are of a call that has nothing to do with what
+ * happens now: what io_uring left to be done when the task next returns from the kernel, whichever
+ * call or interrupt that is from; or one of the threads that io_uring makes, whose registers are a
+ * copy of what their maker had; or the kernel itself.
+ */
+static __always_inline bool payload_in_call(void)
+{
+	const struct pt_regs *regs = payload_regs(bpf_get_current_task_btf());
+
+#if defined(__TARGET_ARCH_x86)
+	/* What a call is entered with, until its result stands there. */
+	return (__s64)regs->ax == -ENOSYS && regs->orig_ax != NR_IO_URING_ENTER;
+#else
+	/* The descriptor, until the result stands there; where these are equal that is not told. */
+	return regs->regs[0] == regs->orig_x0 && regs->syscallno != NR_IO_URING_ENTER;
+#endif
+}
 #endif
 
 /* What a task said as it entered the system call that these registers were saved for. */
 static __always_inline void payload_call_of(struct payload_call *call, const struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
-	call->number = regs->orig_ax;
-	call->second = regs->si;
-	call->third = regs->dx;
+	call->number = kernel_field(regs, orig_ax);
+	call->second = kernel_field(regs, si);
+	call->third = kernel_field(regs, dx);
 #else
-	call->number = regs->syscallno;
-	call->second = regs->regs[1];
-	call->third = regs->regs[2];
+	call->number = kernel_field(regs, syscallno);
+	call->second = kernel_field(regs, regs[1]);
+	call->third = kernel_field(regs, regs[2]);
 #endif
 	/* Else it may be read where it is needed, by one load for this and for vectors of messages. */
 	barrier_var(call->third);
@@ -110,11 +139,13 @@ static __always_inline void payload_call_read(struct payload_call *call,
 		call->third = 0;
 		return;
 	}
-#ifdef SOCKETS_FOUND
-	*call = from->call;
-#else
-	payload_call_of(call, payload_regs(bpf_get_current_task_btf()));
+#ifndef SOCKETS_FOUND
+	if (!from->known) {
+		payload_call_of(call, payload_regs(bpf_get_current_task_btf()));
+		return;
+	}
 #endif
+	*call = from->call;
 }
 
 /* ---- stretch by stretch ------------------------------------------------------------------------- */

@@ -5,13 +5,9 @@
 #ifndef VOW_BPF_PEER_NAME_H
 #define VOW_BPF_PEER_NAME_H
 
-#include "bpf/http_head.h"
-
-/* Bit 7 of each byte, all of them below 128, that is between these two. */
-static __always_inline __u64 bytes_within(__u64 word, __u8 low, __u8 high)
-{
-	return (word + BYTES(128 - low)) & ~(word + BYTES(127 - high));
-}
+#include "bpf/http_record.h"
+#include "bpf/kernel.h"
+#include "bpf/words.h"
 
 /*
  * Whether the text has lower-case letters, digits, and "-._:" alone. User space looks closer: only a

@@ -11,11 +11,7 @@
 
 /* A field of a socket, or of its TCP part. */
 #ifdef SOCKETS_FOUND
-#define socket_field(sk, field)                    \
-	({                                         \
-		const typeof(*(sk)) *found = (sk); \
-		BPF_CORE_READ(found, field);       \
-	})
+#define socket_field(sk, field) kernel_read(sk, field)
 #else
 #define socket_field(sk, field) ((sk)->field)
 #endif
@@ -26,6 +22,15 @@
 #else
 #define socket_at(address) \
 	((struct sock *)bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct sock)))
+#endif
+
+/* Any other structure of the kernel, by an address that nobody vouches for. */
+#ifdef SOCKETS_FOUND
+#define kernel_at(type, address) ((const struct type *)(address))
+#else
+#define kernel_at(type, address)                                       \
+	((const struct type *)bpf_rdonly_cast((const void *)(address), \
+					      bpf_core_type_id_kernel(struct type)))
 #endif
 
 static __always_inline bool socket_wanted(const struct sock *sk)

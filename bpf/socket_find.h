@@ -8,6 +8,7 @@
 
 #include "bpf/kernel.h"
 #include "bpf/payload.h"
+#include "bpf/socket.h"
 
 #define S_IFMT	 0170000
 #define S_IFSOCK 0140000
@@ -28,81 +29,96 @@ const void *socket_operations;
 static __always_inline bool call_is_native(const struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
-	return regs->cs == 0x33;
+	return kernel_field(regs, cs) == 0x33;
 #else
-	return !(regs->pstate & 0x10);
+	return !(kernel_field(regs, pstate) & 0x10);
 #endif
 }
+
+#if defined(__TARGET_ARCH_x86)
+#define call_number(regs) kernel_field(regs, orig_ax)
+#define call_first(regs)  kernel_field(regs, di)
+#define call_third(regs)  kernel_field(regs, dx)
+#define call_fourth(regs) kernel_field(regs, r10)
+#else
+#define call_number(regs) kernel_field(regs, syscallno)
+#define call_first(regs)  kernel_field(regs, orig_x0)
+#define call_third(regs)  kernel_field(regs, regs[2])
+#define call_fourth(regs) kernel_field(regs, regs[3])
+#endif
 
 /* Whether the call is one that may move bytes of a socket; if so, between which descriptors. */
 static __always_inline bool call_moves(struct moving_call *call, const struct pt_regs *regs)
 {
-#if defined(__TARGET_ARCH_x86)
-	__u64 number = regs->orig_ax, first = regs->di, third = regs->dx, fourth = regs->r10;
-#else
-	__u64 number = regs->syscallno, first = regs->orig_x0, third = regs->regs[2],
-	      fourth = regs->regs[3];
-#endif
-
 	call->receives = NO_DESCRIPTOR;
 	call->sends = NO_DESCRIPTOR;
 	call->flags = 0;
-	switch (number) {
+	switch (call_number(regs)) {
 	case NR_RECVFROM:
-		call->flags = fourth;
-		call->receives = first;
+		call->flags = call_fourth(regs);
+		call->receives = call_first(regs);
 		return true;
 	case NR_RECVMSG:
-		call->flags = third;
-		call->receives = first;
+		call->flags = call_third(regs);
+		call->receives = call_first(regs);
 		return true;
 	case NR_READ:
 	case NR_READV:
-		call->receives = first;
+		call->receives = call_first(regs);
 		return true;
 	case NR_WRITE:
 	case NR_WRITEV:
 	case NR_SENDTO:
 	case NR_SENDMSG:
 	case NR_SENDFILE:
-		call->sends = first;
+		call->sends = call_first(regs);
 		return true;
 	case NR_SPLICE:
-		call->receives = first;
-		call->sends = third;
+		call->receives = call_first(regs);
+		call->sends = call_third(regs);
 		return true;
 	}
 	return false;
 }
 
 /* Whether this is the file of a socket, by its inode and by the way back from the socket. */
-static __noinline bool file_is_socket(struct file *file)
+static __noinline bool file_is_socket(__u64 at)
 {
+	struct file *file = (struct file *)at;
 	struct socket *socket = BPF_CORE_READ(file, private_data);
 
 	return (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK &&
 	       BPF_CORE_READ(socket, file) == file;
 }
 
-/* The socket behind a descriptor of the running process, NULL when it is none. */
-static __always_inline struct sock *socket_find(__u32 descriptor)
+/* The socket behind the file at an address, NULL when it is none. */
+static __always_inline struct sock *socket_of(__u64 at)
 {
-	struct fdtable *table = bpf_get_current_task_btf()->files->fdt;
-	struct socket *socket;
-	struct file *file;
+	const struct file *file = kernel_at(file, at);
 	const void *operations;
 
-	if (descriptor >= table->max_fds ||
-	    bpf_probe_read_kernel(&file, sizeof(file), table->fd + descriptor) || !file)
+	if (!at)
 		return NULL;
-	operations = BPF_CORE_READ(file, f_op);
+	operations = socket_field(file, f_op);
 	if (operations != socket_operations) {
-		if (socket_operations || !file_is_socket(file))
+		if (socket_operations || !file_is_socket(at))
 			return NULL;
 		socket_operations = operations;
 	}
-	socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk);
+	return socket_field(kernel_at(socket, socket_field(file, private_data)), sk);
+}
+
+/* The socket behind a descriptor of the running process, NULL when it is none. */
+static __always_inline struct sock *socket_find(__u32 descriptor)
+{
+	struct files_struct *files = kernel_field(kernel_task(), files);
+	struct fdtable *table = kernel_field(files, fdt);
+	__u64 file;
+
+	if (descriptor >= kernel_field(table, max_fds) ||
+	    bpf_probe_read_kernel(&file, sizeof(file), kernel_field(table, fd) + descriptor))
+		return NULL;
+	return socket_of(file);
 }
 
 #endif

@@ -4,7 +4,8 @@
  * SSL_write took, in the clear. What is known of a connection lies in a table by process and SSL;
  * which socket it goes by, tls_link.h finds, on the side of the socket programs.
  *
- * What they do to a connection is in http_io.h, compiled once more; maps are those of http.bpf.c.
+ * What they do to a connection is in http_io.h, compiled once more; maps are those of the socket
+ * programs, which also see such a connection end with its socket.
  * Another task may take the processor from a probe: so nothing here is kept by processor.
  */
 #define SOCKETS_FOUND
@@ -16,13 +17,6 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define TRIES_MAX 64 /* calls without a request, before an SSL is left to its turns */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct http_conn);
-} conns SEC(".maps");
 
 /* ---- the registers of a call ------------------------------------------------------------------- */
 
@@ -54,9 +48,11 @@ static __always_inline bool call_writes(__u32 call)
 static __always_inline void conn_take(struct tls_conn *tc, struct socket_call *call)
 {
 	socket_call_payload(call);
-	if (request_seen(call))
-		tc->taken = true;
-	else if (++tc->conn.fails > TRIES_MAX)
+	if (request_seen(call)) {
+		tc->taken = TLS_PAIRS;
+		if (headers.field_count)
+			request_body(call);
+	} else if (++tc->conn.fails > TRIES_MAX)
 		tc->conn.ignored = true;
 }
 
@@ -89,6 +85,8 @@ static __noinline void thread_moved(struct tls_thread *thread, __u32 moved)
 		conn_take(tc, &call);
 	else if (!conn_moved_blind(&call))
 		conn_look_at(&call);
+	if ((tc->conn.record.role == HTTP_SERVER) == call.received)
+		tc->told = true;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------- */
@@ -109,6 +107,7 @@ int tls_entered(struct pt_regs *regs)
 		thread->made = 0;
 	thread->key.ssl = FIRST(regs);
 	thread->key.pid = bpf_get_current_pid_tgid() >> 32;
+	thread->turn = link_turn(thread->key.pid);
 	thread->buffer = SECOND(regs);
 	thread->count_at = call == TLS_READ_EX || call == TLS_WRITE_EX ? FOURTH(regs) : 0;
 	thread->call = call;
@@ -135,15 +134,16 @@ int tls_left(struct pt_regs *regs)
 {
 	struct tls_thread *thread =
 		bpf_task_storage_get(&tls_threads, bpf_get_current_task_btf(), 0, 0);
-	__u64 began;
+	__u64 began, turn;
 	__u32 moved;
 
 	/* Calls may share the place of their return probes. */
 	if (!capturing || !thread || !thread->within || thread->call != bpf_get_attach_cookie(regs))
 		return 0;
 	began = cost_begin(HTTP_COST_TLS);
-	moved = thread_count(thread, RESULT(regs));
 	thread->within = false;
+	turn = link_turn(thread->key.pid);
+	moved = turn && turn != thread->turn ? 0 : thread_count(thread, RESULT(regs));
 	thread->made = call_writes(thread->call) ? thread->made + moved : 0;
 	/* What was read is no reason to send; a handshake, or reading in vain, may be. */
 	thread->pending = !call_reads(thread->call) || !moved;
@@ -174,29 +174,31 @@ int tls_freed(struct pt_regs *regs)
 	struct tls_key key = {FIRST(regs), bpf_get_current_pid_tgid() >> 32};
 	struct tls_conn *tc = bpf_map_lookup_elem(&tls_conns, &key);
 
-	if (!tc)
+	if (!tc || tc->over > TLS_OVER)
 		return 0;
 	tls_end(tc);
 	__sync_val_compare_and_swap(&tc->over, TLS_LIVES, TLS_OVER);
 	return 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tls_state, struct sock *sk, int old_state, int new_state)
+/* What one entry comes to. */
+static __noinline void tls_sweep_entry(struct tls_conn *tc, __u64 pid)
 {
-	struct http_conn *c;
-	struct tls_conn *tc;
+	__u32 over = tc->over;
 
-	if (!state_matters(old_state, new_state) || !capturing)
-		return 0;
-	c = bpf_sk_storage_get(&conns, sk, 0, 0);
-	tc = c ? link_find(c, sk) : NULL;
-	if (!tc)
-		return 0;
-	conn_state(&tc->conn, sk, old_state, new_state);
-	if (new_state == TCP_CLOSE)
-		__sync_val_compare_and_swap(&tc->over, TLS_LIVES, TLS_OVER);
-	return 0;
+	if (over == TLS_LIVES && link_turn(pid)) {
+		conn_sweep(&tc->conn, (struct sock *)tc->socket);
+	} else if (over <= TLS_OVER) {
+		tc->gone_at = bpf_ktime_get_ns();
+		__sync_val_compare_and_swap(&tc->over, over,
+					    over == TLS_OVER ? TLS_SWEPT : TLS_RELEASED);
+		if (over == TLS_OVER)
+			tls_end(tc);
+	} else if (over < TLS_FORGOTTEN && bpf_ktime_get_ns() - tc->gone_at >= LINK_GONE_NS &&
+		   __sync_val_compare_and_swap(&tc->over, over, TLS_FORGOTTEN) == over &&
+		   over == TLS_RELEASED) {
+		link_settle(tc);
+	}
 }
 
 /* Writes the keys of entries that user space is to delete. */
@@ -209,14 +211,7 @@ int tls_sweep(struct bpf_iter__bpf_map_elem *ctx)
 	if (!tc || !at)
 		return 0;
 	key = *at;
-	if (tc->over == TLS_LIVES) {
-		conn_sweep(&tc->conn, (struct sock *)tc->socket);
-	} else if (tc->over == TLS_OVER) {
-		__sync_val_compare_and_swap(&tc->over, TLS_OVER, TLS_SWEPT);
-		tls_end(tc);
-	} else {
-		__sync_val_compare_and_swap(&tc->over, TLS_SWEPT, TLS_FORGOTTEN);
-	}
+	tls_sweep_entry(tc, key.pid);
 	if (tc->over == TLS_FORGOTTEN)
 		bpf_seq_write(ctx->meta->seq, &key, sizeof(key));
 	return 0;

@@ -154,8 +154,10 @@ __checked_once int hello_name(struct http_record *r, __u64 at, __u32 length)
 	asm volatile("%0 &= 63" : "+r"(n));
 	if (n < HTTP_PEER_NAME &&
 	    !bpf_probe_read_user(name.words, n, (const void *)(at + hello.offset)) &&
-	    peer_name_valid(&name))
+	    peer_name_valid(&name)) {
 		r->peer = name;
+		r->flags |= HTTP_NAMED;
+	}
 	return 0;
 }
 

@@ -43,7 +43,7 @@
 /* What is known of the records from the client (asks), or of those from the server. */
 static __always_inline struct tls_way *tls_way(struct http_conn *c, bool asks)
 {
-	return asks ? &c->tls.asks : &c->tls.answers;
+	return asks ? &c->asks : &c->answers;
 }
 
 /* Gives the connection up, since its records cannot be followed. */
@@ -78,13 +78,13 @@ __checked_once int tls_hello_read(struct http_conn *c, bool asks, __u64 at, __u3
 		return 0;
 	tls = &c->tls;
 	if (asks) {
-		tls->asks.hello = false;
+		c->asks.hello = false;
 		tls->shared = hello_offers_h2(at, length);
 		if (headers.peer_names && c->record.role == HTTP_CLIENT)
 			hello_name(&c->record, at, length);
 		return 0;
 	}
-	tls->answers.hello = false;
+	c->answers.hello = false;
 	answer = hello_answers(at, length);
 	if (!answer) {
 		tls->state = TLS_LOST;
@@ -108,7 +108,7 @@ static __always_inline void tls_asked(struct http_conn *c, const struct socket_c
 
 	if (c->phase != PHASE_REQUEST && length < TLS_SHORTEST + TLS_TAG - !tls->finished)
 		return;
-	tls->asks.use = TLS_COUNTS;
+	c->asks.use = TLS_COUNTS;
 	if (c->phase == PHASE_REQUEST) {
 		c->asked_at = call->now;
 		return;
@@ -126,7 +126,7 @@ static __always_inline void tls_asked(struct http_conn *c, const struct socket_c
 	request_begin(c, call, call->now, call->queue_ns, 0);
 	c->record.method = HTTP_METHOD_NONE;
 	c->record.path_words = 0;
-	c->record.flags = HTTP_TLS | (tls->shared ? HTTP_TLS_SHARED : 0);
+	c->record.flags |= HTTP_TLS | (tls->shared ? HTTP_TLS_SHARED : 0);
 	/* A server that has sent one ticket before it read the request has sent them all. */
 	if (c->record.role == HTTP_SERVER && tls->tickets < TLS_TICKETS_MAX)
 		tls->tickets = 0;
@@ -186,7 +186,7 @@ static __always_inline void tls_answered(struct http_conn *c, const struct socke
 		first |= c->doubtful & DOUBT_RESPONSE;
 		c->doubtful &= ~DOUBT_RESPONSE;
 	}
-	tls->answers.use = TLS_COUNTS;
+	c->answers.use = TLS_COUNTS;
 	if (first) {
 		c->first_at = call->now;
 		if (call->received)

@@ -18,6 +18,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/dirs.h"
 #include "lib/base/fd.h"
+#include "lib/base/self.h"
 
 /* ---- frames ------------------------------------------------------------------------------------ */
 
@@ -106,7 +107,25 @@ int ask_receive(int fd, size_t max, dur_ns timeout, uint8_t **bytes, size_t *siz
 
 /* ---- the agent's socket ------------------------------------------------------------------------ */
 
-static int ask_explain_agent(int rc, const char *path, struct diag *d)
+/* What to do, with the folder that was asked for: without it one would start another agent. */
+static int ask_explain_none(int rc, const char *dir, const char *path, struct diag *d)
+{
+	char fix[sizeof(d->fix)];
+
+	if (dir)
+		snprintf(fix, sizeof(fix),
+			 "start vowd --dir %.80s; what was can be read without it: vow --dir %.80s "
+			 "routes --at TIME",
+			 dir, dir);
+	else
+		snprintf(fix, sizeof(fix),
+			 "start vowd, or name its folder with --dir DIR, or a hub with --hub "
+			 "HOST:PORT; what was can be read without it: vow routes --at TIME");
+	return diag_set(d, rc, path, fix,
+			"no agent answers here: vowd is not running with this folder");
+}
+
+static int ask_explain_agent(int rc, const char *dir, const char *path, struct diag *d)
 {
 	struct stat st;
 	struct group *group;
@@ -123,11 +142,7 @@ static int ask_explain_agent(int rc, const char *path, struct diag *d)
 		return rc;
 	}
 	if (rc == -ENOENT || rc == -ECONNREFUSED)
-		return diag_set(d, rc, path,
-				"start vowd, or name its folder with --dir DIR, or a hub with "
-				"--hub HOST:PORT; what was can be read without it: vow routes --at "
-				"TIME",
-				"no agent answers here: vowd is not running with this folder");
+		return ask_explain_none(rc, dir, path, d);
 	return rc;
 }
 
@@ -145,34 +160,12 @@ static int ask_open_agent(struct ask *ask, const char *dir, struct diag *d)
 	snprintf(ask->where, sizeof(ask->where), "%s", path);
 	rc = fd_connect(path, ASK_TIMEOUT, d);
 	if (rc < 0)
-		return ask_explain_agent(rc, path, d);
+		return ask_explain_agent(rc, dir, path, d);
 	ask->fd = rc;
 	return 0;
 }
 
 /* ---- the helper for hubs ----------------------------------------------------------------------- */
-
-/* Beside this program, as in a build tree; else where `make install` puts helpers. */
-static int ask_find_helper(char path[PATH_MAX], struct diag *d)
-{
-	static const char *const places[] = {"vow-fleet", "../lib/vow/vow-fleet"};
-	char self[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	self[length < 0 ? 0 : length] = '\0';
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = '\0';
-	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		int wanted = snprintf(path, PATH_MAX, "%s/%s", self, places[i]);
-
-		if (wanted < PATH_MAX && access(path, X_OK) == 0)
-			return 0;
-	}
-	return diag_set(d, -ENOENT, self, "install it, or build it with make",
-			"the helper program vow-fleet, which talks to hubs, is not here");
-}
 
 static void ask_exec_helper(const char *path, int fd, const char *hub)
 {
@@ -186,7 +179,7 @@ static void ask_exec_helper(const char *path, int fd, const char *hub)
 static int ask_open_hub(struct ask *ask, const char *hub, struct diag *d)
 {
 	char path[PATH_MAX];
-	int pair[2], rc = ask_find_helper(path, d);
+	int pair[2], rc = self_find_helper("vow-fleet", path, d);
 	pid_t pid;
 
 	if (rc)
@@ -261,4 +254,15 @@ void ask_close(struct ask *ask)
 		waitpid(ask->helper, NULL, 0);
 		ask->helper = 0;
 	}
+}
+
+int ask_once(const char *dir, const char *hub, const struct view_query *query, struct view **view,
+	     struct diag *d)
+{
+	struct ask ask;
+	int rc = ask_open(&ask, dir, hub, d);
+
+	rc = rc ? rc : ask_view(&ask, query, view, d);
+	ask_close(&ask);
+	return rc;
 }

@@ -28,6 +28,10 @@ int ask_open(struct ask *ask, const char *dir, const char *hub, struct diag *d);
 int ask_view(struct ask *ask, const struct view_query *query, struct view **view, struct diag *d);
 void ask_close(struct ask *ask); /* twice is allowed */
 
+/* One question by a way of its own: opens, asks, closes; errors as of these. */
+int ask_once(const char *dir, const char *hub, const struct view_query *query, struct view **view,
+	     struct diag *d);
+
 /* One frame: used by both sides. -ECONNRESET at the end of the stream, -ETIMEDOUT, -EMSGSIZE. */
 int ask_send(int fd, const uint8_t *bytes, size_t size);
 /* *bytes is malloc'ed, also for a size of 0. */

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "cli/known.h"
 #include "cli/options.h"
 #include "config/config.h"
 
@@ -56,6 +58,38 @@ static void config_summary(struct config_checks *found, const struct vow_config 
 	config_add(found, VIEW_GOOD, &d);
 }
 
+static void config_mistake(void *arg, const struct diag *d)
+{
+	config_add(arg, VIEW_BAD, d);
+}
+
+/* Of an agent that runs here: has it seen what the objectives are about? Without one, no word. */
+static void config_unmatched(struct config_checks *found, const struct cli_options *options,
+			     const struct vow_config *config)
+{
+	struct view *seen = NULL;
+	struct diag d;
+
+	if (known_ask(options, &seen, &d))
+		return;
+	for (unsigned i = 0; i < config->policy.objective_count; i++)
+		if (known_unmatched(&config->policy.objectives[i], seen, &d))
+			config_add(found, VIEW_REMARK, &d);
+	view_free(seen);
+}
+
+/* vowd may have rights here that whoever asks lacks: only what is not there is remarked. */
+static void config_missing(struct config_checks *found, const struct vow_config *config)
+{
+	struct diag d;
+
+	if (!config->capture_btf[0] || access(config->capture_btf, F_OK) == 0 || errno != ENOENT)
+		return;
+	diag_set(&d, -ENOENT, "capture.btf", "put it there, or take the key out",
+		 "no file %s on this host: tier C would not capture", config->capture_btf);
+	config_add(found, VIEW_REMARK, &d);
+}
+
 int cli_config_check(const struct cli_options *options, const char *file)
 {
 	struct config_checks found = {.checks = calloc(CONFIG_CHECKS_MAX, sizeof(*found.checks))};
@@ -70,12 +104,18 @@ int cli_config_check(const struct cli_options *options, const char *file)
 		return cli_complain(&d, CLI_NO);
 	}
 	path = config_find(file, options->dir, buf);
-	rc = config_load(path, &config, &d);
-	if (rc) {
+	rc = config_check(path, &config, config_mistake, &found, &d);
+	if (rc && rc != -EINVAL) {
 		config_add(&found, VIEW_BAD, &d);
-	} else {
+	} else if (found.count == CONFIG_MISTAKES_MAX) {
+		diag_set(&d, -EINVAL, path, "mend these first",
+			 "there may be more mistakes: the reading ended here");
+		config_add(&found, VIEW_REMARK, &d);
+	} else if (!rc) {
 		config_summary(&found, config);
 		config_remarks(config, config_remark, &found);
+		config_missing(&found, config);
+		config_unmatched(&found, options, config);
 		config_free(config);
 	}
 	status = config_print(options, &found);

@@ -84,12 +84,13 @@ static void cost_programs(const struct show *show, const struct view_cost *rows,
 	show_table(show, table, 0);
 }
 
-static int cost_print(const struct cli_options *options, const struct view_cost *rows, size_t count)
+static int cost_print(const struct cli_options *options, const struct board *board,
+		      const struct view_cost *rows, size_t count)
 {
 	struct show show = cli_stdout(options);
 
 	if (options->output == CLI_JSON)
-		return cli_print_json(view_costs_json(rows, count, true));
+		return cli_print_json(view_costs_json(board, rows, count, true));
 	if (!count) {
 		show_nothing(&show, "HTTP is captured nowhere; vow doctor says why");
 		return CLI_FINE;
@@ -105,7 +106,6 @@ int cli_cost(const struct cli_options *options)
 	struct view_query query = cli_query(options, VIEW_STATUS, WINDOW_1M);
 	struct view_cost *rows = calloc(COST_HOSTS, sizeof(*rows));
 	struct view *view = NULL;
-	struct ask ask;
 	struct diag d;
 	int rc;
 
@@ -113,11 +113,9 @@ int cli_cost(const struct cli_options *options)
 		diag_errno(&d, -ENOMEM, NULL, NULL, "cannot ask");
 		return cli_complain(&d, CLI_NO);
 	}
-	rc = ask_open(&ask, options->dir, options->hub, &d);
-	rc = rc ? rc : ask_view(&ask, &query, &view, &d);
-	ask_close(&ask);
+	rc = ask_once(options->dir, options->hub, &query, &view, &d);
 	rc = rc ? cli_complain(&d, CLI_UNREACHABLE)
-		: cost_print(options, rows, view_costs(view->board, rows, COST_HOSTS));
+		: cost_print(options, view->board, rows, view_costs(view->board, rows, COST_HOSTS));
 	view_free(view);
 	free(rows);
 	return rc;

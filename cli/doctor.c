@@ -10,6 +10,7 @@
 
 #include "cli/ask.h"
 #include "cli/figure.h"
+#include "cli/known.h"
 #include "cli/options.h"
 #include "lib/base/dirs.h"
 
@@ -56,11 +57,12 @@ static void doctor_kernel(struct doctor *doctor)
 
 	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
 		return;
-	enough = major > 6 || (major == 6 && minor >= 3);
-	doctor_say(
-		doctor_add(doctor, enough ? VIEW_GOOD : VIEW_BAD, "kernel",
-			   enough ? NULL : "HTTP capture needs Linux 6.3 or later; the rest works"),
-		"Linux %s on %s", name.release, name.machine);
+	/* The first that tier B is written for; tier A, which is cheaper, says itself what it lacks. */
+	enough = major > 5 || (major == 5 && minor >= 13);
+	doctor_say(doctor_add(doctor, enough ? VIEW_GOOD : VIEW_BAD, "kernel",
+			      enough ? NULL
+				     : "HTTP capture needs Linux 5.13 or later; the rest works"),
+		   "Linux %s on %s", name.release, name.machine);
 }
 
 static void doctor_btf(struct doctor *doctor)
@@ -69,7 +71,9 @@ static void doctor_btf(struct doctor *doctor)
 
 	doctor_say(
 		doctor_add(doctor, there ? VIEW_GOOD : VIEW_BAD, "btf",
-			   there ? NULL : "use a kernel built with CONFIG_DEBUG_INFO_BTF"),
+			   there ? NULL
+				 : "use a kernel built with CONFIG_DEBUG_INFO_BTF; for HTTP alone "
+				   "capture.btf can name a file of its types"),
 		there ? "the kernel describes its types (/sys/kernel/btf/vmlinux)"
 		      : "no /sys/kernel/btf/vmlinux: BPF programs cannot be fitted to this kernel");
 }
@@ -158,6 +162,13 @@ static void doctor_journal(struct doctor *doctor, const struct board *board)
 				      "raise journal.budget, or bring the hub back sooner"),
 			   "%llu records were given up to stay within its budget on disk",
 			   (unsigned long long)board->journal_dropped_records_total);
+	if (board->journal_quarantined_total)
+		doctor_say(doctor_add(doctor, VIEW_BAD, "journal",
+				      "look after the disk; remove *.quarantined once looked at"),
+			   "%llu broken segments were set aside at the start, at least %llu "
+			   "records are lost",
+			   (unsigned long long)board->journal_quarantined_total,
+			   (unsigned long long)board->journal_lost_records_total);
 	if (!board->journal_acked_seq)
 		doctor_say(doctor_add(doctor, VIEW_REMARK, "exporter",
 				      "for fleet figures: vow-export --hub HOST:PORT"),
@@ -223,6 +234,31 @@ static void doctor_of_view(struct doctor *doctor, const struct view *view, bool 
 		doctor_journal(doctor, board);
 }
 
+/* Objectives that nothing was ever seen of: before traffic came that is no fault. */
+static void doctor_objectives(struct doctor *doctor, const struct cli_options *options)
+{
+	struct view_query query = cli_query(options, VIEW_SLO, WINDOW_1M);
+	struct view *stands = NULL, *seen = NULL;
+	struct diag d;
+
+	if (ask_once(options->dir, options->hub, &query, &stands, &d) || !stands->board ||
+	    known_ask(options, &seen, &d)) {
+		view_free(stands);
+		return;
+	}
+	for (size_t i = 0; i < stands->board->objective_count; i++) {
+		const struct board_objective *row = &stands->board->objectives[i];
+		char name[sizeof(row->objective.name) + 16];
+
+		if (row->good + row->bad || !known_unmatched(&row->objective, seen, &d))
+			continue;
+		snprintf(name, sizeof(name), "objective %s", row->objective.name);
+		doctor_say(doctor_add(doctor, VIEW_REMARK, name, d.fix), "%s", d.what);
+	}
+	view_free(stands);
+	view_free(seen);
+}
+
 static int doctor_print(const struct cli_options *options, const struct doctor *doctor,
 			const struct view *view)
 {
@@ -245,7 +281,6 @@ int cli_doctor(const struct cli_options *options)
 	struct view_query query = cli_query(options, VIEW_DOCTOR, WINDOW_1M);
 	struct doctor doctor = {.checks = calloc(DOCTOR_CHECKS_MAX, sizeof(*doctor.checks))};
 	struct view *view = NULL;
-	struct ask ask;
 	struct diag d;
 	int rc, status;
 
@@ -253,9 +288,7 @@ int cli_doctor(const struct cli_options *options)
 		diag_errno(&d, -ENOMEM, NULL, NULL, "cannot look");
 		return cli_complain(&d, CLI_NO);
 	}
-	rc = ask_open(&ask, options->dir, options->hub, &d);
-	rc = rc ? rc : ask_view(&ask, &query, &view, &d);
-	ask_close(&ask);
+	rc = ask_once(options->dir, options->hub, &query, &view, &d);
 	if (!options->hub) {
 		doctor_kernel(&doctor);
 		doctor_btf(&doctor);
@@ -268,6 +301,8 @@ int cli_doctor(const struct cli_options *options)
 		doctor_of_view(&doctor, view, options->hub != NULL);
 	if (!rc && !options->hub)
 		doctor_sockets(&doctor, options->dir, view->board);
+	if (!rc)
+		doctor_objectives(&doctor, options);
 	status = doctor_print(options, &doctor, view);
 	view_free(view);
 	free(doctor.checks);

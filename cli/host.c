@@ -116,12 +116,9 @@ int cli_host(const struct cli_options *options)
 {
 	struct view_query query = cli_query(options, VIEW_STATUS, WINDOW_1M);
 	struct view *view = NULL;
-	struct ask ask;
 	struct diag d;
-	int rc = ask_open(&ask, options->dir, options->hub, &d);
+	int rc = ask_once(options->dir, options->hub, &query, &view, &d);
 
-	rc = rc ? rc : ask_view(&ask, &query, &view, &d);
-	ask_close(&ask);
 	rc = rc ? cli_complain(&d, CLI_UNREACHABLE) : host_print(options, view->board);
 	view_free(view);
 	return rc;

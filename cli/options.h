@@ -17,7 +17,8 @@ struct cli_options {
 	int output; /* enum cli_output */
 	int colour; /* enum cli_colour */
 	int window; /* enum series_window or CLI_WINDOW_UNSET */
-	bool total, all_hosts, check;
+	bool total, all_hosts, check, off;
+	dur_ns lasts; /* 0: not given */
 	uint64_t limit;
 };
 
@@ -43,6 +44,8 @@ int cli_host(const struct cli_options *options);
 int cli_doctor(const struct cli_options *options);
 /* Out of a view of routes. */
 int cli_suggest(const struct cli_options *options, const struct view *view);
+/* Lists what is traced; with a service begins or ends that. */
+int cli_trace_tls(const struct cli_options *options, const char *service);
 int cli_config_check(const struct cli_options *options, const char *file);
 
 #endif

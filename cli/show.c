@@ -42,6 +42,21 @@ void show_checks(const struct show *show, const struct view_check *checks, size_
 	}
 }
 
+void show_remark(const struct show *show, const struct diag *remark)
+{
+	char line[sizeof(remark->where) + sizeof(remark->what) + 2];
+
+	snprintf(line, sizeof(line), "%s%s%s", remark->where, remark->where[0] ? ": " : "",
+		 remark->what);
+	fputs(table_style_begin(TABLE_WARN, show->colour), show->to);
+	show_wrapped(show, 0, line);
+	fputs(table_style_end(TABLE_WARN, show->colour), show->to);
+	if (remark->fix[0]) {
+		fputs("→ ", show->to);
+		show_wrapped(show, 2, remark->fix);
+	}
+}
+
 /* ---- views ------------------------------------------------------------------------------------- */
 
 static void show_of_board(const struct show *show, const struct view *view)
@@ -66,6 +81,9 @@ static void show_of_board(const struct show *show, const struct view *view)
 		break;
 	case VIEW_DOCTOR:
 		show_collectors(show, view->board);
+		break;
+	case VIEW_TRACED:
+		show_traced(show, view);
 		break;
 	case VIEW_ROUTES:
 	case VIEW_DELIVERIES:

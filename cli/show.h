@@ -28,6 +28,9 @@ void show_objectives(const struct show *show, const struct board *board, size_t 
 /* Checks of a host or a configuration, one a line with what to do below. */
 void show_checks(const struct show *show, const struct view_check *checks, size_t count);
 
+/* A remark on what was shown above it: where and what, and below what to do. */
+void show_remark(const struct show *show, const struct diag *remark);
+
 /* Text from outside, escaped, at most 1 KiB of it. */
 void show_foreign(const struct show *show, const char *text);
 /*

@@ -108,10 +108,46 @@ static void show_evidence(const struct show *show, const struct action_evidence 
 	const struct series_key *key = &evidence->key;
 	char line[SHOW_TEXT_MAX];
 
-	snprintf(line, sizeof(line), "%s %s%s%s%s%s %s%s%s: %llu bad of %llu", key->service,
-		 key->method, key->method[0] ? " " : "", key->route, key->peer[0] ? " to " : "",
-		 key->peer, series_class_name(key->status_class), key->host[0] ? " on " : "",
-		 key->host, (unsigned long long)evidence->bad, (unsigned long long)evidence->count);
+	snprintf(line, sizeof(line), "as it fired: %s %s%s%s%s%s %s%s%s: %llu bad of %llu",
+		 key->service, key->method, key->method[0] ? " " : "", key->route,
+		 key->peer[0] ? " to " : "", key->peer, series_class_name(key->status_class),
+		 key->host[0] ? " on " : "", key->host, (unsigned long long)evidence->bad,
+		 (unsigned long long)evidence->count);
+	show_indented(show, line);
+}
+
+/* The objective as it stands, when it is firing still and this is why. */
+static void show_alert_now(const struct show *show, const struct board *board,
+			   const struct board_alert *row)
+{
+	for (size_t i = 0; i < board->objective_count; i++) {
+		const struct board_objective *stands = &board->objectives[i];
+		const struct objective *objective = &stands->objective;
+		char longer[STR_FIGURE_SIZE], shorter[STR_FIGURE_SIZE], line[SHOW_TEXT_MAX];
+
+		if (row->host[0] || stands->alert != ALERT_FIRING ||
+		    stands->alert_changed != row->at ||
+		    strcmp(objective->name, row->alert.objective) != 0)
+			continue;
+		snprintf(line, sizeof(line),
+			 "now: the budget burns %.2f times too fast over %s, %.2f over %s; the "
+			 "alert is for %g",
+			 stands->burn_long,
+			 str_format_dur(longer, sizeof(longer), objective->long_window),
+			 stands->burn_short,
+			 str_format_dur(shorter, sizeof(shorter), objective->short_window),
+			 objective->burn_rate);
+		show_indented(show, line);
+	}
+}
+
+/* What an alert says of the moment in which it fired is not to be taken for how things stand. */
+static void show_reason(const struct show *show, const struct alert_action *alert)
+{
+	char line[SHOW_TEXT_MAX];
+
+	snprintf(line, sizeof(line), "%s%s", alert->to == ALERT_FIRING ? "as it fired: " : "",
+		 alert->reason);
 	show_indented(show, line);
 }
 
@@ -130,9 +166,11 @@ static void show_alert(const struct show *show, const struct board *board,
 	show_where(show, board, row->host);
 	show_end(show);
 	if (alert->reason[0])
-		show_indented(show, alert->reason);
+		show_reason(show, alert);
 	for (unsigned i = 0; alert->to == ALERT_FIRING && i < alert->evidence_count; i++)
 		show_evidence(show, &alert->evidence[i]);
+	if (alert->to == ALERT_FIRING)
+		show_alert_now(show, board, row);
 }
 
 void show_alerts(const struct show *show, const struct view *view)

@@ -27,6 +27,7 @@ void show_alerts(const struct show *show, const struct view *view);
 void show_scale(const struct show *show, const struct view *view);
 void show_status(const struct show *show, const struct view *view);
 void show_hosts(const struct show *show, const struct view *view);
+void show_traced(const struct show *show, const struct view *view);
 void show_collectors(const struct show *show, const struct board *board);
 
 #endif

@@ -54,6 +54,12 @@ static void show_journal(const struct show *show, const struct board *board)
 	if (board->journal_dropped_records_total)
 		str_printf(&s, ", %llu records given up for its budget",
 			   (unsigned long long)board->journal_dropped_records_total);
+	if (board->journal_torn_total)
+		str_printf(&s, ", a torn end cut off at the start");
+	if (board->journal_quarantined_total)
+		str_printf(&s, ", %llu broken segments set aside with %llu records at least",
+			   (unsigned long long)board->journal_quarantined_total,
+			   (unsigned long long)board->journal_lost_records_total);
 	if (board->journal_failures_total)
 		str_printf(&s, ", %llu failed writes",
 			   (unsigned long long)board->journal_failures_total);

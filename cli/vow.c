@@ -7,80 +7,10 @@
 #include <string.h>
 
 #include "cli/ask.h"
+#include "cli/known.h"
 #include "cli/options.h"
 #include "cli/past.h"
-#include "lib/base/opts.h"
-
-static const char *const vow_outputs[] = {"table", "json", NULL};
-static const char *const vow_colours[] = {"auto", "always", "never", NULL};
-/* In the order of enum series_window. */
-static const char *const vow_windows[] = {"10s", "1m", "5m", "30m", "1h",
-					  "6h",	 "1d", "3d", "30d", NULL};
-
-static const struct opt vow_table[] = {
-	OPT(struct cli_options, dir, "dir", 'd', OPT_STRING, "DIR",
-	    "ask the agent that runs with this folder (/run/vow)"),
-	OPT(struct cli_options, hub, "hub", 0, OPT_STRING, "HOST:PORT",
-	    "ask a hub, at its gRPC or its HTTP port"),
-	OPT(struct cli_options, output, "output", 'o', OPT_CHOICE, "FORM",
-	    "table or json; docs/json.md says what stands in it (table)", .choices = vow_outputs),
-	OPT(struct cli_options, window, "window", 'w', OPT_CHOICE, "TIME",
-	    "look back 10s, 1m, 5m, 30m, 1h, 6h, 1d, 3d or 30d (1m; top: 10s)",
-	    .choices = vow_windows),
-	OPT(struct cli_options, at, "at", 0, OPT_STRING, "TIME",
-	    "top, routes, deliveries, exemplars: the window that ended then, read from the "
-	    "journal, vowd "
-	    "running "
-	    "or not: 2026-11-22T03:00, 03:00, -15m"),
-	OPT(struct cli_options, total, "total", 't', OPT_FLAG, NULL,
-	    "count since the agent first started, across restarts"),
-	OPT(struct cli_options, service, "service", 's', OPT_STRING, "NAME",
-	    "only routes, deliveries and exemplars of this service"),
-	OPT(struct cli_options, route, "route", 'r', OPT_STRING, "NAME",
-	    "exemplars: only those of this route or event type"),
-	OPT(struct cli_options, all_hosts, "all-hosts", 'a', OPT_FLAG, NULL,
-	    "hub: one row for all hosts together"),
-	OPT(struct cli_options, limit, "limit", 'n', OPT_U64, "N",
-	    "at most N rows, the busiest or newest ones (all)", .min = 1, .max = 1000000),
-	OPT(struct cli_options, check, "check", 0, OPT_FLAG, NULL,
-	    "slo: exit with 1 when an objective is not kept; alerts: when one is firing"),
-	OPT(struct cli_options, colour, "color", 0, OPT_CHOICE, "WHEN",
-	    "auto, always or never; NO_COLOR is honoured (auto)", .choices = vow_colours),
-};
-
-static const struct opts_word vow_words[] = {
-	{"status", "the agent or hub itself: collectors, losses, journal, objectives, gauges"},
-	{"top", "live: objectives, routes, deliveries; q quits"},
-	{"routes", "latency percentiles, rate and errors by route, method, peer and status"},
-	{"routes suggest", "route templates for the configuration, out of what was seen"},
-	{"deliveries", "webhooks and messages sent: outcomes, attempts, time to delivery"},
-	{"exemplars", "the slowest observations that came with a tag: when, how long, which"},
-	{"slo", "objectives: share kept, error budget left, how fast it burns"},
-	{"alerts", "what fired and resolved, with the evidence"},
-	{"scale", "scaling policies, their decisions and reasons"},
-	{"doctor", "what is captured how; why something is not, and what to do"},
-	{"cost", "what capturing HTTP takes, in the kernel and in vowd, beside its budget"},
-	{"host", "what holds a host and its services up: processors, memory, disks, peers, queues"},
-	{"hosts", "agents that a hub hears, and what was lost of them"},
-	{"config check", "reads a configuration [FILE] and says what is wrong or odd in it"},
-	{NULL, NULL},
-};
-
-static const struct opts_program vow_program = {
-	.name = "vow",
-	.purpose = "shows what this host promised and what it kept",
-	.usage = "[OPTION]... COMMAND",
-	.about = "Asks the agent of this host (vowd), or with --hub the hub of a fleet. On a "
-		 "terminal, or when COLUMNS is set, tables fit its width: columns that matter less "
-		 "are left out. -o json has everything.\n\n"
-		 "Exit status: 0 fine; 1 the answer is no (doctor: something is not captured; "
-		 "config check: not valid; with --check: not kept, or firing); 2 wrong usage; "
-		 "3 nobody could be asked.",
-	.table = vow_table,
-	.count = ARRAY_LEN(vow_table),
-	.words = vow_words,
-	.section = 1,
-};
+#include "cli/usage.h"
 
 /* With --check the figures decide the exit status. */
 static int vow_verdict(const struct view *view)
@@ -103,7 +33,6 @@ static int vow_answer(const struct cli_options *options, const struct view_query
 		      struct view **view, struct diag *d)
 {
 	struct past *past = NULL;
-	struct ask ask;
 	wall_ns at;
 	int rc;
 
@@ -116,10 +45,7 @@ static int vow_answer(const struct cli_options *options, const struct view_query
 		past_close(past);
 		return rc;
 	}
-	rc = ask_open(&ask, options->dir, options->hub, d);
-	rc = rc ? rc : ask_view(&ask, query, view, d);
-	ask_close(&ask);
-	return rc;
+	return ask_once(options->dir, options->hub, query, view, d);
 }
 
 /* All that was seen, unless a window is asked for; every route of it. */
@@ -139,6 +65,72 @@ static int vow_suggest(const struct cli_options *options)
 	return rc;
 }
 
+/* In a table it stands where the rows would; beside JSON on stderr. */
+static void vow_remark(const struct cli_options *options, const struct diag *d)
+{
+	struct show show = cli_stdout(options);
+
+	if (options->output == CLI_JSON)
+		cli_complain(d, CLI_FINE);
+	else
+		show_remark(&show, d);
+}
+
+/* A misspelt name selects as little as one without traffic: says which of the two it is. */
+static void vow_explain_none(const struct cli_options *options, const struct view *view)
+{
+	struct view_query query = {.what = VIEW_ROUTES,
+				   .window = options->at ? view->query.window : SERIES_TOTAL};
+	struct view *seen = NULL;
+	struct diag d;
+
+	if (view->route_count + view->delivery_count + view->exemplar_count)
+		return;
+	if ((!view->query.service[0] && !view->query.route[0]) ||
+	    vow_answer(options, &query, &seen, &d))
+		return;
+	if (known_refuse(&view->query, seen, &d))
+		vow_remark(options, &d);
+	view_free(seen);
+}
+
+/* An objective without events promises nothing when no series can ever match it. */
+static void vow_explain_unmatched(const struct cli_options *options, const struct board *board)
+{
+	struct view *seen = NULL;
+	struct diag d;
+	bool asked = false;
+
+	for (size_t i = 0; board && i < board->objective_count; i++) {
+		const struct board_objective *row = &board->objectives[i];
+
+		if (row->good + row->bad)
+			continue;
+		if (!asked && known_ask(options, &seen, &d))
+			return;
+		asked = true;
+		if (known_unmatched(&row->objective, seen, &d))
+			vow_remark(options, &d);
+	}
+	view_free(seen);
+}
+
+static void vow_explain(const struct cli_options *options, const struct view *view)
+{
+	switch (view->query.what) {
+	case VIEW_ROUTES:
+	case VIEW_DELIVERIES:
+	case VIEW_EXEMPLARS:
+		vow_explain_none(options, view);
+		break;
+	case VIEW_SLO:
+		vow_explain_unmatched(options, view->board);
+		break;
+	default:
+		break;
+	}
+}
+
 static int vow_show(const struct cli_options *options, enum view_what what)
 {
 	struct view_query query = cli_query(options, what, WINDOW_1M);
@@ -154,6 +146,8 @@ static int vow_show(const struct cli_options *options, enum view_what what)
 		rc = cli_print_json(view_json(view, true));
 	else
 		show_view(&show, view);
+	if (rc == CLI_FINE)
+		vow_explain(options, view);
 	if (rc == CLI_FINE && options->check)
 		rc = vow_verdict(view);
 	view_free(view);
@@ -181,6 +175,29 @@ static const char *vow_at_refusal(const struct cli_options *options, const char 
 	return NULL;
 }
 
+static bool vow_has_routes(enum view_what what, const char *word, bool suggest)
+{
+	if (strcmp(word, "top") == 0)
+		return true;
+	return !suggest &&
+	       (what == VIEW_ROUTES || what == VIEW_DELIVERIES || what == VIEW_EXEMPLARS);
+}
+
+static int vow_trace_tls(const struct cli_options *options, int argc, char **argv)
+{
+	const char *service = argc > 2 ? argv[2] : NULL;
+
+	if (argc > 3)
+		return vow_usage(argv[3], "vow trace-tls [SERVICE [--for TIME | --off]]");
+	if (options->hub)
+		return vow_usage("--hub", "ask the agent on the host itself: a hub traces nothing");
+	if (options->off && options->lasts)
+		return vow_usage("--off", "--for begins it, --off ends it: give one of the two");
+	if (!service && (options->off || options->lasts))
+		return vow_usage(options->off ? "--off" : "--for", "name the service");
+	return cli_trace_tls(options, service);
+}
+
 static int vow_run(const struct cli_options *options, int argc, char **argv)
 {
 	const char *word = argv[1];
@@ -197,8 +214,12 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 			return vow_usage(argv[4], "vow config check [FILE]");
 		return cli_config_check(options, argc == 4 ? argv[3] : NULL);
 	}
+	if (strcmp(word, "trace-tls") == 0)
+		return vow_trace_tls(options, argc, argv);
+	if (options->off || options->lasts)
+		return vow_usage(options->off ? "--off" : "--for", "only of vow trace-tls SERVICE");
 	if (!known && view_what_parse(word, &what))
-		return opts_unknown_word(&vow_program, word);
+		return opts_unknown_word(&cli_program, word);
 	suggest = what == VIEW_ROUTES && strcmp(word, "top") != 0 && argc > 2 &&
 		  strcmp(argv[2], "suggest") == 0;
 	if (argc > 2 + suggest)
@@ -209,8 +230,9 @@ static int vow_run(const struct cli_options *options, int argc, char **argv)
 		return vow_usage("--dir", "--hub asks a hub, --dir an agent: give one of the two");
 	if (options->at && vow_at_refusal(options, word))
 		return vow_usage("--at", vow_at_refusal(options, word));
-	if (options->route && (known || what != VIEW_EXEMPLARS))
-		return vow_usage("--route", "only exemplars are chosen by route");
+	if (options->route && !vow_has_routes(what, word, suggest))
+		return vow_usage("--route",
+				 "only top, routes, deliveries and exemplars are chosen by route");
 	if (strcmp(word, "top") == 0)
 		return cli_top(options);
 	if (suggest)
@@ -231,11 +253,11 @@ int main(int argc, char **argv)
 
 	/* For the width of characters alone: figures and order do not follow the locale. */
 	setlocale(LC_CTYPE, "C.UTF-8");
-	status = opts_begin(&vow_program, &argc, argv, &options);
+	status = opts_begin(&cli_program, &argc, argv, &options);
 	if (status >= 0)
 		return status;
 	if (argc < 2) {
-		opts_help(&vow_program, stderr);
+		opts_help(&cli_program, stderr);
 		return CLI_USAGE;
 	}
 	status = vow_run(&options, argc, argv);

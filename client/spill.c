@@ -102,15 +102,14 @@ static void spill_judge(struct vow_shm_block *block, uint64_t latency_ns)
 			__atomic_fetch_add(&block->bad[policy - 1][i], 1, __ATOMIC_RELAXED);
 }
 
-static void spill_add(struct vow_shm *shm, uint64_t key, uint64_t latency_ns)
+/* False when memory lacks for it. */
+static bool spill_add(struct vow_shm *shm, uint64_t key, uint64_t latency_ns)
 {
 	struct vow_shm_block *block = spill_block(shm, key);
 	uint32_t slot = hist_slot(latency_ns);
 
-	if (!block || !spill_group_ready(block, slot / VOW_SHM_GROUP)) {
-		__atomic_fetch_add(&shm->counters.lost, 1, __ATOMIC_RELAXED);
-		return;
-	}
+	if (!block || !spill_group_ready(block, slot / VOW_SHM_GROUP))
+		return false;
 	spill_judge(block, latency_ns);
 	TESTPOINT(spill_judged);
 	/* At least 1, as in the histogram: the agent sees by a changed sum where to look. */
@@ -128,6 +127,7 @@ static void spill_add(struct vow_shm *shm, uint64_t key, uint64_t latency_ns)
 	__atomic_fetch_add(&block->groups[slot / VOW_SHM_GROUP].slots[slot % VOW_SHM_GROUP], 1,
 			   __ATOMIC_RELEASE);
 	TESTPOINT(spill_counted);
+	return true;
 }
 
 void spill_record(struct vow_shm *shm, unsigned shard, uint64_t extra, uint64_t latency_ns,
@@ -146,8 +146,11 @@ void spill_record(struct vow_shm *shm, unsigned shard, uint64_t extra, uint64_t 
 	if (__atomic_load_n(&process_current()->blocks_claimed, __ATOMIC_RELAXED) >
 	    VOW_SHM_DIRECTORY / 2)
 		shard = 0;
+	/* An outcome whose wait alone finds no memory is reported, hence not lost. */
 	if (kind >= VOW_SHM_DELIVERED)
-		spill_add(shm, VOW_SHM_KEY(kind + VOW_SHM_WAIT, status_class, shard, name, peer),
-			  extra);
-	spill_add(shm, VOW_SHM_KEY(kind, status_class, shard, name, peer), latency_ns);
+		(void)spill_add(shm,
+				VOW_SHM_KEY(kind + VOW_SHM_WAIT, status_class, shard, name, peer),
+				extra);
+	if (!spill_add(shm, VOW_SHM_KEY(kind, status_class, shard, name, peer), latency_ns))
+		__atomic_fetch_add(&shm->counters.lost, 1, __ATOMIC_RELAXED);
 }

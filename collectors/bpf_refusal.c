@@ -37,6 +37,26 @@ bool bpf_has_tracepoint(const char *name)
 	return has;
 }
 
+static bool attach_types_have(const struct btf *types, const char *name)
+{
+	int id = btf__find_by_name_kind(types, "bpf_attach_type", BTF_KIND_ENUM);
+	const struct btf_type *type = id < 0 ? NULL : btf__type_by_id(types, (__u32)id);
+
+	for (__u16 i = 0; type && i < btf_vlen(type); i++)
+		if (!strcmp(btf__name_by_offset(types, btf_enum(type)[i].name_off), name))
+			return true;
+	return false;
+}
+
+bool bpf_has_attach_type(const char *name)
+{
+	struct btf *types = btf__load_vmlinux_btf();
+	bool has = types && attach_types_have(types, name);
+
+	btf__free(types);
+	return has;
+}
+
 /* The first that the running kernel lacks, NULL when it has all; *err when it has no types. */
 static const char *tracepoint_missing(const struct bpf_need *need, int *err)
 {

@@ -28,6 +28,9 @@ int bpf_refusal(int err, const struct bpf_need *need, struct diag *d);
 /* Whether the running kernel has a tracepoint of that name; false also when it has no types. */
 bool bpf_has_tracepoint(const char *name);
 
+/* Whether it knows BPF_... of enum bpf_attach_type; likewise. */
+bool bpf_has_attach_type(const char *name);
+
 /* libbpf prints whole verifier logs on standard error; this ends that, for all programs. */
 void bpf_quiet(void);
 

@@ -19,6 +19,8 @@
 #include "lib/data/gauge.h"
 #include "lib/data/series.h"
 
+struct traced_row; /* lib/data/traced.h */
+struct trace_order;
 struct vow_config; /* config/config.h */
 struct process_list; /* collectors/process_list.h */
 
@@ -93,6 +95,13 @@ struct collector_ops {
 	int (*restore)(void *state, const uint8_t *local, size_t size);
 	/* New configuration (SIGHUP). May be NULL. */
 	void (*reload)(void *state, const struct vow_config *config);
+	/*
+	 * Somebody wants requests of a service read within TLS, or no longer. 0, or a negative errno
+	 * with d saying why not. May be NULL together with traced, of which there is one at most.
+	 */
+	int (*trace)(void *state, const struct trace_order *order, struct diag *d);
+	/* What is read so, and why something is not: *rows is malloc'ed. Rows, or -ENOMEM. */
+	int (*traced)(const void *state, struct traced_row **rows);
 	/* state is NULL when open() failed. */
 	void (*status)(const void *state, struct collector_status *status);
 	void (*close)(void *state);

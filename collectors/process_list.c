@@ -37,6 +37,7 @@ static void name_set(struct process_list *list, struct process_known *known, con
 {
 	series_text_set(known->service, sizeof(known->service), service, strlen(service));
 	known->number = ++list->changes;
+	known->started = 0;
 }
 
 void process_list_add(struct process_list *list, pid_t pid, const char *service, mono_ns now)
@@ -78,6 +79,15 @@ size_t process_list_count(const struct process_list *list)
 const struct process_known *process_list_at(const struct process_list *list, size_t i)
 {
 	return &list->known[i];
+}
+
+bool process_list_is(struct process_list *list, size_t i, uint64_t started)
+{
+	struct process_known *known = &list->known[i];
+
+	if (!known->started)
+		known->started = started;
+	return known->started == started;
 }
 
 void process_list_remove(struct process_list *list, size_t i)

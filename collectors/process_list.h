@@ -9,6 +9,7 @@
 #ifndef VOW_COLLECTORS_PROCESS_LIST_H
 #define VOW_COLLECTORS_PROCESS_LIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -22,6 +23,7 @@ struct process_known {
 	char service[SERIES_NAME_MAX + 1];
 	mono_ns told_at; /* last, with this name */
 	uint64_t number; /* of this entry: another one for a pid that was forgotten between */
+	uint64_t started; /* of the process, as process_stat_read() says; 0: nobody looked yet */
 };
 
 struct process_list;
@@ -38,6 +40,11 @@ void process_list_add(struct process_list *list, pid_t pid, const char *service,
 size_t process_list_count(const struct process_list *list);
 /* i < count; good until the next add or remove. */
 const struct process_known *process_list_at(const struct process_list *list, size_t i);
+/*
+ * Whether the i-th is the process that began then: its pid may have been given to another one since,
+ * which nobody named. What is told first is believed, until it gets another name.
+ */
+bool process_list_is(struct process_list *list, size_t i, uint64_t started);
 /* Forgets the i-th; the last takes its place. */
 void process_list_remove(struct process_list *list, size_t i);
 /* Grows whenever an entry comes or gets another name. */

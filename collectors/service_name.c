@@ -9,11 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collectors/process_stat.h"
 #include "lib/base/fd.h"
 
 #define SLOTS	 (2 * SERVICE_NAMES_MAX) /* of the hash table; half of them stay free */
 #define LOOK_NS	 (2 * NS_PER_S)
-#define FILE_MAX 4096 /* bytes of /proc/PID/stat and /proc/PID/cgroup that are read */
+#define FILE_MAX 4096 /* bytes of /proc/PID/cgroup that are read */
 #define NONE	 UINT32_MAX
 
 /* One process on one port: configured matches may tell apart what a process serves by port. */
@@ -197,33 +198,6 @@ static ssize_t proc_read(const struct service_names *names, pid_t pid, const cha
 	return n;
 }
 
-/* Command and start time of a process; false when it is gone. */
-static bool process_stat(const struct service_names *names, pid_t pid, char command[16],
-			 uint64_t *started)
-{
-	char text[FILE_MAX];
-	char *open_at, *close_at;
-	unsigned long long ticks;
-
-	if (proc_read(names, pid, "stat", text) <= 0)
-		return false;
-	/* "pid (command) state ...": the command may hold anything, ')' included. */
-	open_at = strchr(text, '(');
-	close_at = strrchr(text, ')');
-	if (!open_at || !close_at || close_at < open_at)
-		return false;
-	/* Field 22; the command is field 2. */
-	if (sscanf(close_at + 1,
-		   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-		   "%llu",
-		   &ticks) != 1)
-		return false;
-	*close_at = '\0';
-	snprintf(command, 16, "%s", open_at + 1);
-	*started = ticks;
-	return true;
-}
-
 /* How much a line of /proc/PID/cgroup ("4:memory:/x") is worth: 0 when it is the root's. */
 static int cgroup_worth(const char *line, const char *path)
 {
@@ -338,7 +312,7 @@ static bool known_look(const struct service_names *names, struct known *k, const
 {
 	char current[16];
 	uint64_t started = 0;
-	bool there = process_stat(names, k->pid, current, &started);
+	bool there = process_stat_read(names->proc, k->pid, current, &started);
 
 	if (!there && k->name[0])
 		return false;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config/convert.h"
+#include "config/mistakes.h"
 #include "lib/base/fd.h"
 
 #define CONFIG_SIZE_MAX	    (1 << 20) /* a file of 10,000 routes has half of it */
@@ -24,6 +25,7 @@ static void config_defaults(struct vow_config *config)
 {
 	config->capture_http = true;
 	config->capture_lanes = true;
+	config->keep_patience = NS_PER_H;
 	config->capture_host = true;
 	config->capture_traces = true;
 	config->capture_peer_names = true;
@@ -33,6 +35,7 @@ static void config_defaults(struct vow_config *config)
 	config->delivery_quiet = 5 * NS_PER_MIN;
 	config->http_ring_bytes = 1 << 20;
 	config->http_budget_ratio = HTTP_BUDGET_RATIO;
+	config->http_busy_per_s = 1000;
 	config->routes_per_service = 200;
 	config->series_max = 4096;
 	config->forget_agents = 30 * 24 * NS_PER_H;
@@ -46,7 +49,8 @@ static void config_defaults(struct vow_config *config)
 	config->host[sizeof(config->host) - 1] = '\0';
 }
 
-static int config_read(const char *text, size_t size, struct vow_config *config, struct diag *d)
+static int config_read(const char *text, size_t size, struct vow_config *config,
+		       struct mistakes *mistakes, struct diag *d)
 {
 	struct document *document;
 	struct raw_config *raw = NULL;
@@ -54,15 +58,16 @@ static int config_read(const char *text, size_t size, struct vow_config *config,
 
 	if (rc < 0)
 		return rc;
-	rc = schema_load(document, text, size, &raw, d);
+	rc = schema_load(document, text, size, &raw, mistakes, d);
 	if (rc == 0)
-		rc = convert(document, raw, config, d);
+		rc = convert(document, raw, config, mistakes, d);
 	schema_free(raw);
 	document_free(document);
 	return rc;
 }
 
-static int config_read_file(const char *path, struct vow_config *config, struct diag *d)
+static int config_read_file(const char *path, struct vow_config *config, struct mistakes *mistakes,
+			    struct diag *d)
 {
 	char *text = NULL;
 	size_t size;
@@ -75,14 +80,15 @@ static int config_read_file(const char *path, struct vow_config *config, struct 
 	rc = fd_read_file(path, CONFIG_SIZE_MAX, &text, &size, d);
 	if (rc < 0)
 		return rc;
-	rc = config_read(text, size, config, d);
+	rc = config_read(text, size, config, mistakes, d);
 	/* It may hold secrets. */
 	explicit_bzero(text, size);
 	free(text);
 	return rc;
 }
 
-int config_load(const char *path, struct vow_config **config, struct diag *d)
+static int config_open(const char *path, struct vow_config **config, struct mistakes *mistakes,
+		       struct diag *d)
 {
 	struct vow_config *fresh = calloc(1, sizeof(*fresh));
 	int rc = 0;
@@ -91,13 +97,32 @@ int config_load(const char *path, struct vow_config **config, struct diag *d)
 		return diag_set(d, -ENOMEM, path, NULL, "no memory for the configuration");
 	config_defaults(fresh);
 	if (path)
-		rc = config_read_file(path, fresh, d);
+		rc = config_read_file(path, fresh, mistakes, d);
 	if (rc < 0) {
 		config_free(fresh);
 		return rc;
 	}
 	*config = fresh;
 	return 0;
+}
+
+int config_load(const char *path, struct vow_config **config, struct diag *d)
+{
+	struct mistakes mistakes = {0};
+
+	return config_open(path, config, &mistakes, d);
+}
+
+int config_check(const char *path, struct vow_config **config, config_remark_fn fn, void *arg,
+		 struct diag *d)
+{
+	struct mistakes mistakes = {.fn = fn, .arg = arg};
+	int rc = config_open(path, config, &mistakes, d);
+
+	/* What the text itself is no YAML by ends it, and was not told yet. */
+	if (rc == -EINVAL && !mistakes.count)
+		fn(arg, d);
+	return rc;
 }
 
 void config_free(struct vow_config *config)

@@ -42,6 +42,9 @@ struct receiver { /* who is told of alerts and scaling decisions: a signed JSON 
 
 #define HEADER_NAME_MAX 31
 #define HEADER_NAMES	7 /* of each sort; with traceparent and Host the kernel side has room for 16 */
+#define EVENT_FIELD	"json:" /* in front of a name: a field of JSON bodies, and no header */
+#define EVENT_FIELD_MAX 23 /* characters of that name */
+#define EVENT_FIELDS	4 /* of them; the kernel side has no room for more */
 
 struct header_names { /* each as config/convert.c says, in any case of letters */
 	char names[HEADER_NAMES][HEADER_NAME_MAX + 1];
@@ -61,17 +64,22 @@ struct vow_config {
 
 	bool capture_http; /* default true */
 	bool capture_lanes; /* default true */
+	dur_ns keep_patience; /* how long a keeper waits for the next vowd; 1 h; 0: without one */
 	bool capture_host; /* default true */
 	bool capture_traces; /* keep trace ids of traceparent headers; default true */
 	bool capture_peer_names; /* peers by SNI and Host of connections; default true */
 	struct header_names delivery_ids,
-		event_types; /* request headers; see docs/configuration.md */
+		event_types; /* request headers, and EVENT_FIELD...; see docs/configuration.md */
 	dur_ns delivery_quiet; /* without an attempt, after which a delivery has failed; 5 min */
 	bool tls_allowed; /* vowd may probe TLS libraries; default false */
+	bool tls_on_demand; /* and of services that somebody asks for as well; default false */
 	struct service_patterns tls_services; /* those whose requests within TLS are read */
-	char http_tier; /* 'A' or 'B'; 0, the default: the best that the kernel takes */
+	char capture_btf
+		[512]; /* of tier C: file with the kernel's types; "", the default: its own */
+	char http_tier; /* 'A', 'B' or 'C'; 0, the default: the best that the kernel takes */
 	uint32_t http_ring_bytes; /* power of two, 256 KiB .. 64 MiB; 1 MiB */
 	double http_budget_ratio; /* of all processors, 0 .. 1; 0.2; 0: no limit */
+	uint32_t http_busy_per_s; /* requests/s of a service that gives way first; 1000 */
 	uint32_t routes_per_service; /* cap before "{other}"; 200 */
 	uint32_t series_max; /* 4096 */
 	struct service_match *services;
@@ -104,13 +112,6 @@ struct vow_config {
  * keys.
  */
 int config_load(const char *path, struct vow_config **config, struct diag *d);
-void config_free(struct vow_config *config);
-
-/*
- * The file that a program uses: explicit_path (may be NULL) wins; then dir/vow.yaml when dir is
- * not NULL; else /etc/vow/vow.yaml. NULL when that file does not exist and was not explicit.
- */
-const char *config_find(const char *explicit_path, const char *dir, char buf[512]);
 
 /*
  * What a careful reader would remark although the file is valid. Calls fn with each remark: with
@@ -120,5 +121,30 @@ const char *config_find(const char *explicit_path, const char *dir, char buf[512
  */
 typedef void (*config_remark_fn)(void *arg, const struct diag *remark);
 unsigned config_remarks(const struct vow_config *config, config_remark_fn fn, void *arg);
+
+/*
+ * config_load() for who mends a file: behind a mistake it reads on, and calls fn with each in the
+ * order of the file's sections, up to CONFIG_MISTAKES_MAX. What is wrong in shape (a list where a
+ * single value belongs) hides the values until it is mended. -EINVAL with *config untouched when
+ * there was one; other errors as config_load(), with d.
+ */
+#define CONFIG_MISTAKES_MAX 20 /* a screen of them */
+int config_check(const char *path, struct vow_config **config, config_remark_fn fn, void *arg,
+		 struct diag *d);
+void config_free(struct vow_config *config);
+
+/*
+ * The keys that differ and that a vowd, which began with the one, takes over at its next start only:
+ * their names in text, "host, series_max", and how many. Neither blocks nor allocates.
+ */
+#define CONFIG_RESTART_TEXT 400 /* all names have room */
+unsigned config_restart_keys(const struct vow_config *began, const struct vow_config *fresh,
+			     char text[CONFIG_RESTART_TEXT]);
+
+/*
+ * The file that a program uses: explicit_path (may be NULL) wins; then dir/vow.yaml when dir is
+ * not NULL; else /etc/vow/vow.yaml. NULL when that file does not exist and was not explicit.
+ */
+const char *config_find(const char *explicit_path, const char *dir, char buf[512]);
 
 #endif

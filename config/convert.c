@@ -42,11 +42,13 @@ static int convert_header(const struct value_reader *r, const char *key, const c
  * The value of a signature stays where it is: what is in front of the word is the type of the
  * event, and has to be one.
  */
-static int convert_event_type(const struct value_reader *r, const char *key, const char *text)
+static int convert_event_header(const struct value_reader *r, const char *key, const char *text,
+				char *name)
 {
 	static const char word[] = "-signature";
 	size_t length = strlen(text), rest = strlen(word);
 
+	VALUE_TRY(convert_header(r, key, text, name));
 	if (length < rest || strcasecmp(text + length - rest, word) != 0)
 		return 0;
 	if (length > rest && !strchr(text, '*'))
@@ -55,8 +57,44 @@ static int convert_event_type(const struct value_reader *r, const char *key, con
 			    "'%.60s' names no type of event by its being there", text);
 }
 
+/* A header, or a field of bodies as collectors/http/http_names.h has it. */
+static int convert_event_type(const struct value_reader *r, const char *key, const char *text,
+			      char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-_.";
+	const char *field = text + strlen(EVENT_FIELD);
+
+	if (strncmp(text, EVENT_FIELD, strlen(EVENT_FIELD)) != 0)
+		return convert_event_header(r, key, text, name);
+	if (!*field || field[strspn(field, allowed)])
+		return value_refuse(r, "capture", key, "like json:type: letters, digits and -_.",
+				    "'%.60s' is not the name of a field", text);
+	if (strlen(field) > EVENT_FIELD_MAX)
+		return value_refuse(r, "capture", key,
+				    "at most 23 characters behind json:", "'%.60s' is too long",
+				    text);
+	return value_text(r, "capture", key, text, name, HEADER_NAME_MAX + 1);
+}
+
+static int convert_field_count(const struct value_reader *r, const struct header_names *names)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < names->count; i++)
+		count += strncmp(names->names[i], EVENT_FIELD, strlen(EVENT_FIELD)) == 0;
+	return count <= EVENT_FIELDS
+		       ? 0
+		       : value_refuse(r, "capture", "event_types", "name those that are sent",
+				      "%u fields of bodies are more than %u", count, EVENT_FIELDS);
+}
+
+typedef int convert_name_fn(const struct value_reader *r, const char *key, const char *text,
+			    char *name);
+
 static int convert_headers(const struct value_reader *r, const char *list,
-			   const struct raw_texts *raw, struct header_names *names)
+			   const struct raw_texts *raw, convert_name_fn *convert_name,
+			   struct header_names *names)
 {
 	char path[VALUE_GROUP];
 
@@ -68,13 +106,13 @@ static int convert_headers(const struct value_reader *r, const char *list,
 		char key[32];
 
 		snprintf(key, sizeof(key), "%s[%llu]", list, (unsigned long long)i);
-		VALUE_TRY(convert_header(r, key, raw->texts[i], names->names[names->count]));
+		VALUE_NEXT(r, convert_name(r, key, raw->texts[i], names->names[names->count]));
 		names->count++;
 	}
 	return 0;
 }
 
-/* With the key alone, services can be added later without a restart. */
+/* With one of the keys alone, services can be added later without a restart. */
 static int convert_traced(const struct value_reader *r, const struct raw_texts *raw,
 			  struct vow_config *config)
 {
@@ -87,53 +125,67 @@ static int convert_traced(const struct value_reader *r, const struct raw_texts *
 		char key[32];
 
 		snprintf(key, sizeof(key), "tls[%llu]", (unsigned long long)i);
-		VALUE_TRY(value_text(r, "capture", key, raw->texts[i],
-				     services->names[services->count], sizeof(services->names[0])));
+		VALUE_NEXT(r, value_text(r, "capture", key, raw->texts[i],
+					 services->names[services->count],
+					 sizeof(services->names[0])));
 		services->count++;
 	}
+	config->tls_allowed |= config->tls_on_demand;
 	return 0;
 }
 
 static int convert_capture(const struct value_reader *r, const struct raw_config *raw,
 			   struct vow_config *config)
 {
-	static const char *const tiers[] = {"auto", "A", "B"};
-	static const char letters[] = {0, 'A', 'B'};
+	static const char *const tiers[] = {"auto", "A", "B", "C"};
+	static const char letters[] = {0, 'A', 'B', 'C'};
 	const struct raw_capture *c = &raw->capture;
 	uint64_t ring = config->http_ring_bytes, routes = config->routes_per_service;
-	uint64_t series = config->series_max;
+	uint64_t series = config->series_max, busy = config->http_busy_per_s;
 	int tier = 0;
 
-	VALUE_TRY(value_text(r, "", "host", raw->host, config->host, sizeof(config->host)));
+	VALUE_NEXT(r, value_text(r, "", "host", raw->host, config->host, sizeof(config->host)));
 	if (!config->host[0])
-		return value_refuse(r, "", "host", "take the key out to use the machine's own name",
-				    "the name is empty");
-	VALUE_TRY(value_bool(r, "capture", "http", c->http, &config->capture_http));
-	VALUE_TRY(value_bool(r, "capture", "lanes", c->lanes, &config->capture_lanes));
-	VALUE_TRY(value_bool(r, "capture", "host", c->host, &config->capture_host));
-	VALUE_TRY(value_bool(r, "capture", "traces", c->traces, &config->capture_traces));
-	VALUE_TRY(
-		value_bool(r, "capture", "peer_names", c->peer_names, &config->capture_peer_names));
-	VALUE_TRY(value_duration(r, "capture", "delivery_quiet", c->delivery_quiet, NS_PER_S,
-				 7 * 24 * NS_PER_H, &config->delivery_quiet));
-	VALUE_TRY(convert_headers(r, "delivery_ids", &c->delivery_ids, &config->delivery_ids));
-	VALUE_TRY(convert_headers(r, "event_types", &c->event_types, &config->event_types));
-	for (unsigned i = 0; i < config->event_types.count; i++)
-		VALUE_TRY(convert_event_type(r, "event_types", config->event_types.names[i]));
-	VALUE_TRY(convert_traced(r, &c->tls, config));
-	VALUE_TRY(value_size(r, "capture", "http_ring", c->http_ring, 256 << 10, 64 << 20, &ring));
+		VALUE_NEXT(r, value_refuse(r, "", "host",
+					   "take the key out to use the machine's own name",
+					   "the name is empty"));
+	VALUE_NEXT(r, value_bool(r, "capture", "http", c->http, &config->capture_http));
+	VALUE_NEXT(r, value_bool(r, "capture", "lanes", c->lanes, &config->capture_lanes));
+	VALUE_NEXT(r, value_duration(r, "capture", "keep", c->keep, 0, 7 * 24 * NS_PER_H,
+				     &config->keep_patience));
+	VALUE_NEXT(r, value_bool(r, "capture", "host", c->host, &config->capture_host));
+	VALUE_NEXT(r, value_bool(r, "capture", "traces", c->traces, &config->capture_traces));
+	VALUE_NEXT(r, value_bool(r, "capture", "peer_names", c->peer_names,
+				 &config->capture_peer_names));
+	VALUE_NEXT(r, value_duration(r, "capture", "delivery_quiet", c->delivery_quiet, NS_PER_S,
+				     7 * 24 * NS_PER_H, &config->delivery_quiet));
+	VALUE_NEXT(r, convert_headers(r, "delivery_ids", &c->delivery_ids, convert_header,
+				      &config->delivery_ids));
+	VALUE_NEXT(r, convert_headers(r, "event_types", &c->event_types, convert_event_type,
+				      &config->event_types));
+	VALUE_NEXT(r, convert_field_count(r, &config->event_types));
+	VALUE_NEXT(r, value_bool(r, "capture", "tls_on_demand", c->tls_on_demand,
+				 &config->tls_on_demand));
+	VALUE_NEXT(r, convert_traced(r, &c->tls, config));
+	VALUE_NEXT(r,
+		   value_size(r, "capture", "http_ring", c->http_ring, 256 << 10, 64 << 20, &ring));
 	if (ring & (ring - 1))
-		return value_refuse(r, "capture", "http_ring", "for example 4MiB, 8MiB or 16MiB",
-				    "'%.60s' is not a power of two", c->http_ring);
-	VALUE_TRY(value_choice(r, "capture", "http_tier", c->http_tier, tiers, ARRAY_LEN(tiers),
-			       &tier));
-	VALUE_TRY(value_ratio(r, "capture", "http_budget", c->http_budget, 1,
-			      &config->http_budget_ratio));
-	VALUE_TRY(value_count(r, "capture", "routes_per_service", c->routes_per_service, 1, 10000,
-			      &routes));
-	VALUE_TRY(value_count(r, "", "series_max", raw->series_max, 16, 1000000, &series));
+		VALUE_NEXT(r, value_refuse(r, "capture", "http_ring",
+					   "for example 4MiB, 8MiB or 16MiB",
+					   "'%.60s' is not a power of two", c->http_ring));
+	VALUE_NEXT(r, value_choice(r, "capture", "http_tier", c->http_tier, tiers, ARRAY_LEN(tiers),
+				   &tier));
+	VALUE_NEXT(r, value_text(r, "capture", "btf", c->btf, config->capture_btf,
+				 sizeof(config->capture_btf)));
+	VALUE_NEXT(r, value_ratio(r, "capture", "http_budget", c->http_budget, 1,
+				  &config->http_budget_ratio));
+	VALUE_NEXT(r, value_count(r, "capture", "http_busy", c->http_busy, 1, 1000000, &busy));
+	VALUE_NEXT(r, value_count(r, "capture", "routes_per_service", c->routes_per_service, 1,
+				  10000, &routes));
+	VALUE_NEXT(r, value_count(r, "", "series_max", raw->series_max, 16, 1000000, &series));
 	config->http_ring_bytes = (uint32_t)ring;
 	config->http_tier = letters[tier];
+	config->http_busy_per_s = (uint32_t)busy;
 	config->routes_per_service = (uint32_t)routes;
 	config->series_max = (uint32_t)series;
 	return 0;
@@ -152,35 +204,42 @@ static int convert_hub(const struct value_reader *r, const struct raw_config *ra
 	return 0;
 }
 
+#define CONVERT_DISK_MAX (UINT64_C(1) << 40) /* 1 TiB: more was mistyped */
+
+static int convert_journal_sizes(const struct value_reader *r, const struct raw_journal *raw,
+				 struct vow_config *config)
+{
+	VALUE_TRY(value_size(r, "journal", "segment", raw->segment, 1 << 20, 1 << 30,
+			     &config->journal_segment_bytes));
+	VALUE_TRY(value_size(r, "journal", "budget", raw->budget, 4 << 20, CONVERT_DISK_MAX,
+			     &config->journal_budget_bytes));
+	if (config->journal_budget_bytes >= 2 * config->journal_segment_bytes)
+		return 0;
+	return value_refuse(r, "journal", raw->budget ? "budget" : "segment",
+			    "make the budget at least twice the segment",
+			    "the budget does not hold two segments");
+}
+
 static int convert_journal(const struct value_reader *r, const struct raw_journal *raw,
 			   struct vow_config *config)
 {
-	const uint64_t most = UINT64_C(1) << 40;
-
-	VALUE_TRY(value_size(r, "journal", "segment", raw->segment, 1 << 20, 1 << 30,
-			     &config->journal_segment_bytes));
-	VALUE_TRY(value_size(r, "journal", "budget", raw->budget, 4 << 20, most,
-			     &config->journal_budget_bytes));
-	VALUE_TRY(value_duration(r, "journal", "age", raw->age, 0, 366 * 24 * NS_PER_H,
-				 &config->journal_age));
-	VALUE_TRY(value_size(r, "journal", "free_space", raw->free_space, 0, most,
-			     &config->journal_free_bytes));
-	VALUE_TRY(value_duration(r, "journal", "fsync", raw->fsync, 0, NS_PER_H,
-				 &config->journal_fsync_every));
-	if (config->journal_budget_bytes < 2 * config->journal_segment_bytes)
-		return value_refuse(r, "journal", raw->budget ? "budget" : "segment",
-				    "make the budget at least twice the segment",
-				    "the budget does not hold two segments");
-	return 0;
+	VALUE_NEXT(r, convert_journal_sizes(r, raw, config));
+	VALUE_NEXT(r, value_duration(r, "journal", "age", raw->age, 0, 366 * 24 * NS_PER_H,
+				     &config->journal_age));
+	VALUE_NEXT(r, value_size(r, "journal", "free_space", raw->free_space, 0, CONVERT_DISK_MAX,
+				 &config->journal_free_bytes));
+	return value_duration(r, "journal", "fsync", raw->fsync, 0, NS_PER_H,
+			      &config->journal_fsync_every);
 }
 
 static int convert_tls(const struct value_reader *r, const struct raw_tls *raw,
 		       struct vow_config *config)
 {
-	VALUE_TRY(value_text(r, "tls", "ca", raw->ca, config->tls_ca, sizeof(config->tls_ca)));
-	VALUE_TRY(value_text(r, "tls", "certificate", raw->certificate, config->tls_certificate,
-			     sizeof(config->tls_certificate)));
-	VALUE_TRY(value_text(r, "tls", "key", raw->key, config->tls_key, sizeof(config->tls_key)));
+	VALUE_NEXT(r, value_text(r, "tls", "ca", raw->ca, config->tls_ca, sizeof(config->tls_ca)));
+	VALUE_NEXT(r, value_text(r, "tls", "certificate", raw->certificate, config->tls_certificate,
+				 sizeof(config->tls_certificate)));
+	VALUE_NEXT(r,
+		   value_text(r, "tls", "key", raw->key, config->tls_key, sizeof(config->tls_key)));
 	if (!config->tls_ca[0] == !config->tls_certificate[0] &&
 	    !config->tls_ca[0] == !config->tls_key[0])
 		return 0;
@@ -226,7 +285,7 @@ static int convert_templates(const struct value_reader *r, const char *list,
 		char group[VALUE_GROUP];
 
 		snprintf(group, sizeof(group), "%s[%llu]", list, (unsigned long long)i);
-		VALUE_TRY(convert_template(r, group, raw->texts[i], service, config));
+		VALUE_NEXT(r, convert_template(r, group, raw->texts[i], service, config));
 	}
 	return 0;
 }
@@ -240,18 +299,19 @@ static int convert_service(const struct value_reader *r, const char *group,
 
 	if (!raw->name)
 		return value_refuse(r, group, "", "add 'name: shop'", "a service needs a name");
-	VALUE_TRY(value_text(r, group, "name", raw->name, match->service, sizeof(match->service)));
+	VALUE_NEXT(r,
+		   value_text(r, group, "name", raw->name, match->service, sizeof(match->service)));
 	if (!match->service[0])
 		return value_refuse(r, group, "name", NULL, "the name is empty");
 	snprintf(inner, sizeof(inner), "%s.match", group);
-	VALUE_TRY(value_text(r, inner, "command", raw->match.command, match->command,
-			     sizeof(match->command)));
-	VALUE_TRY(value_text(r, inner, "cgroup", raw->match.cgroup, match->cgroup,
-			     sizeof(match->cgroup)));
-	VALUE_TRY(value_count(r, inner, "port", raw->match.port, 1, 65535, &port));
+	VALUE_NEXT(r, value_text(r, inner, "command", raw->match.command, match->command,
+				 sizeof(match->command)));
+	VALUE_NEXT(r, value_text(r, inner, "cgroup", raw->match.cgroup, match->cgroup,
+				 sizeof(match->cgroup)));
+	VALUE_NEXT(r, value_count(r, inner, "port", raw->match.port, 1, 65535, &port));
 	match->port = (uint16_t)port;
 	snprintf(inner, sizeof(inner), "%s.routes", group);
-	VALUE_TRY(convert_templates(r, inner, &raw->routes, match->service, config));
+	VALUE_NEXT(r, convert_templates(r, inner, &raw->routes, match->service, config));
 	/* An entry without match gives routes to a service that has its name already. */
 	if (match->command[0] || match->cgroup[0] || match->port)
 		config->service_count++;
@@ -277,7 +337,7 @@ static int convert_services(const struct value_reader *r, const struct raw_confi
 		char group[VALUE_GROUP];
 
 		snprintf(group, sizeof(group), "services[%llu]", (unsigned long long)i);
-		VALUE_TRY(convert_service(r, group, &raw->services[i], config));
+		VALUE_NEXT(r, convert_service(r, group, &raw->services[i], config));
 	}
 	/* Behind those of services: what is said of one service wins. */
 	return convert_templates(r, "routes", &raw->routes, "", config);
@@ -357,8 +417,8 @@ static int convert_events(const struct value_reader *r, const char *group,
 		int event = 0;
 
 		snprintf(key, sizeof(key), "events[%llu]", (unsigned long long)i);
-		VALUE_TRY(value_choice(r, group, key, raw->texts[i], names, ARRAY_LEN(names),
-				       &event));
+		VALUE_NEXT(r, value_choice(r, group, key, raw->texts[i], names, ARRAY_LEN(names),
+					   &event));
 		*(event ? &receiver->scaling : &receiver->alerts) = true;
 	}
 	return 0;
@@ -369,10 +429,11 @@ static int convert_receiver(const struct value_reader *r, const char *group,
 {
 	if (!raw->name)
 		return value_refuse(r, group, "", "add 'name: on-call'", "a receiver needs a name");
-	VALUE_TRY(value_name(r, group, "name", raw->name, receiver->name, sizeof(receiver->name)));
-	VALUE_TRY(convert_url(r, group, raw->url, receiver));
-	VALUE_TRY(convert_secret(r, group, raw, receiver));
-	VALUE_TRY(convert_events(r, group, &raw->events, receiver));
+	VALUE_NEXT(r,
+		   value_name(r, group, "name", raw->name, receiver->name, sizeof(receiver->name)));
+	VALUE_NEXT(r, convert_url(r, group, raw->url, receiver));
+	VALUE_NEXT(r, convert_secret(r, group, raw, receiver));
+	VALUE_NEXT(r, convert_events(r, group, &raw->events, receiver));
 	receiver->timeout = 5 * NS_PER_S;
 	return value_duration(r, group, "timeout", raw->timeout, 100 * NS_PER_MS, NS_PER_MIN,
 			      &receiver->timeout);
@@ -389,26 +450,29 @@ static int convert_receivers(const struct value_reader *r, const struct raw_conf
 
 		snprintf(group, sizeof(group), "receivers[%llu]", (unsigned long long)i);
 		config->receiver_count = i + 1;
-		VALUE_TRY(convert_receiver(r, group, &raw->receivers[i], &config->receivers[i]));
-		VALUE_TRY(value_unique(r, group, config->receivers[0].name, sizeof(struct receiver),
-				       i));
+		VALUE_NEXT(r,
+			   convert_receiver(r, group, &raw->receivers[i], &config->receivers[i]));
+		VALUE_NEXT(r, value_unique(r, group, config->receivers[0].name,
+					   sizeof(struct receiver), i));
 	}
 	return 0;
 }
 
 int convert(const struct document *document, const struct raw_config *raw,
-	    struct vow_config *config, struct diag *d)
+	    struct vow_config *config, struct mistakes *mistakes, struct diag *d)
 {
-	const struct value_reader reader = {.document = document, .d = d};
+	const struct value_reader reader = {document, mistakes, d};
+	const struct value_reader *r = &reader;
 
 	if (!raw)
 		return 0;
-	VALUE_TRY(convert_capture(&reader, raw, config));
-	VALUE_TRY(convert_hub(&reader, raw, config));
-	VALUE_TRY(convert_journal(&reader, &raw->journal, config));
-	VALUE_TRY(convert_tls(&reader, &raw->tls, config));
-	VALUE_TRY(convert_services(&reader, raw, config));
-	VALUE_TRY(convert_peers(&reader, raw, config));
-	VALUE_TRY(convert_policy(&reader, raw, &config->policy));
-	return convert_receivers(&reader, raw, config);
+	VALUE_NEXT(r, convert_capture(r, raw, config));
+	VALUE_NEXT(r, convert_hub(r, raw, config));
+	VALUE_NEXT(r, convert_journal(r, &raw->journal, config));
+	VALUE_NEXT(r, convert_tls(r, &raw->tls, config));
+	VALUE_NEXT(r, convert_services(r, raw, config));
+	VALUE_NEXT(r, convert_peers(r, raw, config));
+	VALUE_NEXT(r, convert_policy(r, raw, &config->policy));
+	VALUE_NEXT(r, convert_receivers(r, raw, config));
+	return mistakes_end(mistakes);
 }

@@ -12,10 +12,10 @@
 
 /*
  * Fills config, which holds the defaults, from raw (NULL: nothing given). -EINVAL with d saying
- * file:line, what, and the fix; -ENOMEM; config is to be freed then.
+ * file:line, what, and the fix, also when mistakes has some; -ENOMEM; config is to be freed then.
  */
 int convert(const struct document *document, const struct raw_config *raw,
-	    struct vow_config *config, struct diag *d);
+	    struct vow_config *config, struct mistakes *mistakes, struct diag *d);
 
 /* Its part for objectives and scaling (convert_policy.c), into policy, which holds the defaults. */
 int convert_policy(const struct value_reader *reader, const struct raw_config *raw,

@@ -62,6 +62,15 @@ static bool peer_address_parse(const char *text, struct peer_address *out)
 	return true;
 }
 
+static int convert_no_address(const struct value_reader *r, const char *group, uint64_t i,
+			      const char *text)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "addresses[%llu]", (unsigned long long)i);
+	return value_refuse(r, group, key, ADDRESS_FIX, "'%.80s' is no address", text);
+}
+
 static int convert_peer(const struct value_reader *r, const char *group, const struct raw_peer *raw,
 			struct vow_config *config)
 {
@@ -78,9 +87,10 @@ static int convert_peer(const struct value_reader *r, const char *group, const s
 	for (uint64_t i = 0; i < raw->addresses.count; i++) {
 		struct peer_address *to = &config->peers[config->peer_count];
 
-		if (!peer_address_parse(raw->addresses.texts[i], to))
-			return value_refuse(r, group, "addresses", ADDRESS_FIX,
-					    "'%.80s' is no address", raw->addresses.texts[i]);
+		if (!peer_address_parse(raw->addresses.texts[i], to)) {
+			VALUE_NEXT(r, convert_no_address(r, group, i, raw->addresses.texts[i]));
+			continue;
+		}
 		memcpy(to->name, name, sizeof(name));
 		config->peer_count++;
 	}
@@ -104,7 +114,7 @@ int convert_peers(const struct value_reader *r, const struct raw_config *raw,
 		char group[VALUE_GROUP];
 
 		snprintf(group, sizeof(group), "peers[%llu]", (unsigned long long)i);
-		VALUE_TRY(convert_peer(r, group, &raw->peers[i], config));
+		VALUE_NEXT(r, convert_peer(r, group, &raw->peers[i], config));
 	}
 	return 0;
 }

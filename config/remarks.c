@@ -186,6 +186,23 @@ static void remarks_hidden(struct remarks *remarks, size_t i)
 	}
 }
 
+/* ---- capturing -------------------------------------------------------------------------------- */
+
+static void remarks_untraced(struct remarks *remarks)
+{
+	const struct vow_config *config = remarks->config;
+	struct diag remark;
+	char where[160];
+
+	if (!config->capture_http || config->http_tier != 'C' || !config->tls_allowed)
+		return;
+	remarks_where(remarks, "capture", "http_tier", where, sizeof(where));
+	diag_set(&remark, -EINVAL, where, "take one of the two out",
+		 "tier C reads no requests within TLS, which %s for",
+		 config->tls_on_demand ? "tls_on_demand asks" : "tls asks");
+	remarks_tell(remarks, &remark);
+}
+
 unsigned config_remarks(const struct vow_config *config, config_remark_fn fn, void *arg)
 {
 	struct remarks remarks = {.config = config, .fn = fn, .arg = arg};
@@ -196,5 +213,6 @@ unsigned config_remarks(const struct vow_config *config, config_remark_fn fn, vo
 	}
 	for (size_t i = 0; i < config->template_count; i++)
 		remarks_hidden(&remarks, i);
+	remarks_untraced(&remarks);
 	return remarks.doubts;
 }

@@ -12,7 +12,7 @@
 
 /* Far above any sensible file, and low enough that a mistake costs no memory. */
 #define SCHEMA_LIST_MAX 10000
-#define SCHEMA_KEYS_MAX 16
+#define SCHEMA_KEYS_MAX 32 /* of one group */
 
 #define SCHEMA_OPTIONAL CYAML_FLAG_OPTIONAL
 #define SCHEMA_POINTER	(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
@@ -30,14 +30,18 @@ static const cyaml_schema_value_t schema_text = {
 static const cyaml_schema_field_t schema_capture[] = {
 	TEXT("http", raw_capture, http),
 	TEXT("lanes", raw_capture, lanes),
+	TEXT("keep", raw_capture, keep),
 	TEXT("host", raw_capture, host),
 	TEXT("http_ring", raw_capture, http_ring),
 	TEXT("http_tier", raw_capture, http_tier),
+	TEXT("btf", raw_capture, btf),
 	TEXT("http_budget", raw_capture, http_budget),
+	TEXT("http_busy", raw_capture, http_busy),
 	TEXT("routes_per_service", raw_capture, routes_per_service),
 	TEXT("traces", raw_capture, traces),
 	TEXT("peer_names", raw_capture, peer_names),
 	TEXT("delivery_quiet", raw_capture, delivery_quiet),
+	TEXT("tls_on_demand", raw_capture, tls_on_demand),
 	LIST("delivery_ids", raw_capture, delivery_ids.texts, delivery_ids.count, &schema_text,
 	     HEADER_NAMES),
 	LIST("event_types", raw_capture, event_types.texts, event_types.count, &schema_text,
@@ -45,6 +49,10 @@ static const cyaml_schema_field_t schema_capture[] = {
 	LIST("tls", raw_capture, tls.texts, tls.count, &schema_text, SERVICE_PATTERNS),
 	CYAML_FIELD_END,
 };
+
+/* The longest group: the nearest key is looked for among all of one. */
+_Static_assert(sizeof(schema_capture) / sizeof(schema_capture[0]) <= SCHEMA_KEYS_MAX,
+	       "more keys than are looked at");
 
 static const cyaml_schema_field_t schema_process[] = {
 	TEXT("command", raw_process, command),
@@ -172,11 +180,18 @@ static const cyaml_schema_value_t schema_root = {
  * libcyaml reports an unknown key at the value before it and accepts nulls where it should not;
  * so the document is held against the same schema here first, with the true line of each part.
  */
-static int schema_value(const struct document *document, document_node node, const char *name,
-			const cyaml_schema_value_t *schema, struct diag *d);
+struct schema_reader {
+	const struct document *document;
+	struct mistakes *mistakes;
+	bool misshapen; /* some mistake is more than a key that can be left out */
+	struct diag *d;
+};
 
-static int schema_wrong(const struct document *document, document_node node, const char *name,
-			const char *wanted, const char *fix, struct diag *d)
+static int schema_value(struct schema_reader *r, document_node node, const char *name,
+			const cyaml_schema_value_t *schema);
+
+static int schema_wrong(struct schema_reader *r, document_node node, const char *name,
+			const char *wanted, const char *fix)
 {
 	static const char *const kinds[] = {
 		[DOCUMENT_NONE] = "nothing",
@@ -186,22 +201,24 @@ static int schema_wrong(const struct document *document, document_node node, con
 	};
 	char where[160];
 
-	document_where(document, node, where, sizeof(where));
-	return diag_set(d, -EINVAL, where, fix, "'%s' must be %s, but is %s", name, wanted,
-			document_is_null(document, node) ? "empty"
-							 : kinds[document_kind(document, node)]);
+	r->misshapen = true;
+	document_where(r->document, node, where, sizeof(where));
+	return diag_set(r->d, -EINVAL, where, fix, "'%s' must be %s, but is %s", name, wanted,
+			document_is_null(r->document, node)
+				? "empty"
+				: kinds[document_kind(r->document, node)]);
 }
 
-static int schema_unknown(const struct document *document, document_node key,
-			  const cyaml_schema_field_t *fields, struct diag *d)
+static int schema_unknown(const struct schema_reader *r, document_node key,
+			  const cyaml_schema_field_t *fields)
 {
-	const char *names[SCHEMA_KEYS_MAX], *word = document_text(document, key), *nearest;
+	const char *names[SCHEMA_KEYS_MAX], *word = document_text(r->document, key), *nearest;
 	char where[160], fix[240];
 	struct str list;
 	size_t count = 0;
 
 	str_init(&list, fix, sizeof(fix));
-	for (; fields[count].key; count++)
+	for (; count < SCHEMA_KEYS_MAX && fields[count].key; count++)
 		names[count] = fields[count].key;
 	nearest = str_nearest(word, names, count);
 	if (nearest) {
@@ -211,90 +228,102 @@ static int schema_unknown(const struct document *document, document_node key,
 		for (size_t i = 0; i < count; i++)
 			str_printf(&list, "%s%s", i ? ", " : "", names[i]);
 	}
-	document_where(document, key, where, sizeof(where));
-	return diag_set(d, -EINVAL, where, fix, "unknown key '%s'", word);
+	document_where(r->document, key, where, sizeof(where));
+	return diag_set(r->d, -EINVAL, where, fix, "unknown key '%s'", word);
 }
 
-static int schema_twice(const struct document *document, document_node map, size_t i,
-			struct diag *d)
+static int schema_twice(struct schema_reader *r, document_node map, size_t i)
 {
-	const char *word = document_text(document, document_key(document, map, i));
+	const char *word = document_text(r->document, document_key(r->document, map, i));
 	char where[160], first[160];
 
 	for (size_t k = 0; k < i; k++) {
-		document_node other = document_key(document, map, k);
+		document_node other = document_key(r->document, map, k);
 
-		if (strcmp(document_text(document, other), word) != 0)
+		if (strcmp(document_text(r->document, other), word) != 0)
 			continue;
-		document_where(document, document_key(document, map, i), where, sizeof(where));
-		document_where(document, other, first, sizeof(first));
-		return diag_set(d, -EINVAL, where, "keep one of the two",
+		r->misshapen = true;
+		document_where(r->document, document_key(r->document, map, i), where,
+			       sizeof(where));
+		document_where(r->document, other, first, sizeof(first));
+		return diag_set(r->d, -EINVAL, where, "keep one of the two",
 				"key '%s' was given before, at %s", word, first);
 	}
 	return 0;
 }
 
-static int schema_map(const struct document *document, document_node map,
-		      const cyaml_schema_field_t *fields, struct diag *d)
+static int schema_pair(struct schema_reader *r, document_node map, size_t i,
+		       const cyaml_schema_field_t *fields)
 {
-	int rc = 0;
+	document_node key = document_key(r->document, map, i);
+	const cyaml_schema_field_t *field = fields;
+	int rc;
 
-	for (size_t i = 0; i < document_count(document, map) && rc == 0; i++) {
-		document_node key = document_key(document, map, i);
-		const cyaml_schema_field_t *field = fields;
-
-		while (field->key && strcmp(field->key, document_text(document, key)) != 0)
-			field++;
-		if (!field->key)
-			return schema_unknown(document, key, fields, d);
-		rc = schema_twice(document, map, i, d);
-		if (rc == 0)
-			rc = schema_value(document, document_value(document, map, i), field->key,
-					  &field->value, d);
-	}
-	return rc;
+	while (field->key && strcmp(field->key, document_text(r->document, key)) != 0)
+		field++;
+	if (!field->key)
+		return schema_unknown(r, key, fields);
+	rc = schema_twice(r, map, i);
+	return rc ? rc
+		  : schema_value(r, document_value(r->document, map, i), field->key, &field->value);
 }
 
-static int schema_list(const struct document *document, document_node list, const char *name,
-		       const cyaml_schema_value_t *schema, struct diag *d)
+static int schema_map(struct schema_reader *r, document_node map,
+		      const cyaml_schema_field_t *fields)
 {
-	size_t count = document_count(document, list);
+	for (size_t i = 0; i < document_count(r->document, map); i++) {
+		int rc = schema_pair(r, map, i, fields);
+
+		if (!mistakes_pass(r->mistakes, rc, r->d))
+			return rc;
+	}
+	return 0;
+}
+
+static int schema_list(struct schema_reader *r, document_node list, const char *name,
+		       const cyaml_schema_value_t *schema)
+{
+	size_t count = document_count(r->document, list);
 	char where[160];
-	int rc = 0;
 
 	if (count > schema->sequence.max) {
-		document_where(document, document_item(document, list, schema->sequence.max), where,
-			       sizeof(where));
-		return diag_set(d, -EINVAL, where, "take some out, or join some with '*'",
+		r->misshapen = true;
+		document_where(r->document, document_item(r->document, list, schema->sequence.max),
+			       where, sizeof(where));
+		return diag_set(r->d, -EINVAL, where, "take some out, or join some with '*'",
 				"'%s' has %zu entries, more than %u", name, count,
 				schema->sequence.max);
 	}
-	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = schema_value(document, document_item(document, list, i), name,
-				  schema->sequence.entry, d);
-	return rc;
+	for (size_t i = 0; i < count; i++) {
+		int rc = schema_value(r, document_item(r->document, list, i), name,
+				      schema->sequence.entry);
+
+		if (!mistakes_pass(r->mistakes, rc, r->d))
+			return rc;
+	}
+	return 0;
 }
 
-static int schema_value(const struct document *document, document_node node, const char *name,
-			const cyaml_schema_value_t *schema, struct diag *d)
+static int schema_value(struct schema_reader *r, document_node node, const char *name,
+			const cyaml_schema_value_t *schema)
 {
-	enum document_kind kind = document_kind(document, node);
+	enum document_kind kind = document_kind(r->document, node);
 
 	switch (schema->type) {
 	case CYAML_MAPPING:
 		if (kind != DOCUMENT_MAP)
-			return schema_wrong(document, node, name, "a group of keys",
-					    "put its keys below it, indented, or take it out", d);
-		return schema_map(document, node, schema->mapping.fields, d);
+			return schema_wrong(r, node, name, "a group of keys",
+					    "put its keys below it, indented, or take it out");
+		return schema_map(r, node, schema->mapping.fields);
 	case CYAML_SEQUENCE:
 		if (kind != DOCUMENT_LIST)
-			return schema_wrong(document, node, name, "a list",
-					    "begin each entry with '- ', or write []", d);
-		return schema_list(document, node, name, schema, d);
+			return schema_wrong(r, node, name, "a list",
+					    "begin each entry with '- ', or write []");
+		return schema_list(r, node, name, schema);
 	default:
-		if (kind != DOCUMENT_SCALAR || document_is_null(document, node))
-			return schema_wrong(document, node, name, "a single value",
-					    "give it a value, or take the key out", d);
+		if (kind != DOCUMENT_SCALAR || document_is_null(r->document, node))
+			return schema_wrong(r, node, name, "a single value",
+					    "give it a value, or take the key out");
 		return 0;
 	}
 }
@@ -348,8 +377,9 @@ static int schema_refuse(cyaml_err_t err, const struct schema_complaint *complai
 }
 
 int schema_load(const struct document *document, const char *text, size_t size,
-		struct raw_config **raw, struct diag *d)
+		struct raw_config **raw, struct mistakes *mistakes, struct diag *d)
 {
+	struct schema_reader reader = {.document = document, .mistakes = mistakes, .d = d};
 	struct schema_complaint complaint = {""};
 	cyaml_config_t config = schema_config;
 	document_node root = document_root(document);
@@ -360,9 +390,13 @@ int schema_load(const struct document *document, const char *text, size_t size,
 	*raw = NULL;
 	if (!root || document_is_null(document, root))
 		return 0;
-	rc = schema_value(document, root, "the file", &schema_root, d);
-	if (rc < 0)
+	rc = schema_value(&reader, root, "the file", &schema_root);
+	if (!mistakes_pass(mistakes, rc, d))
 		return rc;
+	if (reader.misshapen)
+		return -EINVAL;
+	if (mistakes->count)
+		config.flags |= CYAML_CFG_IGNORE_UNKNOWN_KEYS;
 	config.log_fn = schema_log;
 	config.log_ctx = &complaint;
 	err = cyaml_load_data((const uint8_t *)text, size, &config, &schema_root, &data, NULL);

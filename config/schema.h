@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "config/document.h"
+#include "config/mistakes.h"
 
 struct raw_texts {
 	char **texts;
@@ -16,8 +17,8 @@ struct raw_texts {
 };
 
 struct raw_capture {
-	char *http, *lanes, *host, *http_ring, *http_tier, *http_budget, *routes_per_service,
-		*traces, *peer_names, *delivery_quiet;
+	char *http, *lanes, *keep, *host, *http_ring, *http_tier, *btf, *http_budget, *http_busy,
+		*routes_per_service, *traces, *peer_names, *delivery_quiet, *tls_on_demand;
 	struct raw_texts delivery_ids, event_types, tls;
 };
 
@@ -91,10 +92,10 @@ struct raw_config {
 /*
  * Checks the document against the shape and reads the same text into *raw, which is the caller's:
  * schema_free(). *raw is NULL for an empty file. -EINVAL with d saying file:line, what, and the
- * fix; -ENOMEM.
+ * fix; -ENOMEM. When mistakes lets it pass, a key that is not known is left out, and the rest read.
  */
 int schema_load(const struct document *document, const char *text, size_t size,
-		struct raw_config **raw, struct diag *d);
+		struct raw_config **raw, struct mistakes *mistakes, struct diag *d);
 void schema_free(struct raw_config *raw); /* NULL is allowed */
 
 #endif

@@ -123,6 +123,10 @@ int value_ratio(const struct value_reader *reader, const char *group, const char
 	if (rc == -EINVAL)
 		return value_refuse(reader, group, key, "write it like 95% or 0.95",
 				    "'%.60s' is not a share", text);
+	if (rc == -ERANGE && units_parse_number(text, &ratio) == 0 && ratio <= max * 100) {
+		snprintf(fix, sizeof(fix), "write '%.20s%%', or a share of 1 like 0.95", text);
+		return value_refuse(reader, group, key, fix, "'%.60s' lacks its '%%'", text);
+	}
 	snprintf(fix, sizeof(fix), "from 0 %% to %s; 95%% and 0.95 are the same",
 		 units_format_ratio(max, most));
 	return value_refuse(reader, group, key, fix, "'%.60s' is not in its range", text);
@@ -205,7 +209,7 @@ int value_name(const struct value_reader *reader, const char *group, const char 
 int value_unique(const struct value_reader *reader, const char *group, const char *names,
 		 size_t stride, size_t i)
 {
-	for (size_t k = 0; k < i; k++)
+	for (size_t k = 0; k < i && names[i * stride]; k++)
 		if (!strcmp(names + k * stride, names + i * stride))
 			return value_refuse(reader, group, "name", "give each a name of its own",
 					    "'%s' was given before", names + i * stride);

@@ -11,21 +11,31 @@
 #include <stdbool.h>
 
 #include "config/document.h"
+#include "config/mistakes.h"
 #include "lib/base/types.h"
 
 struct value_reader {
 	const struct document *document;
+	struct mistakes *mistakes;
 	struct diag *d;
 };
 
 #define VALUE_GROUP 64 /* room for the path of a group, "objectives[63]" and the like */
 
-/* Ends the function when a value was refused; each value is a line then. */
+/* Ends the function when a value was refused that what is below needs; each value is a line then. */
 #define VALUE_TRY(call)                \
 	do {                           \
 		int try_rc = (call);   \
 		if (try_rc < 0)        \
 			return try_rc; \
+	} while (0)
+
+/* Ends the function only when nothing more is to be told behind a value that was refused. */
+#define VALUE_NEXT(reader, call)                                              \
+	do {                                                                  \
+		int next_rc = (call);                                         \
+		if (!mistakes_pass((reader)->mistakes, next_rc, (reader)->d)) \
+			return next_rc;                                       \
 	} while (0)
 
 /* Refuses the value at group.key; fix may be NULL; what is a printf format. */
@@ -58,7 +68,10 @@ int value_text(const struct value_reader *reader, const char *group, const char 
 /* A name of letters, digits, '.', '_' and '-': it stands in addresses, metrics and file names. */
 int value_name(const struct value_reader *reader, const char *group, const char *key,
 	       const char *text, char *out, size_t room);
-/* Refuses the i-th entry when an earlier one has its name; names are `stride` bytes apart. */
+/*
+ * Refuses the i-th entry when an earlier one has its name; names are `stride` bytes apart. One
+ * without a name was refused before.
+ */
 int value_unique(const struct value_reader *reader, const char *group, const char *names,
 		 size_t stride, size_t i);
 

@@ -19,12 +19,12 @@ _vow() {
 		compopt -o default
 		return
 		;;
-	--hub | -s | --service | -r | --route | -n | --limit | --at) return ;;
+	--hub | --for | trace-tls | -s | --service | -r | --route | -n | --limit | --at) return ;;
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(grep -oE -- '--[a-z-]+' <<<"$help" | sort -u)" -- "$word")
 	else
-		mapfile -t COMPREPLY < <(compgen -W "$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\).*/\1/p' <<<"$help" | sort -u)" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "$(sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\).*/\1/p' <<<"$help" | sort -u)" -- "$word")
 	fi
 }
 complete -F _vow vow

@@ -197,16 +197,18 @@ static void api_text_param(const struct http_request *request, const char *name,
 static int api_view_query(const struct http_request *request, struct view_query *query,
 			  struct http_answer *answer)
 {
-	static const char *const traffic[] = {"limit", "window", "service", "all_hosts"};
-	static const char *const exemplars[] = {"limit", "window", "service", "route"};
+	static const char *const traffic[] = {"limit", "window", "service", "route", "all_hosts"};
 	/* Windows, services and hosts are what routes and deliveries are chosen by. */
 	bool is_traffic = query->what == VIEW_ROUTES || query->what == VIEW_DELIVERIES;
 	bool is_exemplars = query->what == VIEW_EXEMPLARS;
 	const char *limit = http_param(request, "limit");
 	uint64_t rows = 0;
 
-	if (api_params_refuse(request, is_exemplars ? exemplars : traffic,
-			      is_traffic || is_exemplars ? 4 : 1, answer) ||
+	if (api_params_refuse(request, traffic,
+			      is_traffic     ? ARRAY_LEN(traffic)
+			      : is_exemplars ? ARRAY_LEN(traffic) - 1
+					     : 1,
+			      answer) ||
 	    api_window(request, &query->window, answer) ||
 	    api_flag(request, "all_hosts", &query->all_hosts, answer))
 		return 1;
@@ -465,7 +467,7 @@ static void api_get(struct api *api, const struct http_request *request, const c
 		api_not_yet(answer);
 	else if (strcmp(name, "trend") == 0)
 		api_trend(api, request, answer);
-	else if (!view_what_parse(name, &what))
+	else if (!view_what_parse(name, &what) && what != VIEW_TRACED)
 		api_view(api, request, what, answer);
 	else
 		api_no_such_path(request->path, answer);

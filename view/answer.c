@@ -16,6 +16,11 @@ int view_answer(const struct series_table *table, struct board *board, const cha
 		return rc;
 	if (rc)
 		return view_encode_error(&d, answer, answer_size);
+	if (ask.trace.service[0]) {
+		diag_set(&d, -ENOTSUP, "trace-tls", "ask the agent of the host, without --hub",
+			 "only agents trace");
+		return view_encode_error(&d, answer, answer_size);
+	}
 	rc = view_query(table, board, host, now, &ask, &view);
 	if (rc)
 		return rc;

@@ -32,6 +32,7 @@ void board_unref(struct board *board)
 	free(board->decisions);
 	free(board->gauges);
 	free(board->hosts);
+	free(board->traced);
 	exemplar_book_unref(board->exemplars);
 	free(board);
 }
@@ -78,4 +79,9 @@ struct board *board_take(struct board_post *post)
 	board = post->latest ? board_ref(post->latest) : NULL;
 	pthread_mutex_unlock(&post->mutex);
 	return board;
+}
+
+const char *board_host_of(const struct board *board, const char *host)
+{
+	return host[0] || strcmp(board->scope, "fleet") == 0 ? host : board->host;
 }

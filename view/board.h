@@ -8,6 +8,7 @@
 #define VOW_VIEW_BOARD_H
 
 #include "lib/data/exemplar.h"
+#include "lib/data/traced.h"
 #include "lib/model/judge.h"
 
 struct board_collector {
@@ -75,6 +76,9 @@ struct board {
 	uint64_t series, series_other_total, series_bytes;
 	uint64_t ticks_total, journal_seq, journal_acked_seq, journal_bytes;
 	uint64_t journal_dropped_records_total, journal_failures_total;
+	/* What this process found broken as it started; records that it merged into later ones. */
+	uint64_t journal_torn_total, journal_quarantined_total, journal_lost_records_total;
+	uint64_t journal_merged_records_total;
 	char trouble[240]; /* what goes wrong now ("journal: No space left"); "" all is well */
 
 	struct board_collector *collectors;
@@ -91,6 +95,8 @@ struct board {
 	size_t gauge_count;
 	struct board_host *hosts;
 	size_t host_count;
+	struct traced_row *traced;
+	size_t traced_count;
 	struct exemplar_book *exemplars; /* a reference; NULL: none are known */
 
 	unsigned references; /* atomic; board_ref(), board_unref() */
@@ -100,6 +106,12 @@ struct board {
 struct board *board_new(void);
 struct board *board_ref(struct board *board);
 void board_unref(struct board *board); /* NULL is allowed */
+
+/*
+ * The name of the host that a row is of: rows of an agent leave out its own. "" where it is the
+ * fleet's.
+ */
+const char *board_host_of(const struct board *board, const char *host);
 
 /* Fills objectives and scalers from what stands in the judge. -ENOMEM. */
 int board_from_judge(struct board *board, const struct judge *judge);

@@ -29,7 +29,8 @@ struct view_cost { /* of one host, over the last second */
 /* Fills at most `most` rows, one for each host that captures HTTP; returns how many. */
 size_t view_costs(const struct board *board, struct view_cost *rows, size_t most);
 
-/* An array, as docs/json.md says; malloc'ed, NULL when memory lacks. */
-char *view_costs_json(const struct view_cost *rows, size_t count, bool indented);
+/* An array, as docs/json.md says, of rows of this board; malloc'ed, NULL when memory lacks. */
+char *view_costs_json(const struct board *board, const struct view_cost *rows, size_t count,
+		      bool indented);
 
 #endif

@@ -32,6 +32,22 @@ static int decode_rows(void **rows, size_t count, size_t size, struct diag *d)
 	return *rows ? 0 : diag_errno(d, -ENOMEM, "answer", NULL, "cannot take the rows");
 }
 
+static int decode_order(const Vow__V1__Question *message, struct view_query *query, struct diag *d)
+{
+	const Vow__V1__TraceOrder *order = message->trace;
+
+	if (!order)
+		return 0;
+	DECODE_TEXT(query->trace.service, order->service);
+	query->trace.lasts = order->lasts_ns;
+	/* A name that was cut or cleaned would be another one. */
+	if (message->what != VIEW_TRACED || !order->service[0] ||
+	    strcmp(query->trace.service, order->service) != 0 || order->lasts_ns > TRACE_LASTS_MAX)
+		return diag_set(d, -EPROTO, "question", "use programs of the same release",
+				"an order that cannot be obeyed");
+	return 0;
+}
+
 static int decode_question(const Vow__V1__Question *message, struct view_query *query,
 			   struct diag *d)
 {
@@ -50,7 +66,7 @@ static int decode_question(const Vow__V1__Question *message, struct view_query *
 	};
 	DECODE_TEXT(query->service, message->service);
 	DECODE_TEXT(query->route, message->route);
-	return 0;
+	return decode_order(message, query, d);
 }
 
 static struct hist_quantile decode_quantile(const Vow__V1__Quantile *quantile)
@@ -81,6 +97,7 @@ static int decode_route(const Vow__V1__RouteRow *row, struct view_route *route, 
 	route->has_queue = row->has_queue;
 	route->queue_p99_ns = row->queue_p99_ns;
 	route->window_s = decode_real(row->window_s);
+	route->relative_error = decode_real(row->relative_error);
 	return 0;
 }
 
@@ -180,6 +197,10 @@ static void decode_process(const Vow__V1__Process *process, struct board *board)
 	board->journal_bytes = process->journal_bytes;
 	board->journal_dropped_records_total = process->journal_dropped_records_total;
 	board->journal_failures_total = process->journal_failures_total;
+	board->journal_torn_total = process->journal_torn_total;
+	board->journal_quarantined_total = process->journal_quarantined_total;
+	board->journal_lost_records_total = process->journal_lost_records_total;
+	board->journal_merged_records_total = process->journal_merged_records_total;
 }
 
 static int decode_collector(const Vow__V1__CollectorRow *row, struct board_collector *collector,
@@ -392,6 +413,28 @@ static int decode_hosts(const Vow__V1__Answer *answer, struct board *board, stru
 	return rc;
 }
 
+static int decode_traced(const Vow__V1__Answer *answer, struct board *board, struct diag *d)
+{
+	int rc = decode_rows((void **)&board->traced, answer->n_traced, sizeof(*board->traced), d);
+
+	for (size_t i = 0; !rc && i < answer->n_traced; i++) {
+		const Vow__V1__TracedRow *row = answer->traced[i];
+		struct traced_row *traced = &board->traced[i];
+
+		DECODE_TEXT(traced->service, row->service);
+		DECODE_TEXT(traced->library, row->library);
+		DECODE_TEXT(traced->how, row->how);
+		DECODE_TEXT(traced->problem, row->problem);
+		traced->configured = row->configured;
+		traced->looking = row->looking;
+		traced->since = row->since_unix_ns;
+		traced->until = row->until_unix_ns;
+		traced->processes = row->processes;
+	}
+	board->traced_count = answer->n_traced;
+	return rc;
+}
+
 static int decode_board(const Vow__V1__Answer *answer, struct view *view, struct diag *d)
 {
 	int rc;
@@ -406,7 +449,8 @@ static int decode_board(const Vow__V1__Answer *answer, struct view *view, struct
 	rc = rc ? rc : decode_scalers(answer, view->board, d);
 	rc = rc ? rc : decode_decisions(answer, view->board, d);
 	rc = rc ? rc : decode_gauges(answer, view->board, d);
-	return rc ? rc : decode_hosts(answer, view->board, d);
+	rc = rc ? rc : decode_hosts(answer, view->board, d);
+	return rc ? rc : decode_traced(answer, view->board, d);
 }
 
 static int decode_answer(const Vow__V1__Answer *answer, struct view *view, struct diag *d)

@@ -19,7 +19,8 @@ static int encode_answer(struct message_buffer *to, const Vow__V1__Answer *answe
 	return message_append(to, &answer->base);
 }
 
-static Vow__V1__Question encode_question(const struct view_query *query)
+/* order: room for what the question refers to. */
+static Vow__V1__Question encode_question(const struct view_query *query, Vow__V1__TraceOrder *order)
 {
 	Vow__V1__Question question = VOW__V1__QUESTION__INIT;
 
@@ -30,13 +31,20 @@ static Vow__V1__Question encode_question(const struct view_query *query)
 	question.limit = query->limit;
 	question.all_hosts = query->all_hosts;
 	question.route = TEXT(query->route);
+	if (query->trace.service[0]) {
+		vow__v1__trace_order__init(order);
+		order->service = TEXT(query->trace.service);
+		order->lasts_ns = query->trace.lasts;
+		question.trace = order;
+	}
 	return question;
 }
 
 static int encode_head(struct message_buffer *to, const struct view *view)
 {
 	Vow__V1__Answer answer = VOW__V1__ANSWER__INIT;
-	Vow__V1__Question question = encode_question(&view->query);
+	Vow__V1__TraceOrder order;
+	Vow__V1__Question question = encode_question(&view->query, &order);
 
 	answer.protocol = VIEW_PROTOCOL;
 	answer.question = &question;
@@ -75,6 +83,7 @@ static int encode_route(struct message_buffer *to, const struct view_route *rout
 	row.has_queue = route->has_queue;
 	row.queue_p99_ns = route->queue_p99_ns;
 	row.window_s = route->window_s;
+	row.relative_error = route->relative_error;
 	answer.n_routes = 1;
 	answer.routes = &rows;
 	return encode_answer(to, &answer);
@@ -154,6 +163,10 @@ static int encode_process(struct message_buffer *to, const struct board *board)
 	process.journal_bytes = board->journal_bytes;
 	process.journal_dropped_records_total = board->journal_dropped_records_total;
 	process.journal_failures_total = board->journal_failures_total;
+	process.journal_torn_total = board->journal_torn_total;
+	process.journal_quarantined_total = board->journal_quarantined_total;
+	process.journal_lost_records_total = board->journal_lost_records_total;
+	process.journal_merged_records_total = board->journal_merged_records_total;
 	process.trouble = TEXT(board->trouble);
 	answer.process = &process;
 	return encode_answer(to, &answer);
@@ -320,6 +333,25 @@ static int encode_host(struct message_buffer *to, const struct board_host *host)
 	return encode_answer(to, &answer);
 }
 
+static int encode_traced(struct message_buffer *to, const struct traced_row *traced)
+{
+	Vow__V1__Answer answer = VOW__V1__ANSWER__INIT;
+	Vow__V1__TracedRow row = VOW__V1__TRACED_ROW__INIT, *rows = &row;
+
+	row.service = TEXT(traced->service);
+	row.configured = traced->configured;
+	row.looking = traced->looking;
+	row.since_unix_ns = traced->since;
+	row.until_unix_ns = traced->until;
+	row.processes = traced->processes;
+	row.library = TEXT(traced->library);
+	row.how = TEXT(traced->how);
+	row.problem = TEXT(traced->problem);
+	answer.n_traced = 1;
+	answer.traced = &rows;
+	return encode_answer(to, &answer);
+}
+
 static int encode_board(struct message_buffer *to, const struct view *view)
 {
 	const struct board *board = view->board;
@@ -347,6 +379,9 @@ static int encode_board(struct message_buffer *to, const struct view *view)
 	if (parts & VIEW_PART_HOSTS)
 		for (size_t i = 0; !rc && i < board->host_count; i++)
 			rc = encode_host(to, &board->hosts[i]);
+	if (parts & VIEW_PART_TRACED)
+		for (size_t i = 0; !rc && i < board->traced_count; i++)
+			rc = encode_traced(to, &board->traced[i]);
 	return rc;
 }
 
@@ -396,7 +431,8 @@ int view_encode_error(const struct diag *error, uint8_t **bytes, size_t *size)
 int view_query_encode(const struct view_query *query, uint8_t **bytes, size_t *size)
 {
 	struct message_buffer buffer = {0};
-	Vow__V1__Question question = encode_question(query);
+	Vow__V1__TraceOrder order;
+	Vow__V1__Question question = encode_question(query, &order);
 
 	return encode_end(&buffer, message_append(&buffer, &question.base), bytes, size);
 }

@@ -3,9 +3,9 @@
 #include "view/json_put.h"
 #include "view/protocol.h"
 
-static void json_key(struct json *json, json_t *row, const struct series_key *key)
+static void json_key(struct json *json, json_t *row, const char *host, const struct series_key *key)
 {
-	json_text(json, row, "host", key->host);
+	json_text(json, row, "host", host);
 	json_text(json, row, "service", key->service);
 	json_text(json, row, "role", series_role_name(key->role));
 	json_text(json, row, "kind", series_kind_name(key->kind));
@@ -23,7 +23,7 @@ static json_t *json_routes(struct json *json, const struct view *view)
 		const struct view_route *route = &view->routes[i];
 		json_t *row = json_row(json, rows);
 
-		json_key(json, row, &route->key);
+		json_key(json, row, route->key.host, &route->key);
 		json_count(json, row, "count", route->count);
 		json_count(json, row, "errors", route->errors);
 		json_count(json, row, "p50_ns", route->p50.value_ns);
@@ -34,7 +34,7 @@ static json_t *json_routes(struct json *json, const struct view *view)
 		json_count_or_null(json, row, "queue_p99_ns", route->has_queue,
 				   route->queue_p99_ns);
 		json_number(json, row, "window_s", route->window_s);
-		json_number(json, row, "relative_error", HIST_RELATIVE_ERROR);
+		json_number(json, row, "relative_error", route->relative_error);
 	}
 	return rows;
 }
@@ -78,7 +78,7 @@ static json_t *json_exemplars(struct json *json, const struct view *view)
 		const struct view_exemplar *exemplar = &view->exemplars[i];
 		json_t *row = json_row(json, rows);
 
-		json_key(json, row, &exemplar->key);
+		json_key(json, row, exemplar->key.host, &exemplar->key);
 		json_count(json, row, "at_unix_ns", exemplar->at);
 		json_count(json, row, "latency_ns", exemplar->latency_ns);
 		json_count(json, row, "status", exemplar->status);
@@ -120,6 +120,10 @@ static void json_store(struct json *json, json_t *object, const struct board *bo
 	json_count(json, journal, "bytes", board->journal_bytes);
 	json_count(json, journal, "dropped_records_total", board->journal_dropped_records_total);
 	json_count(json, journal, "failures_total", board->journal_failures_total);
+	json_count(json, journal, "torn_total", board->journal_torn_total);
+	json_count(json, journal, "quarantined_total", board->journal_quarantined_total);
+	json_count(json, journal, "lost_records_total", board->journal_lost_records_total);
+	json_count(json, journal, "merged_records_total", board->journal_merged_records_total);
 }
 
 static void json_collectors(struct json *json, json_t *object, const struct board *board)
@@ -130,7 +134,7 @@ static void json_collectors(struct json *json, json_t *object, const struct boar
 		const struct board_collector *collector = &board->collectors[i];
 		json_t *row = json_row(json, rows), *drops = json_object();
 
-		json_text(json, row, "host", collector->host);
+		json_text(json, row, "host", board_host_of(board, collector->host));
 		json_text(json, row, "name", collector->name);
 		json_text(json, row, "tier", collector->tier);
 		json_count(json, row, "events_total", collector->events_total);
@@ -200,14 +204,16 @@ static json_t *json_objectives(struct json *json, const struct board *board)
 	return rows;
 }
 
-static void json_evidence(struct json *json, json_t *row, const struct alert_action *alert)
+static void json_evidence(struct json *json, json_t *row, const struct board *board,
+			  const struct alert_action *alert)
 {
 	json_t *rows = json_list(json, row, "evidence");
 
 	for (unsigned i = 0; i < alert->evidence_count; i++) {
 		json_t *evidence = json_row(json, rows);
 
-		json_key(json, evidence, &alert->evidence[i].key);
+		json_key(json, evidence, board_host_of(board, alert->evidence[i].key.host),
+			 &alert->evidence[i].key);
 		json_count(json, evidence, "bad", alert->evidence[i].bad);
 		json_count(json, evidence, "count", alert->evidence[i].count);
 	}
@@ -222,7 +228,7 @@ static json_t *json_alerts(struct json *json, const struct view *view)
 		const struct alert_action *alert = &board->alerts[i].alert;
 		json_t *row = json_row(json, rows);
 
-		json_text(json, row, "host", board->alerts[i].host);
+		json_text(json, row, "host", board_host_of(board, board->alerts[i].host));
 		json_count(json, row, "at_unix_ns", board->alerts[i].at);
 		json_text(json, row, "objective", alert->objective);
 		json_text(json, row, "fingerprint", alert->fingerprint);
@@ -237,7 +243,7 @@ static json_t *json_alerts(struct json *json, const struct view *view)
 		json_number(json, row, "confidence", alert->confidence);
 		json_number(json, row, "budget_left_ratio", alert->budget_left_ratio);
 		json_text(json, row, "reason", alert->reason);
-		json_evidence(json, row, alert);
+		json_evidence(json, row, board, alert);
 	}
 	return rows;
 }
@@ -276,7 +282,7 @@ static void json_decisions(struct json *json, json_t *object, const struct view 
 		const struct board_decision *decision = &view->board->decisions[i];
 		json_t *row = json_row(json, rows);
 
-		json_text(json, row, "host", decision->host);
+		json_text(json, row, "host", board_host_of(view->board, decision->host));
 		json_count(json, row, "at_unix_ns", decision->at);
 		json_text(json, row, "scaler", decision->scale.scaler);
 		json_count(json, row, "from", decision->scale.from);
@@ -297,7 +303,7 @@ static void json_gauges(struct json *json, json_t *object, const struct board *b
 		const struct gauge *gauge = &board->gauges[i];
 		json_t *row = json_row(json, rows);
 
-		json_text(json, row, "host", gauge->host);
+		json_text(json, row, "host", board_host_of(board, gauge->host));
 		json_text(json, row, "service", gauge->service);
 		json_text(json, row, "name", gauge->name);
 		json_text(json, row, "label", gauge->label);
@@ -313,7 +319,7 @@ static json_t *json_hosts(struct json *json, const struct board *board)
 		const struct board_host *host = &board->hosts[i];
 		json_t *row = json_row(json, rows);
 
-		json_text(json, row, "host", host->host);
+		json_text(json, row, "host", board_host_of(board, host->host));
 		json_text(json, row, "version", host->version);
 		json_flag(json, row, "connected", host->connected);
 		json_count_or_null(json, row, "last_seen_unix_ns", host->last_seen != 0,
@@ -321,6 +327,27 @@ static json_t *json_hosts(struct json *json, const struct board *board)
 		json_count(json, row, "last_seq", host->last_seq);
 		json_count(json, row, "gap_records_total", host->gap_records_total);
 		json_text_or_null(json, row, "problem", host->problem);
+	}
+	return rows;
+}
+
+static json_t *json_traced(struct json *json, const struct board *board)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < board->traced_count; i++) {
+		const struct traced_row *traced = &board->traced[i];
+		json_t *row = json_row(json, rows);
+
+		json_text(json, row, "service", traced->service);
+		json_text(json, row, "by", traced->configured ? "configuration" : "command");
+		json_count_or_null(json, row, "since_unix_ns", traced->since != 0, traced->since);
+		json_count_or_null(json, row, "until_unix_ns", traced->until != 0, traced->until);
+		json_count(json, row, "processes", traced->processes);
+		json_text_or_null(json, row, "library", traced->library);
+		json_text_or_null(json, row, "how", traced->how);
+		json_flag(json, row, "looking", traced->looking);
+		json_text_or_null(json, row, "problem", traced->problem);
 	}
 	return rows;
 }
@@ -373,6 +400,8 @@ static json_t *json_of_board(struct json *json, const struct view *view)
 		return json_doctor(json, view->board);
 	case VIEW_HOSTS:
 		return json_hosts(json, view->board);
+	case VIEW_TRACED:
+		return json_traced(json, view->board);
 	case VIEW_ROUTES:
 	case VIEW_DELIVERIES:
 	case VIEW_EXEMPLARS:

@@ -13,11 +13,12 @@ static void json_cost_part(struct json *json, json_t *row, const char *key, doub
 	json_put(json, row, key, part);
 }
 
-static void json_cost(struct json *json, json_t *row, const struct view_cost *cost)
+static void json_cost(struct json *json, json_t *row, const char *host,
+		      const struct view_cost *cost)
 {
 	json_t *programs;
 
-	json_text(json, row, "host", cost->host);
+	json_text(json, row, "host", host);
 	json_text(json, row, "step", thrift_step_name(cost->step));
 	json_number(json, row, "cost_ratio", cost->kernel_ratio + cost->agent_ratio);
 	json_number_or_null(json, row, "budget_ratio", cost->budget_ratio > 0, cost->budget_ratio);
@@ -34,12 +35,14 @@ static void json_cost(struct json *json, json_t *row, const struct view_cost *co
 	}
 }
 
-char *view_costs_json(const struct view_cost *rows, size_t count, bool indented)
+char *view_costs_json(const struct board *board, const struct view_cost *rows, size_t count,
+		      bool indented)
 {
 	struct json json = {false};
 	json_t *root = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_cost(&json, json_row(&json, root), &rows[i]);
+		json_cost(&json, json_row(&json, root), board_host_of(board, rows[i].host),
+			  &rows[i]);
 	return json_print(&json, root, indented);
 }

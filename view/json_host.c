@@ -18,7 +18,7 @@ static void json_host_part(struct json *json, json_t *root, const struct board *
 	for (size_t i = 0; i < count; i++) {
 		json_t *row = json_row(json, list);
 
-		json_text(json, row, "host", rows[i].host);
+		json_text(json, row, "host", board_host_of(board, rows[i].host));
 		if (part->key)
 			json_text(json, row, part->key, rows[i].key);
 		for (unsigned at = 0; part->gauges[at]; at++)

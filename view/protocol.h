@@ -17,7 +17,8 @@ enum view_part {
 	VIEW_PART_SCALERS = 1 << 3,
 	VIEW_PART_DECISIONS = 1 << 4,
 	VIEW_PART_GAUGES = 1 << 5,
-	VIEW_PART_HOSTS = 1 << 6
+	VIEW_PART_HOSTS = 1 << 6,
+	VIEW_PART_TRACED = 1 << 7
 };
 
 /* Parts that an answer carries beside the process itself, as enum view_part. */

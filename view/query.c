@@ -24,6 +24,8 @@ struct query {
 	double window_s;
 	struct query_choice *choices;
 	size_t count;
+	struct query_choice *summed; /* what the kernel counted without paths, asked for or not */
+	size_t summed_count;
 	struct hist *latency, *queue; /* scratch, empty between rows */
 };
 
@@ -45,6 +47,8 @@ static bool query_wants(const struct view_query *ask, const struct series_key *k
 {
 	if (ask->service[0] && strcmp(ask->service, key->service) != 0)
 		return false;
+	if (ask->route[0] && !view_is_route(ask->route, key))
+		return false;
 	return ask->what != VIEW_DELIVERIES || key->kind == SERIES_DELIVERY ||
 	       key->kind == SERIES_ATTEMPT;
 }
@@ -61,23 +65,47 @@ static void query_add(const struct query *q, const struct series *s, struct hist
 	series_read_unlock();
 }
 
+static bool query_is_summed(const struct series_key *key)
+{
+	return key->kind == SERIES_HTTP && strcmp(key->route, SERIES_ROUTE_OVERFLOW) == 0;
+}
+
+/* What the kernel summed up of a service is in its row of all requests, too. */
+static double query_error(const struct query *q, const struct series_key *key)
+{
+	if (query_is_summed(key))
+		return SERIES_OVERFLOW_ERROR;
+	for (size_t i = 0; key->kind == SERIES_USER && i < q->summed_count; i++) {
+		const struct series_key *summed = q->summed[i].key;
+
+		if (strcmp(summed->service, key->service) == 0 && summed->role == key->role &&
+		    (q->ask->all_hosts || strcmp(summed->host, key->host) == 0))
+			return SERIES_OVERFLOW_ERROR;
+	}
+	return HIST_RELATIVE_ERROR;
+}
+
 static int query_choose(struct query *q)
 {
 	size_t series = series_count(q->table);
 
 	q->choices = calloc(series + 1, sizeof(*q->choices));
-	if (!q->choices)
+	q->summed = calloc(series + 1, sizeof(*q->summed));
+	if (!q->choices || !q->summed)
 		return -ENOMEM;
 	for (size_t i = 0; i < series; i++) {
 		const struct series *s = series_at(q->table, (series_id)i);
 		const struct series_key *key = series_key_of(s);
+		bool summed = query_is_summed(key), wanted = query_wants(q->ask, key);
 		struct series_counts counts = {0};
 
-		if (!query_wants(q->ask, key))
+		if (!wanted && !summed)
 			continue;
 		query_add(q, s, NULL, NULL, &counts);
-		if (counts.count)
+		if (counts.count && wanted)
 			q->choices[q->count++] = (struct query_choice){s, key, counts.count};
+		if (counts.count && summed)
+			q->summed[q->summed_count++] = (struct query_choice){s, key, counts.count};
 	}
 	return 0;
 }
@@ -169,6 +197,7 @@ static void query_route(struct query *q, const struct query_group *group, struct
 	row->has_queue = q->queue->count != 0;
 	row->queue_p99_ns = hist_quantile(q->queue, 0.99).value_ns;
 	row->window_s = q->window_s;
+	row->relative_error = query_error(q, group->first->key);
 	hist_clear(q->latency);
 	hist_clear(q->queue);
 }
@@ -333,7 +362,7 @@ static int query_exemplar_choose(void *arg, series_id id, const struct exemplar 
 	const struct series *s = series_at(choosing->q->table, id);
 	const struct series_key *key = s ? series_key_of(s) : NULL;
 
-	if (!key || !query_wants(ask, key) || (ask->route[0] && strcmp(ask->route, key->route)))
+	if (!key || !query_wants(ask, key))
 		return 0;
 	if (choosing->chosen)
 		choosing->chosen[choosing->count] = (struct query_exemplar){id, exemplar};
@@ -407,6 +436,7 @@ int view_query(const struct series_table *table, struct board *board, const char
 		rc = query_series(&q, made);
 	}
 	free(q.choices);
+	free(q.summed);
 	free(q.latency);
 	free(q.queue);
 	if (rc) {

@@ -6,9 +6,10 @@
 #include "view/protocol.h"
 
 static const char *const view_names[VIEW_COUNT] = {
-	[VIEW_STATUS] = "status", [VIEW_ROUTES] = "routes", [VIEW_DELIVERIES] = "deliveries",
-	[VIEW_SLO] = "slo",	  [VIEW_ALERTS] = "alerts", [VIEW_SCALE] = "scale",
-	[VIEW_DOCTOR] = "doctor", [VIEW_HOSTS] = "hosts",   [VIEW_EXEMPLARS] = "exemplars",
+	[VIEW_STATUS] = "status",    [VIEW_ROUTES] = "routes", [VIEW_DELIVERIES] = "deliveries",
+	[VIEW_SLO] = "slo",	     [VIEW_ALERTS] = "alerts", [VIEW_SCALE] = "scale",
+	[VIEW_DOCTOR] = "doctor",    [VIEW_HOSTS] = "hosts",   [VIEW_EXEMPLARS] = "exemplars",
+	[VIEW_TRACED] = "trace-tls",
 };
 
 const char *view_what_name(enum view_what what)
@@ -66,7 +67,18 @@ unsigned view_parts(enum view_what what)
 		[VIEW_SCALE] = VIEW_PART_SCALERS | VIEW_PART_DECISIONS,
 		[VIEW_DOCTOR] = VIEW_PART_COLLECTORS | VIEW_PART_HOSTS,
 		[VIEW_HOSTS] = VIEW_PART_HOSTS,
+		[VIEW_TRACED] = VIEW_PART_TRACED,
 	};
 
 	return what < VIEW_COUNT ? parts[what] : 0;
+}
+
+bool view_is_route(const char *wanted, const struct series_key *key)
+{
+	size_t length = strlen(key->method);
+
+	if (strcmp(wanted, key->route) == 0)
+		return true;
+	return length && strncmp(wanted, key->method, length) == 0 && wanted[length] == ' ' &&
+	       strcmp(wanted + length + 1, key->route) == 0;
 }

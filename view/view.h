@@ -20,6 +20,7 @@ enum view_what {
 	VIEW_DOCTOR,
 	VIEW_HOSTS,
 	VIEW_EXEMPLARS,
+	VIEW_TRACED, /* of an agent: whose requests within TLS are read in the clear */
 	VIEW_COUNT
 };
 const char *view_what_name(enum view_what what); /* "routes" */
@@ -30,9 +31,10 @@ struct view_query {
 	/* Of routes, deliveries and exemplars; SERIES_TOTAL for --total, all that is kept. */
 	enum series_window window;
 	char service[SERIES_NAME_MAX + 1]; /* "" all */
-	char route[SERIES_ROUTE_MAX + 1]; /* of exemplars; "" all */
+	char route[SERIES_ROUTE_MAX + 1]; /* or event type, see view_is_route(); "" all */
 	uint32_t limit; /* rows at most, busiest first; 0: all */
 	bool all_hosts; /* routes and deliveries of all hosts merged: rows of host "" */
+	struct trace_order trace; /* of VIEW_TRACED, which shows what comes of it */
 };
 
 struct view_route { /* routes: one series */
@@ -43,6 +45,7 @@ struct view_route { /* routes: one series */
 	uint64_t queue_p99_ns; /* meaningful when has_queue */
 	bool has_queue;
 	double window_s; /* seconds of it that were really observed: less soon after the start */
+	double relative_error; /* of the percentiles, at most */
 };
 
 /*
@@ -85,6 +88,9 @@ struct view { /* an answer: the rows that query.what names are filled */
 /* The promise is not kept over the period: fewer good events than the target asks for. */
 bool view_breached(const struct board_objective *objective);
 
+/* The series is of the wanted route: "payments", or with its method, as tables show it, "POST /pay". */
+bool view_is_route(const char *wanted, const struct series_key *key);
+
 void view_free(struct view *view); /* NULL is allowed */
 /* How many of count rows the query's limit lets through; 0 lets all. */
 size_t view_limit(const struct view *view, size_t count);
@@ -110,8 +116,8 @@ int view_encode_error(const struct diag *error, uint8_t **bytes, size_t *size);
 int view_decode(const uint8_t *bytes, size_t size, struct view **view, struct diag *d);
 
 /*
- * Query bytes in, answer bytes out (malloc'ed), errors included: the protocol's server side.
- * Threads as view_query(). -ENOMEM.
+ * Query bytes in, answer bytes out (malloc'ed), errors included: the protocol's server side. An
+ * order is refused: who takes one does so before. Threads as view_query(). -ENOMEM.
  */
 int view_answer(const struct series_table *table, struct board *board, const char *host,
 		wall_ns now, const uint8_t *query, size_t query_size, uint8_t **answer,

@@ -69,7 +69,9 @@ struct group {
 	int fds[FILES];
 	bool wanted;
 	bool read_before;
+	bool gone; /* what was open is of a group that was removed; another one may have its place */
 	struct reading first, last, now;
+	double before[FIGURES]; /* what groups that had this place before had gone through */
 };
 
 struct service_groups {
@@ -140,10 +142,15 @@ struct service_groups *service_groups_new(const char *proc)
 	return groups;
 }
 
-static void group_free(struct group *group)
+static void group_close(struct group *group)
 {
 	for (size_t i = 0; i < FILES; i++)
 		fd_closep(&group->fds[i]);
+}
+
+static void group_free(struct group *group)
+{
+	group_close(group);
 	free(group);
 }
 
@@ -230,6 +237,8 @@ static void group_open(const struct service_groups *groups, struct group *group)
 			continue;
 		snprintf(path, sizeof(path), "%s%s/%s", mount, place, files[i].file);
 		group->fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+		if (group->fds[i] >= 0)
+			group->gone = false;
 	}
 }
 
@@ -252,6 +261,8 @@ int service_groups_add(struct service_groups *groups, pid_t pid, const char *ser
 	group = group_find(groups, &wanted);
 	if (group) {
 		group->wanted = true;
+		if (group->gone)
+			group_open(groups, group);
 		return 0;
 	}
 	if (groups->count == SERVICE_GROUPS_MAX) {
@@ -300,13 +311,14 @@ static bool value_behind(const char *text, const char *key, uint64_t *value)
 	return false;
 }
 
-static void file_read(int fd, size_t file, struct reading *reading)
+/* -ENODEV: its group was removed; else 0. */
+static int file_read(int fd, size_t file, struct reading *reading)
 {
 	char text[FILE_MAX];
 	ssize_t n = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : -1;
 
 	if (n < 0)
-		return;
+		return fd >= 0 && errno == ENODEV ? -ENODEV : 0;
 	text[n] = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(files[file].lines) && files[file].lines[i].key; i++) {
 		enum figure figure = files[file].lines[i].figure;
@@ -317,17 +329,7 @@ static void file_read(int fd, size_t file, struct reading *reading)
 		reading->figures[figure] = value * files[file].lines[i].scale;
 		reading->has |= 1u << figure;
 	}
-}
-
-static void group_read(struct group *group)
-{
-	group->last = group->now;
-	memset(&group->now, 0, sizeof(group->now));
-	for (size_t i = 0; i < FILES; i++)
-		file_read(group->fds[i], i, &group->now);
-	if (!group->read_before)
-		group->first = group->last = group->now;
-	group->read_before = true;
+	return 0;
 }
 
 /* What grew since the last reading, or since the first; 0 when it was not read at both. */
@@ -336,6 +338,39 @@ static double grown(const struct reading *from, const struct reading *to, enum f
 	if (!(from->has & to->has & 1u << figure) || to->figures[figure] < from->figures[figure])
 		return 0;
 	return (double)(to->figures[figure] - from->figures[figure]);
+}
+
+/*
+ * A service that is started again has a new group in the place of the old one, as systemd does it:
+ * from there on its files are read. While it is not there yet the group has no figures.
+ */
+static void group_renew(const struct service_groups *groups, struct group *group)
+{
+	for (unsigned f = 0; f < FIGURES; f++)
+		group->before[f] += grown(&group->first, &group->last, f);
+	group_close(group);
+	group->gone = true;
+	group->read_before = false;
+	group_open(groups, group);
+}
+
+static void group_read(const struct service_groups *groups, struct group *group)
+{
+	bool gone = false;
+
+	group->last = group->now;
+	memset(&group->now, 0, sizeof(group->now));
+	for (size_t i = 0; i < FILES; i++)
+		gone |= file_read(group->fds[i], i, &group->now) == -ENODEV;
+	if (gone) {
+		group_renew(groups, group);
+		memset(&group->now, 0, sizeof(group->now));
+		for (size_t i = 0; i < FILES; i++)
+			(void)file_read(group->fds[i], i, &group->now);
+	}
+	if (!group->read_before)
+		group->first = group->last = group->now;
+	group->read_before = !group->gone;
 }
 
 /* Of all groups of a service: counts add up, a share of time is that of the group that waits most. */
@@ -359,7 +394,8 @@ static void sums_of(const struct service_groups *groups, const char *service, st
 			double more = grown(&group->last, &group->now, f);
 
 			sums->grown[f] += more;
-			sums->since_start[f] += grown(&group->first, &group->now, f);
+			sums->since_start[f] +=
+				group->before[f] + grown(&group->first, &group->now, f);
 			if (more > sums->largest[f])
 				sums->largest[f] = more;
 		}
@@ -399,7 +435,7 @@ void service_groups_read(struct service_groups *groups, struct gauge_table *gaug
 	double seconds = (double)(now - groups->read_at) / NS_PER_S;
 
 	for (unsigned i = 0; i < groups->count; i++)
-		group_read(groups->groups[i]);
+		group_read(groups, groups->groups[i]);
 	for (unsigned i = 0; groups->read_at && i < groups->count; i++) {
 		struct sums sums;
 

@@ -14,6 +14,7 @@
 #include "collectors/host/service_groups.h"
 #include "collectors/host/tasks_bpf.h"
 #include "collectors/process_list.h"
+#include "collectors/process_stat.h"
 #include "lib/base/str.h"
 
 #define EVERY	   NS_PER_S
@@ -74,6 +75,16 @@ static int services_open(const struct collector_context *context, void **state, 
 
 /* ---- control groups ----------------------------------------------------------------------------- */
 
+/* The process that was named; its pid may be another one's by now, which belongs to no service. */
+static bool is_there(struct process_list *list, size_t i)
+{
+	char command[PROCESS_COMMAND];
+	uint64_t started;
+
+	return process_stat_read("/proc", process_list_at(list, i)->pid, command, &started) &&
+	       process_list_is(list, i, started);
+}
+
 /* Finds the groups of all processes; forgets the processes that are gone. */
 static void groups_find(struct services *services)
 {
@@ -83,7 +94,8 @@ static void groups_find(struct services *services)
 	for (size_t i = 0; i < process_list_count(list);) {
 		const struct process_known *known = process_list_at(list, i);
 
-		if (service_groups_add(services->groups, known->pid, known->service) == -ESRCH)
+		if (!is_there(list, i) ||
+		    service_groups_add(services->groups, known->pid, known->service) == -ESRCH)
 			process_list_remove(list, i);
 		else
 			i++;

@@ -16,6 +16,8 @@
 
 #include "collectors/collector.h"
 #include "collectors/http/http_bpf.h"
+#include "collectors/http/http_busy.h"
+#include "collectors/http/http_in_flight.h"
 #include "collectors/http/http_names.h"
 #include "collectors/http/http_pairs.h"
 #include "collectors/http/http_text.h"
@@ -25,7 +27,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#define SWEEP_EVERY  (125 * NS_PER_MS)
 #define GAUGES_EVERY NS_PER_S
 /* A system call for each program, and nothing that anybody waits for. */
 #define MISSED_EVERY (10 * NS_PER_S)
@@ -37,13 +38,20 @@
  */
 #define STOP_TAKES (150 * NS_PER_MS)
 
+/* What a tier means for who runs it. */
+static const char last_resort[] =
+	"tier C, the last resort, costs more and follows neither io_uring nor requests within TLS "
+	"in the clear; ";
+
 struct http {
 	struct gauge_table *gauges;
 	struct http_bpf *bpf; /* NULL: the programs are detached, to be thrifty */
 	struct http_bpf_options options;
 	struct http_headers headers; /* that options refer to */
+	char types[sizeof(((struct vow_config *)NULL)->capture_btf)]; /* the same */
 	struct http_thrift thrift;
-	dur_ns records_from; /* in THRIFT_COUNTS */
+	dur_ns records_from; /* in THRIFT_BUSY and THRIFT_COUNTS */
+	struct http_busy busy_services;
 	mono_ns stop_at; /* when capturing ended, the programs being there yet; 0: it did not */
 	uint64_t past[HTTP_COUNTERS]; /* of programs that are gone */
 	dur_ns agent_ns; /* own time for records and sums */
@@ -52,6 +60,7 @@ struct http {
 	struct tls_trace *trace;
 	mono_ns sweep_at, gauges_at, missed_at;
 	struct http_bpf_sweep sweep;
+	struct http_in_flight in_flight;
 	uint64_t lost; /* records, when that was looked for last */
 	uint64_t missed; /* program runs that the kernel skipped */
 };
@@ -82,15 +91,18 @@ static int http_open(const struct collector_context *context, void **state, stru
 	if (!http)
 		return diag_errno(d, -ENOMEM, "http", NULL, "no memory");
 	http_names_of_config(&http->headers, config);
+	snprintf(http->types, sizeof(http->types), "%s", config->capture_btf);
 	http->gauges = context->gauges;
 	http->pairs.exemplars = context->exemplars;
 	http->options = (struct http_bpf_options){
 		.ring_bytes = config->http_ring_bytes,
 		.headers = &http->headers,
 		.tier = config->http_tier,
+		.types = http->types,
 		.probes = config->tls_allowed,
 	};
 	http->records_from = http_thrift_slow(&config->policy);
+	http->busy_services.per_s = config->http_busy_per_s;
 	http_thrift_init(&http->thrift, config->http_budget_ratio,
 			 (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
 	http->pairs.table = context->series;
@@ -106,6 +118,8 @@ static int http_open(const struct collector_context *context, void **state, stru
 		http_close(http);
 		return rc;
 	}
+	if (http_bpf_tier(http->bpf) == 'C')
+		log_warn("http: %s%s", last_resort, http_bpf_better(http->bpf));
 	*state = http;
 	return 0;
 }
@@ -143,17 +157,31 @@ static void deliveries_step(struct http *http)
 		  (double)http_deliveries_evicted(http->pairs.deliveries), http->pairs.now);
 }
 
+static void place_taken(void *arg, const struct http_tally_place *place)
+{
+	struct http *http = arg;
+
+	http_by_service_add(&http->in_flight.services, http->pairs.series, place, http->pairs.now);
+}
+
+/* As of the last sweep. */
+static void sweep_gauges(struct http *http)
+{
+	gauge_set(http->gauges, "", "", "http_connections", "", (double)http->sweep.open,
+		  http->pairs.now);
+	http_in_flight_begin(&http->in_flight, http->sweep.in_flight, http->sweep.oldest_at);
+	http->in_flight.services.placeless += http_bpf_in_flight(http->bpf, place_taken, http);
+	http_in_flight_gauges(&http->in_flight, http->gauges, http->pairs.now);
+}
+
 static void gauges_set(struct http *http)
 {
 	const mono_ns now = http->pairs.now;
 	const struct route_names *routes = http_series_routes(http->pairs.series);
-	mono_ns oldest = http->sweep.oldest_at;
-	double age = oldest && oldest < now ? (double)(now - oldest) / NS_PER_S : 0;
 
-	gauge_set(http->gauges, "", "", "http_connections", "", (double)http->sweep.open, now);
-	gauge_set(http->gauges, "", "", "http_requests_in_flight", "",
-		  (double)http->sweep.in_flight, now);
-	gauge_set(http->gauges, "", "", "http_oldest_request_age_s", "", age, now);
+	/* Without programs nobody knows. */
+	if (http->bpf)
+		sweep_gauges(http);
 	for (size_t i = 0; i < route_names_services(routes); i++) {
 		uint64_t asked, other;
 		const char *service = route_names_share(routes, i, &asked, &other);
@@ -169,10 +197,22 @@ static void gauges_set(struct http *http)
 static void thrift_obey(struct http *http)
 {
 	enum thrift_step step = http->thrift.state.step;
+	bool counts = step == THRIFT_BUSY || step == THRIFT_COUNTS;
 
 	if (http->bpf)
-		http_bpf_spare(http->bpf, step == THRIFT_NO_PATHS,
-			       step == THRIFT_COUNTS ? http->records_from : 0);
+		http_bpf_spare(http->bpf, step == THRIFT_NO_PATHS, counts ? http->records_from : 0,
+			       step == THRIFT_BUSY);
+}
+
+/* Known from the first step on, before it matters. */
+static void busy_look(struct http *http)
+{
+	enum thrift_step step = http->thrift.state.step;
+	bool thrifty = http->bpf && step > THRIFT_ALL && step < THRIFT_OFF;
+
+	http_busy_second(&http->busy_services, http->pairs.series, thrifty, http->pairs.now);
+	if (thrifty)
+		http_bpf_busy(http->bpf, &http->busy_services.set);
 }
 
 static void programs_attach(struct http *http)
@@ -228,6 +268,7 @@ static void thrift_look(struct http *http)
 		totals.pairs += http->pairs.incomplete[i];
 	if (http->bpf && http_bpf_took(http->bpf, totals.costs))
 		return;
+	totals.exception_ns = tls_trace_exception_ns(http->trace);
 	if (http_thrift_second(&http->thrift, &totals, http->pairs.now, &change))
 		thrift_go(http, &change);
 	http_thrift_gauges(&http->thrift, http->gauges, http->pairs.now);
@@ -248,6 +289,7 @@ static void record_taken(void *arg, const struct http_record *record)
 	struct http *http = arg;
 	const struct series *series = http_pairs_record(&http->pairs, record);
 
+	http_busy_pairs(&http->busy_services, record, 1);
 	if (series && record->flags & HTTP_TLS)
 		tls_trace_saw(http->trace, http->bpf, (pid_t)record->pid,
 			      series_key_of(series)->service);
@@ -258,6 +300,7 @@ static void sum_taken(void *arg, const struct http_overflow_sum *sum)
 	struct http *http = arg;
 
 	http_pairs_sum(&http->pairs, sum);
+	http_busy_pairs(&http->busy_services, &sum->record, sum->count);
 }
 
 /* Takes records for so long, then all sums. */
@@ -287,7 +330,7 @@ static uint64_t http_poll(void *state, mono_ns now)
 	http->pairs.now = now;
 	http->pairs.wall = clock_wall();
 	if (http->bpf) {
-		if (now - http->sweep_at >= SWEEP_EVERY) {
+		if (now - http->sweep_at >= http_bpf_sweep_every(http->bpf)) {
 			/* A sweep that fails is tried again; what it would have ended waits. */
 			http_bpf_sweep(http->bpf, &http->sweep);
 			http->sweep_at = now;
@@ -302,6 +345,7 @@ static uint64_t http_poll(void *state, mono_ns now)
 	if (http->bpf && !http->stop_at)
 		tls_trace_step(http->trace, http->bpf, now);
 	if (now - http->gauges_at >= GAUGES_EVERY) {
+		busy_look(http);
 		thrift_look(http);
 		gauges_set(http);
 		tls_trace_gauges(http->trace, http->gauges, now);
@@ -327,14 +371,29 @@ static void http_reload(void *state, const struct vow_config *config)
 	struct http *http = state;
 
 	http_series_reload(http->pairs.series, config);
-	tls_trace_reload(http->trace, config);
+	tls_trace_reload(http->trace, http->bpf, config);
 	http_deliveries_reload(http->pairs.deliveries, config->delivery_quiet);
 	http->records_from = http_thrift_slow(&config->policy);
+	http->busy_services.per_s = config->http_busy_per_s;
 	http->thrift.budget_ratio = config->http_budget_ratio;
 	/* Who changes something wants to see what comes of it. */
 	if (http->thrift.state.step == THRIFT_OFF)
 		http->thrift.state.pause = 0;
 	thrift_obey(http);
+}
+
+static int http_trace(void *state, const struct trace_order *order, struct diag *d)
+{
+	struct http *http = state;
+
+	return tls_trace_order(http->trace, http->bpf, order, clock_mono(), d);
+}
+
+static int http_traced(const void *state, struct traced_row **rows)
+{
+	const struct http *http = state;
+
+	return tls_trace_rows(http->trace, http->bpf != NULL, rows);
 }
 
 static void drop_add(struct collector_status *status, const char *reason, uint64_t total)
@@ -343,18 +402,31 @@ static void drop_add(struct collector_status *status, const char *reason, uint64
 		status->drops[status->drop_count++] = (struct collector_drop){reason, total};
 }
 
+static const char *tier_means(char tier)
+{
+	if (tier == 'C')
+		return "returns of system calls at raw tracepoints";
+	return tier == 'B' ? "returns of system calls" : "socket tracepoints";
+}
+
 /* By what calls are seen, and why not by something better. */
 static void how_text(const struct http *http, char *text, size_t room)
 {
-	const char *why = http->bpf ? http_bpf_why(http->bpf) : "";
+	const char *why = http->bpf ? http_bpf_why(http->bpf) : "", *uring;
+	char tier;
 
 	if (!http->bpf) {
 		snprintf(text, room, "nothing now");
 		return;
 	}
-	snprintf(text, room, "%s%s%s%s",
-		 http_bpf_tier(http->bpf) == 'B' ? "returns of system calls" : "socket tracepoints",
-		 why[0] ? " (" : "", why, why[0] ? ")" : "");
+	uring = http_bpf_uring_lacks(http->bpf);
+	tier = http_bpf_tier(http->bpf);
+	snprintf(text, room, "%s%s%s%s%s%s", tier_means(tier), why[0] ? " (" : "", why,
+		 why[0] ? ")" : "",
+		 tier == 'C' ? "; not io_uring, which tier C does not follow"
+		 : uring     ? "; not io_uring, since the kernel has no "
+			     : " and io_uring",
+		 uring ? uring : "");
 }
 
 /* What is left out, why, and how it comes back. */
@@ -362,6 +434,8 @@ static void thrift_tell(const struct http *http, struct collector_status *status
 {
 	static const char *const left_out[THRIFT_STEPS] = {
 		[THRIFT_NO_PATHS] = "paths are left out",
+		[THRIFT_BUSY] = "of services above capture.http_busy only failed and slow requests "
+				"have their route",
 		[THRIFT_COUNTS] = "only failed and slow requests have their route",
 		[THRIFT_OFF] = "HTTP is not captured now",
 	};
@@ -383,15 +457,20 @@ static void http_status(const void *state, struct collector_status *status)
 {
 	const struct http *http = state;
 	uint64_t counters[HTTP_COUNTERS] = {0};
-	char how[HTTP_BPF_WHY_MAX + 40];
+	char how[HTTP_BPF_WHY_MAX + 100];
+	char tier;
 
 	status->tier = "off";
 	if (!http)
 		return;
-	if (http->bpf)
-		status->tier = http_bpf_tier(http->bpf) == 'B' ? "B" : "A";
+	tier = http->bpf ? http_bpf_tier(http->bpf) : 0;
+	if (tier)
+		status->tier = tier == 'C' ? "C" : tier == 'B' ? "B" : "A";
 	status->events_total = http->pairs.events_total;
 	snprintf(status->problem, sizeof(status->problem), "%s", tls_trace_problem(http->trace));
+	if (tier == 'C' && !status->problem[0])
+		snprintf(status->problem, sizeof(status->problem), "%s%s", last_resort,
+			 http_bpf_better(http->bpf));
 	thrift_tell(http, status);
 	if (counters_read(http, counters))
 		snprintf(status->problem, sizeof(status->problem),
@@ -424,6 +503,8 @@ const struct collector_ops http_collector = {
 	.poll = http_poll,
 	.patience = http_patience,
 	.reload = http_reload,
+	.trace = http_trace,
+	.traced = http_traced,
 	.status = http_status,
 	.close = http_close,
 };

@@ -11,10 +11,19 @@
 
 #include "collectors/bpf_refusal.h"
 #include "collectors/http/http_bpf_programs.h"
+#include "collectors/http/http_bpf_raw.h"
 #include "collectors/http/http_ring.h"
 
-_Static_assert(sizeof(struct http_record) == 328, "layout shared with the kernel side");
+_Static_assert(sizeof(struct http_record) == 320, "layout shared with the kernel side");
 _Static_assert(sizeof(struct http_slot) == 256, "layout shared with the kernel side");
+
+/*
+ * A sweep of sockets' storage takes what there are sockets; one of a table by address 1 ms and more,
+ * hence less often, and seldom while nothing moves.
+ */
+#define SWEEP_EVERY	    (125 * NS_PER_MS)
+#define SWEEP_TABLE_EVERY   (250 * NS_PER_MS)
+#define SWEEP_NOTHING_EVERY NS_PER_S
 
 struct http_bpf {
 	struct http_bpf_programs programs;
@@ -22,31 +31,54 @@ struct http_bpf {
 	struct http_ring_reader *rings;
 	struct http_overflow_reader *overflow;
 	struct tls_bpf *tls; /* NULL: nobody asked for probes */
+	bool probes_apart;
 	struct http_headers headers; /* that were asked for */
 	char why[HTTP_BPF_WHY_MAX + 1];
+	bool asked; /* for this tier */
 };
+
+/* Loads the programs of one tier; d may be NULL. */
+static int tier_load(struct http_bpf *bpf, char tier, const struct http_bpf_constants *constants,
+		     struct diag *d)
+{
+	int err = tier == 'C' ? http_bpf_raw_types(constants->types, d) : 0;
+
+	if (err)
+		return err;
+	err = http_bpf_programs_open(&bpf->programs, tier, constants);
+	if (err)
+		return http_bpf_programs_explain(err, tier, d);
+	return tier == 'C' ? http_bpf_raw_try(&bpf->programs, constants->types, d) : 0;
+}
 
 /* The best tier that this kernel takes, or the one that is asked for. */
 static int load(struct http_bpf *bpf, const struct http_bpf_options *options, struct diag *d)
 {
-	const struct http_bpf_constants constants = {&bpf->shape, options->headers,
-						     options->probes};
-	struct http_bpf_programs *programs = &bpf->programs;
+	const struct http_bpf_constants constants = {
+		.shape = &bpf->shape,
+		.headers = options->headers,
+		.probes = options->probes,
+		.probes_apart = options->probes_apart,
+		.types = options->types && options->types[0] ? options->types : NULL,
+	};
 	const char asked = options->tier;
-	int err = http_bpf_programs_open(programs, asked ? asked : 'A', &constants);
+	int err = tier_load(bpf, asked ? asked : 'A', &constants, d);
 
-	if (asked && !err)
+	if (asked) {
+		bpf->asked = true;
 		snprintf(bpf->why, sizeof(bpf->why), "as configured");
-	/* Without rights the other one would be refused as well. */
-	if (err && err != -EPERM && !asked) {
+		return err;
+	}
+	/* Without rights the other ones would be refused as well. */
+	for (char tier = 'B'; err && err != -EPERM && tier <= 'C'; tier++) {
 		struct diag refused = {0};
 
-		http_bpf_programs_explain(err, 'A', &refused);
+		http_bpf_programs_explain(err, (char)(tier - 1), &refused);
 		snprintf(bpf->why, sizeof(bpf->why), "%.*s", HTTP_BPF_WHY_MAX, refused.what);
-		http_bpf_programs_close(programs);
-		err = http_bpf_programs_open(programs, 'B', &constants);
+		http_bpf_programs_close(&bpf->programs);
+		err = tier_load(bpf, tier, &constants, d);
 	}
-	return err ? http_bpf_programs_explain(err, programs->tier, d) : 0;
+	return err;
 }
 
 int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options, struct diag *d)
@@ -62,6 +94,7 @@ int http_bpf_open(struct http_bpf **out, const struct http_bpf_options *options,
 				   processors > 0 ? (unsigned)processors : 1);
 	if (options->headers)
 		bpf->headers = *options->headers;
+	bpf->probes_apart = options->probes_apart;
 	bpf_quiet();
 	err = load(bpf, options, d);
 	if (!err)
@@ -85,6 +118,17 @@ char http_bpf_tier(const struct http_bpf *bpf)
 const char *http_bpf_why(const struct http_bpf *bpf)
 {
 	return bpf->why;
+}
+
+const char *http_bpf_better(const struct http_bpf *bpf)
+{
+	return bpf->asked ? "set capture.http_tier to auto"
+			  : "use a kernel that describes its types (CONFIG_DEBUG_INFO_BTF)";
+}
+
+const char *http_bpf_uring_lacks(const struct http_bpf *bpf)
+{
+	return bpf->programs.uring_lacks;
 }
 
 dur_ns http_bpf_patience(const struct http_bpf *bpf)
@@ -120,38 +164,74 @@ uint64_t http_bpf_overflow(struct http_bpf *bpf, http_overflow_fn fn, void *arg)
 	return http_overflow_drain(bpf->overflow, fn, arg);
 }
 
-/*
- * Reading to the end is what runs the sweep. What it writes are the keys of entries whose sockets
- * have gone; only tier B has such.
- */
-static int sweep_read(struct http_bpf *bpf, int fd)
+/* Reading to the end is what runs a sweep that is an iterator; others are run as they are. */
+static int sweep_run(const struct http_bpf_programs *programs)
 {
-	const int conns = bpf_map__fd(bpf->programs.conns);
-	uint64_t keys[512];
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	char nothing[64];
 	ssize_t n;
+	int fd;
 
-	do {
-		n = read(fd, keys, sizeof(keys));
-		for (ssize_t i = 0; i < n / (ssize_t)sizeof(keys[0]); i++)
-			bpf_map_delete_elem(conns, &keys[i]);
-	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-	return n < 0 ? -errno : 0;
+	if (!programs->sweep)
+		return bpf_prog_test_run_opts(bpf_program__fd(programs->sweep_program), &opts);
+	fd = bpf_iter_create(bpf_link__fd(programs->sweep));
+	if (fd < 0)
+		return -errno;
+	do
+		n = read(fd, nothing, sizeof(nothing));
+	while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	n = n < 0 ? -errno : 0;
+	close(fd);
+	return (int)n;
+}
+
+dur_ns http_bpf_sweep_every(const struct http_bpf *bpf)
+{
+	const struct http_bpf_programs *programs = &bpf->programs;
+
+	if (!programs->sweep_wanted)
+		return SWEEP_EVERY;
+	if (*programs->sweep_waiting || __atomic_load_n(programs->sweep_wanted, __ATOMIC_RELAXED))
+		return SWEEP_TABLE_EVERY;
+	return SWEEP_NOTHING_EVERY;
+}
+
+static uint64_t table_tell(const struct http_tally *table, http_bpf_in_flight_fn fn, void *arg)
+{
+	for (unsigned i = 0; i < TALLY_PLACES; i++)
+		if (table->places[i].key)
+			fn(arg, &table->places[i]);
+	return table->placeless;
+}
+
+uint64_t http_bpf_in_flight(const struct http_bpf *bpf, http_bpf_in_flight_fn fn, void *arg)
+{
+	uint64_t placeless = 0;
+
+	if (*bpf->programs.sweep_in_flight)
+		placeless = table_tell(bpf->programs.sweep_table, fn, arg);
+	if (bpf->tls)
+		placeless += table_tell(tls_bpf_in_flight(bpf->tls), fn, arg);
+	return placeless;
 }
 
 int http_bpf_sweep(struct http_bpf *bpf, struct http_bpf_sweep *sweep)
 {
 	struct http_bpf_programs *programs = &bpf->programs;
-	int fd, err;
+	int err;
 
+	if (programs->sweep_wanted)
+		__atomic_store_n(programs->sweep_wanted, 0, __ATOMIC_SEQ_CST);
+	*programs->sweep_waiting = 0;
 	*programs->sweep_kept = 0;
 	*programs->sweep_open = 0;
+	if (*programs->sweep_in_flight)
+		memset(programs->sweep_table, 0, sizeof(*programs->sweep_table));
 	*programs->sweep_in_flight = 0;
 	*programs->sweep_oldest_at = 0;
-	fd = bpf_iter_create(bpf_link__fd(programs->sweep));
-	if (fd < 0)
-		return -errno;
-	err = sweep_read(bpf, fd);
-	close(fd);
+	err = sweep_run(programs);
+	if (err)
+		return err;
 	sweep->kept = *programs->sweep_kept;
 	sweep->open = *programs->sweep_open;
 	sweep->in_flight = *programs->sweep_in_flight;
@@ -190,8 +270,17 @@ int http_bpf_counters(const struct http_bpf *bpf, uint64_t counters[HTTP_COUNTER
 	return err;
 }
 
-void http_bpf_spare(struct http_bpf *bpf, bool paths, dur_ns records_from)
+void http_bpf_busy(struct http_bpf *bpf, const struct http_busy_set *set)
 {
+	http_bpf_programs_busy(bpf->programs.busy_set, set);
+	if (bpf->tls)
+		tls_bpf_obey(bpf->tls);
+}
+
+void http_bpf_spare(struct http_bpf *bpf, bool paths, dur_ns records_from, bool busy)
+{
+	/* First, lest for an instant more than asked for is left out. */
+	__atomic_store_n(bpf->programs.spare_busy, busy, __ATOMIC_SEQ_CST);
 	__atomic_store_n(bpf->programs.spare_paths, paths, __ATOMIC_RELAXED);
 	__atomic_store_n(bpf->programs.records_from_ns, records_from, __ATOMIC_RELAXED);
 	if (bpf->tls)
@@ -201,15 +290,24 @@ void http_bpf_spare(struct http_bpf *bpf, bool paths, dur_ns records_from)
 int http_bpf_probe(struct http_bpf *bpf, pid_t pid, const char *path, const struct tls_sites *sites,
 		   struct tls_probes **probes, struct diag *d)
 {
-	const struct http_bpf_constants constants = {&bpf->shape, &bpf->headers, true};
+	const struct http_bpf_constants constants = {.shape = &bpf->shape,
+						     .headers = &bpf->headers,
+						     .probes = true,
+						     .probes_apart = bpf->probes_apart};
 	int err = 0;
 
 	if (!bpf->programs.tls_traced)
-		return diag_set(d, -ENOTSUP, "TLS probes", "use kernel 6.3 or later, and tier A",
-				"they need tier A");
+		return diag_set(d, -ENOTSUP, "TLS probes", http_bpf_better(bpf),
+				"tier C does not read requests within TLS in the clear");
 	if (!bpf->tls)
 		err = tls_bpf_open(&bpf->tls, &bpf->programs, &constants, d);
-	return err ? err : tls_probes_attach(probes, bpf->tls, pid, path, sites, d);
+	return err ? err : tls_bpf_probe(bpf->tls, pid, path, sites, probes, d);
+}
+
+void http_bpf_release(struct http_bpf *bpf, const pid_t *pids, unsigned count)
+{
+	if (bpf->tls)
+		tls_bpf_release(bpf->tls, pids, count);
 }
 
 int http_bpf_took(const struct http_bpf *bpf, struct http_cost costs[HTTP_COST_PROGRAMS])

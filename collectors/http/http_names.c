@@ -50,6 +50,7 @@ static bool is_asked(enum http_header_asked asked, enum http_header_kind kind)
 		return true;
 	case HTTP_HEADER_EVENT:
 	case HTTP_HEADER_PRESENCE:
+	case HTTP_HEADER_CONTENT:
 		return asked == HTTP_ASKED_POST_RECEIVED || asked == HTTP_ASKED_POST_SENT;
 	case HTTP_HEADER_DELIVERY:
 	case HTTP_HEADER_HOST:
@@ -100,12 +101,35 @@ bool http_names_add(struct http_headers *headers, const char *name, enum http_he
 	return true;
 }
 
-/* A header that names the type of an event, or whose presence does. */
+bool http_names_add_field(struct http_headers *headers, const char *name)
+{
+	struct http_field *f = &headers->fields[headers->field_count];
+	size_t length = strlen(name);
+	uint8_t bytes[sizeof(f->name)] = {0}, mask[sizeof(f->mask)] = {0};
+
+	if (headers->field_count == HTTP_FIELDS_MAX || !length || length > HTTP_FIELD_NAME ||
+	    name[strspn(name, LETTERS "0123456789-_.")])
+		return false;
+	memcpy(bytes, name, length);
+	bytes[length] = '"';
+	memset(mask, 0xff, length + 1);
+	memcpy(f->name, bytes, sizeof(f->name));
+	memcpy(f->mask, mask, sizeof(f->mask));
+	f->length = length + 1;
+	headers->field_count++;
+	return true;
+}
+
+/* A header that names the type of an event, or whose presence does; or a field of bodies. */
 static void event_add(struct http_headers *headers, const char *name)
 {
 	size_t length = strlen(name), rest = strlen(PRESENCE);
 	char label[sizeof(headers->list[0].label)] = "";
 
+	if (strncmp(name, EVENT_FIELD, strlen(EVENT_FIELD)) == 0) {
+		http_names_add_field(headers, name + strlen(EVENT_FIELD));
+		return;
+	}
 	if (length <= rest || strcasecmp(name + length - rest, PRESENCE) != 0) {
 		http_names_add(headers, name, HTTP_HEADER_EVENT);
 		return;
@@ -128,6 +152,8 @@ void http_names_of_config(struct http_headers *headers, const struct vow_config 
 		http_names_add(headers, "host", HTTP_HEADER_HOST);
 	for (unsigned i = 0; i < config->event_types.count; i++)
 		event_add(headers, config->event_types.names[i]);
+	if (headers->field_count)
+		http_names_add(headers, "content-type", HTTP_HEADER_CONTENT);
 	/* Without randomness the key is zero: ids could then be guessed from hashes, no more. */
 	if (getrandom(headers->key, sizeof(headers->key), 0) != (ssize_t)sizeof(headers->key))
 		memset(headers->key, 0, sizeof(headers->key));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of request headers that the HTTP programs look for (bpf/http_header.h), made of their
- * names, and what was found as text. Any thread; nothing blocks or allocates.
+ * The list of request headers, and of fields of bodies, that the HTTP programs look for
+ * (bpf/http_header.h), made of their names, and what was found as text. Any thread; nothing blocks or allocates.
  */
 #ifndef VOW_COLLECTORS_HTTP_NAMES_H
 #define VOW_COLLECTORS_HTTP_NAMES_H
@@ -22,6 +22,12 @@ void http_names_of_config(struct http_headers *headers, const struct vow_config 
  * added: it is none, or the list is full.
  */
 bool http_names_add(struct http_headers *headers, const char *name, enum http_header_kind kind);
+
+/*
+ * Adds a field of JSON bodies, whose name has 1 to HTTP_FIELD_NAME letters, digits and "-_.". False,
+ * with nothing added: it is none, or there are HTTP_FIELDS_MAX.
+ */
+bool http_names_add_field(struct http_headers *headers, const char *name);
 
 #define HTTP_TRACE_TEXT 32
 

@@ -283,7 +283,8 @@ static bool is_settled(const struct series_key *key)
 	return strcmp(key->route, ROUTE_OTHER) != 0;
 }
 
-static const char *service_of(struct http_series *series, const struct http_record *r, mono_ns now)
+const char *http_series_service(struct http_series *series, const struct http_record *r,
+				mono_ns now)
 {
 	const struct service_process process = {
 		.pid = (pid_t)r->pid,
@@ -301,7 +302,7 @@ static struct parties parties_of(struct http_series *series, const struct http_r
 				 mono_ns now)
 {
 	return (struct parties){
-		.service = service_of(series, r, now),
+		.service = http_series_service(series, r, now),
 		.peer = r->pid ? http_peers_name(series->peers, r) : "",
 	};
 }
@@ -362,7 +363,7 @@ struct series *http_series_of_sum(struct http_series *series, const struct http_
 				  mono_ns now)
 {
 	const struct parties parties = parties_of(series, r, now);
-	struct series_key key = {.route = HTTP_ROUTE_OVERFLOW};
+	struct series_key key = {.route = SERIES_ROUTE_OVERFLOW};
 
 	series_text_set(key.service, sizeof(key.service), parties.service, strlen(parties.service));
 	if (r->role == HTTP_CLIENT && r->pid)

@@ -44,15 +44,18 @@ struct series *http_series_user(struct http_series *series, const struct http_re
 struct series *http_series_opening(struct http_series *series, const struct http_record *record,
 				   mono_ns now);
 
+/* Its service, valid until the next call; never empty. */
+const char *http_series_service(struct http_series *series, const struct http_record *record,
+				mono_ns now);
+
 /* What the series of a record would be called, without one being made. About 1 us. */
 void http_series_name(struct http_series *series, const struct http_record *record, mono_ns now,
 		      struct series_key *key);
 
 /*
  * Of complete responses that were summed up without their paths (http_overflow.h); its route is
- * "{overflow}". Not remembered: about 2 us. NULL when memory lacks.
+ * SERIES_ROUTE_OVERFLOW. Not remembered: about 2 us. NULL when memory lacks.
  */
-#define HTTP_ROUTE_OVERFLOW "{overflow}"
 struct series *http_series_of_sum(struct http_series *series, const struct http_record *record,
 				  mono_ns now);
 

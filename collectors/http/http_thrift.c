@@ -5,11 +5,16 @@
 #include <string.h>
 
 #define SLOW_DEFAULT (200 * NS_PER_MS)
+#define EXCEPTIONS   "tls exceptions (estimated)"
 
 static const char *const program_names[HTTP_COST_PROGRAMS] = {
-	[HTTP_COST_RECEIVED] = "http_received", [HTTP_COST_SENT] = "http_sent",
-	[HTTP_COST_ARRIVED] = "http_arrived",	[HTTP_COST_CALLED] = "http_called",
+	[HTTP_COST_RECEIVED] = "http_received",
+	[HTTP_COST_SENT] = "http_sent",
+	[HTTP_COST_ARRIVED] = "http_arrived",
+	[HTTP_COST_CALLED] = "http_called",
 	[HTTP_COST_TLS] = "tls_left",
+	[HTTP_COST_URING_ASKED] = "http_uring_asked",
+	[HTTP_COST_URING_DONE] = "http_uring_done",
 };
 
 void http_thrift_init(struct http_thrift *thrift, double budget_ratio, unsigned processors)
@@ -46,6 +51,9 @@ static void figures_fill(struct http_thrift *thrift, const struct http_thrift_to
 		f->runs[i] = runs / f->seconds;
 		kernel_ns += runs * f->run_ns[i];
 	}
+	f->exceptions = HTTP_COST_EXCEPTIONS * f->runs[HTTP_COST_TLS];
+	f->exception_ns = totals->exception_ns;
+	kernel_ns += f->exceptions * f->exception_ns * f->seconds;
 	f->kernel_ratio = kernel_ns / all_ns;
 	f->agent_ratio = (double)(totals->agent_ns - thrift->agent_ns) / all_ns;
 }
@@ -93,6 +101,10 @@ void http_thrift_gauges(const struct http_thrift *thrift, struct gauge_table *ga
 			continue;
 		gauge_set(gauges, "", "", "http_runs_per_s", program_names[i], f->runs[i], now);
 		gauge_set(gauges, "", "", "http_run_ns", program_names[i], f->run_ns[i], now);
+	}
+	if (f->exceptions > 0 && f->exception_ns > 0) {
+		gauge_set(gauges, "", "", "http_runs_per_s", EXCEPTIONS, f->exceptions, now);
+		gauge_set(gauges, "", "", "http_run_ns", EXCEPTIONS, f->exception_ns, now);
 	}
 }
 

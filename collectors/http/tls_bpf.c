@@ -13,18 +13,12 @@
 #include "collectors/bpf_refusal.h"
 #include "lib/data/hist.h"
 
-/* An enter, and leaves or a return probe, of each call. */
-#define LINKS_MAX (TLS_CALLS * (1 + TLS_LEAVES_MAX))
-
 struct tls_bpf {
 	struct http_bpf_programs *programs;
 	struct tls_calls_skel *skel;
-	struct bpf_link *state, *sweep;
-};
-
-struct tls_probes {
-	struct bpf_link *links[LINKS_MAX];
-	unsigned count;
+	struct bpf_link *sweep;
+	struct tls_probe_programs probes;
+	uint64_t turns; /* of probing, so far */
 };
 
 /* ---- loading ------------------------------------------------------------------------------------ */
@@ -78,20 +72,19 @@ static int programs_load(struct tls_bpf *bpf, const struct http_bpf_constants *c
 	skel->rodata->own_tgid = (__u32)getpid();
 	skel->rodata->ring_mask = constants->shape->rings - 1;
 	skel->rodata->slot_mask = constants->shape->slots - 1;
+	bpf->probes = (struct tls_probe_programs){skel->progs.tls_entered, skel->progs.tls_left,
+						  skel->progs.tls_freed, false};
+	tls_probes_prepare(&bpf->probes, constants->probes_apart);
 	err = maps_share(bpf);
 	if (!err)
 		err = tls_calls_skel__load(skel);
-	if (!err) {
-		bpf->state = bpf_program__attach(skel->progs.tls_state);
-		err = bpf->state ? sweep_attach(bpf) : -errno;
-	}
-	return err;
+	return err ? err : sweep_attach(bpf);
 }
 
 int tls_bpf_open(struct tls_bpf **out, struct http_bpf_programs *programs,
 		 const struct http_bpf_constants *constants, struct diag *d)
 {
-	static const struct bpf_need need = {"TLS probes", "use kernel 6.3 or later", NULL, 0};
+	static const struct bpf_need need = {"TLS probes", "use kernel 5.15 or later", NULL, 0};
 	struct tls_bpf *bpf = calloc(1, sizeof(*bpf));
 	int err;
 
@@ -113,7 +106,6 @@ void tls_bpf_close(struct tls_bpf *bpf)
 {
 	if (!bpf)
 		return;
-	bpf_link__destroy(bpf->state);
 	bpf_link__destroy(bpf->sweep);
 	tls_calls_skel__destroy(bpf->skel);
 	free(bpf);
@@ -124,6 +116,8 @@ void tls_bpf_obey(struct tls_bpf *bpf)
 	const struct http_bpf_programs *programs = bpf->programs;
 
 	bpf->skel->bss->spare_paths = *programs->spare_paths;
+	bpf->skel->bss->spare_busy = *programs->spare_busy;
+	http_bpf_programs_busy(&bpf->skel->bss->busy_set, programs->busy_set);
 	bpf->skel->bss->records_from_ns = *programs->records_from_ns;
 	__atomic_store_n(&bpf->skel->bss->capturing, *programs->capturing, __ATOMIC_RELEASE);
 }
@@ -138,6 +132,8 @@ uint64_t tls_bpf_sweep(struct tls_bpf *bpf, mono_ns *oldest_at)
 	ssize_t n;
 
 	*oldest_at = 0;
+	if (bpf->skel->bss->sweep_in_flight)
+		memset(&bpf->skel->bss->sweep_table, 0, sizeof(bpf->skel->bss->sweep_table));
 	if (fd < 0)
 		return 0;
 	bpf->skel->bss->sweep_in_flight = 0;
@@ -152,75 +148,45 @@ uint64_t tls_bpf_sweep(struct tls_bpf *bpf, mono_ns *oldest_at)
 	return bpf->skel->bss->sweep_in_flight;
 }
 
+const struct http_tally *tls_bpf_in_flight(const struct tls_bpf *bpf)
+{
+	return &bpf->skel->bss->sweep_table;
+}
+
 /* ---- probes ------------------------------------------------------------------------------------- */
 
-struct place {
-	pid_t pid;
-	const char *path;
-	uint64_t offset;
-	enum tls_call call;
-	bool returns;
-};
-
-static int probe_add(struct tls_probes *probes, const struct bpf_program *program,
-		     const struct place *place)
+static int processes_fd(const struct tls_bpf *bpf)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = place->call, .retprobe = place->returns);
-	struct bpf_link *link = bpf_program__attach_uprobe_opts(program, place->pid, place->path,
-								place->offset, &opts);
-
-	if (!link)
-		return -errno;
-	probes->links[probes->count++] = link;
-	return 0;
+	return bpf_map__fd(bpf->skel->maps.tls_processes);
 }
 
-static int call_probe(struct tls_probes *probes, struct tls_calls_skel *skel, struct place *place,
-		      const struct tls_site *site)
+int tls_bpf_probe(struct tls_bpf *bpf, pid_t pid, const char *path, const struct tls_sites *sites,
+		  struct tls_probes **probes, struct diag *d)
 {
-	int err;
+	const uint64_t key = (uint64_t)pid, turn = ++bpf->turns;
+	int err = tls_probes_attach(probes, &bpf->probes, pid, path, sites);
 
-	place->offset = site->enters;
-	place->returns = false;
-	if (place->call == TLS_FREE)
-		return probe_add(probes, skel->progs.tls_freed, place);
-	err = probe_add(probes, skel->progs.tls_entered, place);
-	if (!err && !site->leaf_count) {
-		place->offset = site->returns;
-		place->returns = true;
-		return probe_add(probes, skel->progs.tls_left, place);
+	/*
+	 * Behind the last probe: with some of them alone a request would be seen to begin, and not to
+	 * end, and those that follow would be taken for the rest of it.
+	 */
+	if (!err && bpf_map_update_elem(processes_fd(bpf), &key, &turn, BPF_ANY)) {
+		err = -errno;
+		tls_probes_detach(*probes);
+		*probes = NULL;
 	}
-	for (unsigned i = 0; !err && i < site->leaf_count; i++) {
-		place->offset = site->leaves[i];
-		err = probe_add(probes, skel->progs.tls_left, place);
-	}
-	return err;
+	return err ? diag_errno(d, err, "TLS probes", NULL, "cannot probe the calls of a process")
+		   : 0;
 }
 
-int tls_probes_attach(struct tls_probes **out, struct tls_bpf *bpf, pid_t pid, const char *path,
-		      const struct tls_sites *sites, struct diag *d)
+void tls_bpf_release(struct tls_bpf *bpf, const pid_t *pids, unsigned count)
 {
-	struct tls_probes *probes = calloc(1, sizeof(*probes));
-	struct place place = {.pid = pid, .path = path};
-	int err = probes ? 0 : -ENOMEM;
+	mono_ns oldest;
 
-	for (place.call = 0; !err && place.call < TLS_CALLS; place.call++)
-		if (sites->calls[place.call].enters)
-			err = call_probe(probes, bpf->skel, &place, &sites->calls[place.call]);
-	if (err) {
-		tls_probes_detach(probes);
-		return diag_errno(d, err, "TLS probes", NULL,
-				  "cannot probe the calls of a process");
+	for (unsigned i = 0; i < count; i++) {
+		const uint64_t key = (uint64_t)pids[i];
+
+		bpf_map_delete_elem(processes_fd(bpf), &key);
 	}
-	*out = probes;
-	return 0;
-}
-
-void tls_probes_detach(struct tls_probes *probes)
-{
-	if (!probes)
-		return;
-	while (probes->count)
-		bpf_link__destroy(probes->links[--probes->count]);
-	free(probes);
+	tls_bpf_sweep(bpf, &oldest);
 }

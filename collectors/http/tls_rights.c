@@ -4,6 +4,17 @@
 #include <errno.h>
 #include <sys/capability.h>
 
+bool tls_rights_held(void)
+{
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t has = CAP_CLEAR;
+	bool held =
+		caps && !cap_get_flag(caps, CAP_SYS_ADMIN, CAP_PERMITTED, &has) && has == CAP_SET;
+
+	cap_free(caps);
+	return held;
+}
+
 int tls_rights_set(bool on)
 {
 	const cap_value_t admin = CAP_SYS_ADMIN;

@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 
+/* Whether the process could put it to use. */
+bool tls_rights_held(void);
+
 /* Puts it to use, or away again. 0, or -EPERM: the process has it not; -ENOMEM. */
 int tls_rights_set(bool on);
 

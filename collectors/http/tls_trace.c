@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +10,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "collectors/http/http_thrift.h"
 #include "collectors/http/tls_rights.h"
+#include "collectors/http/tls_traced.h"
+#include "collectors/process_stat.h"
 #include "collectors/service_name.h"
 #include "collectors/tls/tls_library.h"
+#include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
@@ -21,16 +24,8 @@
 #define LOOK_EVERY  NS_PER_S
 #define TEXT_MAX    240
 
-struct traced {
-	pid_t pid;
-	int pidfd; /* readable when the process has ended */
-	char service[SERIES_NAME_MAX + 1];
-	char how[SERIES_NAME_MAX + 1]; /* library, and how its calls are probed */
-	struct tls_probes *probes; /* NULL: it was tried in vain */
-};
-
 struct tls_trace {
-	const struct vow_config *config;
+	struct tls_wanted wanted;
 	struct process_list *processes;
 	struct tls_libraries libraries;
 	struct traced traced[TLS_TRACED_MAX];
@@ -38,6 +33,8 @@ struct tls_trace {
 	DIR *search; /* through /proc, while one is under way */
 	struct service_names *names; /* for that */
 	bool sought; /* what is wanted was looked for among the processes that run */
+	int lacking; /* errno of what this process lacked to follow another one; 0: nothing */
+	bool again; /* hence to be looked for once more */
 	mono_ns look_at;
 	char problem[TEXT_MAX];
 };
@@ -47,7 +44,7 @@ struct tls_trace *tls_trace_new(const struct vow_config *config, struct process_
 	struct tls_trace *trace = calloc(1, sizeof(*trace));
 
 	if (trace) {
-		trace->config = config;
+		trace->wanted.config = config;
 		trace->processes = processes;
 	}
 	return trace;
@@ -62,24 +59,34 @@ static void search_end(struct tls_trace *trace)
 	trace->names = NULL;
 }
 
+/* Out of descriptors, say: told once, and tried again with each look until it comes right. */
+static void trace_lacks(struct tls_trace *trace, const char *what, int err)
+{
+	bool told = trace->lacking == err;
+
+	trace->lacking = err;
+	trace->again = true;
+	snprintf(trace->problem, sizeof(trace->problem),
+		 "TLS: cannot %s: %s; it is tried again each second", what, strerror(err));
+	if (!told)
+		log_warn("http: %s", trace->problem);
+}
+
+/* A whole search is done. */
+static void trace_lacks_no_more(struct tls_trace *trace)
+{
+	if (trace->again || !trace->lacking)
+		return;
+	trace->lacking = 0;
+	trace->problem[0] = '\0';
+}
+
 void tls_trace_free(struct tls_trace *trace)
 {
 	if (!trace)
 		return;
 	tls_trace_drop(trace);
 	free(trace);
-}
-
-/* ---- what is wanted ------------------------------------------------------------------------------ */
-
-static bool is_wanted(const struct tls_trace *trace, const char *service)
-{
-	const struct service_patterns *wanted = &trace->config->tls_services;
-
-	for (unsigned i = 0; i < wanted->count; i++)
-		if (!fnmatch(wanted->names[i], service, 0))
-			return true;
-	return false;
 }
 
 /* ---- processes ----------------------------------------------------------------------------------- */
@@ -117,12 +124,14 @@ static int process_probe(struct tls_trace *trace, struct http_bpf *bpf, struct t
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	if (tls_rights_set(true))
 		return diag_set(d, -EPERM, "TLS probes",
-				"give vowd CAP_SYS_ADMIN, and start it again with capture.tls in "
-				"its configuration: only then it is kept",
+				"give vowd CAP_SYS_ADMIN, and start it again with capture.tls or "
+				"capture.tls_on_demand in its configuration: only then it is kept",
 				"vowd has no right to probe other processes");
 	rc = http_bpf_probe(bpf, traced->pid, path, &library->sites, &traced->probes, d);
 	tls_rights_set(false);
-	snprintf(traced->how, sizeof(traced->how), "%.40s %s", library->name,
+	traced->cheap = library->cheap;
+	snprintf(traced->library, sizeof(traced->library), "%s", library->name);
+	snprintf(traced->how, sizeof(traced->how), "%s",
 		 library->cheap ? "emulated" : "entry+return");
 	return rc;
 }
@@ -141,10 +150,13 @@ static void process_take(struct tls_trace *trace, struct http_bpf *bpf, pid_t pi
 			 TLS_TRACED_MAX);
 		return;
 	}
-	*traced = (struct traced){.pid = pid};
+	*traced = (struct traced){.pid = pid, .since = clock_wall()};
 	traced->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (traced->pidfd < 0)
+	if (traced->pidfd < 0) {
+		if (errno != ESRCH)
+			trace_lacks(trace, "follow a process that is wanted", errno);
 		return;
+	}
 	snprintf(traced->service, sizeof(traced->service), "%s", service);
 	trace->count++;
 	rc = process_probe(trace, bpf, traced, &d);
@@ -155,23 +167,25 @@ static void process_take(struct tls_trace *trace, struct http_bpf *bpf, pid_t pi
 
 		snprintf(trace->problem, sizeof(trace->problem), "TLS of %.60s (pid %d): %.130s",
 			 service, (int)pid, diag_format(&d, text, sizeof(text)));
-		log_diag(LOG_LEVEL_WARN, &d, "its requests within TLS are counted by turns only");
+		snprintf(traced->why_not, sizeof(traced->why_not), "%s", text);
+		log_warn("http: requests within TLS of %s (pid %d) are counted by turns only: %s",
+			 service, (int)pid, text);
 	} else {
-		log_info("http: TLS calls of %s (pid %d) are probed: %s", service, (int)pid,
-			 traced->how);
+		log_info("http: TLS calls of %s (pid %d) are probed: %s %s", service, (int)pid,
+			 traced->library, traced->how);
 	}
 }
 
 static void process_look(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid,
 			 const char *service, bool speaks)
 {
-	if (!is_known(trace, pid) && is_wanted(trace, service))
+	if (tls_wanted_meets(&trace->wanted, service) && !is_known(trace, pid))
 		process_take(trace, bpf, pid, service, speaks);
 }
 
 void tls_trace_saw(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid, const char *service)
 {
-	if (pid && trace->config->tls_services.count)
+	if (pid && tls_wanted_count(&trace->wanted))
 		process_look(trace, bpf, pid, service, true);
 }
 
@@ -179,19 +193,23 @@ void tls_trace_saw(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid, con
 
 static void search_begin(struct tls_trace *trace, struct http_bpf *bpf)
 {
-	const struct vow_config *config = trace->config;
+	const struct vow_config *config = trace->wanted.config;
 
 	for (size_t i = 0; i < process_list_count(trace->processes); i++) {
 		const struct process_known *known = process_list_at(trace->processes, i);
 
-		process_look(trace, bpf, known->pid, known->service, false);
+		/* The pid may be another process's by now, whom nobody named. */
+		if (process_stat_had("/proc", known->pid, known->told_at))
+			process_look(trace, bpf, known->pid, known->service, false);
 	}
 	search_end(trace);
-	trace->search = opendir("/proc");
 	trace->names = service_names_new(config->services, config->service_count, "/proc");
+	trace->search = opendir("/proc");
 	trace->sought = true;
-	if (!trace->search || !trace->names)
+	if (!trace->search || !trace->names) {
+		trace_lacks(trace, "look for processes", trace->search ? ENOMEM : errno);
 		search_end(trace);
+	}
 }
 
 static void search_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns now)
@@ -204,6 +222,7 @@ static void search_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns n
 		entry = readdir(trace->search);
 		if (!entry) {
 			search_end(trace);
+			trace_lacks_no_more(trace);
 			return;
 		}
 		process.pid = (pid_t)strtol(entry->d_name, NULL, 10);
@@ -215,18 +234,31 @@ static void search_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns n
 
 /* ---- ends ---------------------------------------------------------------------------------------- */
 
-static void ended_remove(struct tls_trace *trace)
+/* Whether process i has ended, or nobody wants its service any more. */
+static bool is_over(const struct tls_trace *trace, const struct pollfd *ends, unsigned i)
+{
+	return ends[i].revents || !tls_wanted_has(&trace->wanted, trace->traced[i].service);
+}
+
+static void ended_remove(struct tls_trace *trace, struct http_bpf *bpf)
 {
 	struct pollfd ends[TLS_TRACED_MAX];
+	pid_t over[TLS_TRACED_MAX];
+	unsigned count = 0;
 
 	for (unsigned i = 0; i < trace->count; i++)
 		ends[i] = (struct pollfd){.fd = trace->traced[i].pidfd, .events = POLLIN};
 	if (trace->count && poll(ends, trace->count, 0) < 0)
 		return;
+	for (unsigned i = 0; i < trace->count; i++)
+		if (is_over(trace, ends, i))
+			over[count++] = trace->traced[i].pid;
+	if (count)
+		http_bpf_release(bpf, over, count);
 	for (unsigned i = trace->count; i-- > 0;)
-		if (ends[i].revents || !is_wanted(trace, trace->traced[i].service))
+		if (is_over(trace, ends, i))
 			traced_remove(trace, i);
-	if (!trace->count)
+	if (!trace->count && !trace->lacking)
 		trace->problem[0] = '\0';
 }
 
@@ -234,9 +266,15 @@ void tls_trace_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns now)
 {
 	if (now - trace->look_at >= LOOK_EVERY) {
 		trace->look_at = now;
-		ended_remove(trace);
+		tls_wanted_expire(&trace->wanted, now);
+		ended_remove(trace, bpf);
+		/* One search after the other, however long each takes. */
+		if (trace->again && !trace->search) {
+			trace->again = false;
+			trace->sought = false;
+		}
 	}
-	if (!trace->sought && trace->config->tls_services.count)
+	if (!trace->sought && tls_wanted_count(&trace->wanted))
 		search_begin(trace, bpf);
 	if (trace->search)
 		search_step(trace, bpf, now);
@@ -250,35 +288,85 @@ void tls_trace_drop(struct tls_trace *trace)
 	trace->sought = false;
 }
 
-void tls_trace_reload(struct tls_trace *trace, const struct vow_config *config)
+/* Something else is wanted; what was tried in vain is tried again. */
+static void tls_trace_anew(struct tls_trace *trace, struct http_bpf *bpf)
 {
-	trace->config = config;
 	search_end(trace);
 	trace->sought = false;
+	trace->lacking = 0;
 	trace->problem[0] = '\0';
-	/* What was tried in vain is tried again. */
 	for (unsigned i = trace->count; i-- > 0;)
 		if (!trace->traced[i].probes)
 			traced_remove(trace, i);
-	ended_remove(trace);
+	ended_remove(trace, bpf);
+}
+
+void tls_trace_reload(struct tls_trace *trace, struct http_bpf *bpf,
+		      const struct vow_config *config)
+{
+	unsigned ended = tls_wanted_reload(&trace->wanted, config);
+
+	if (ended)
+		log_info("http: tracing of %u services by command has ended: the configuration "
+			 "does not allow it any more",
+			 ended);
+	tls_trace_anew(trace, bpf);
+}
+
+int tls_trace_order(struct tls_trace *trace, struct http_bpf *bpf, const struct trace_order *order,
+		    mono_ns now, struct diag *d)
+{
+	int rc;
+
+	if (order->lasts && trace->wanted.config->tls_on_demand && !tls_rights_held())
+		return diag_set(
+			d, -EPERM, order->service,
+			"start vowd again, as root or with CAP_SYS_ADMIN, which it keeps if "
+			"capture.tls_on_demand is in its configuration then",
+			"vowd has no right to probe other processes");
+	rc = tls_wanted_order(&trace->wanted, order, now, clock_wall(), d);
+	if (!rc)
+		tls_trace_anew(trace, bpf);
+	return rc;
+}
+
+/* ---- what it takes ------------------------------------------------------------------------------- */
+
+double tls_trace_exception_ns(const struct tls_trace *trace)
+{
+	double ns = 0;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < trace->count; i++) {
+		if (!trace->traced[i].probes)
+			continue;
+		ns += trace->traced[i].cheap ? HTTP_COST_EXCEPTION : HTTP_COST_EXCEPTION_STEP;
+		count++;
+	}
+	return count ? ns / count : 0;
 }
 
 /* ---- what is told -------------------------------------------------------------------------------- */
 
 void tls_trace_gauges(const struct tls_trace *trace, struct gauge_table *gauges, mono_ns now)
 {
-	for (unsigned i = 0; i < trace->count; i++) {
-		const struct traced *traced = &trace->traced[i];
-		unsigned processes = 0;
+	tls_traced_gauges(trace->traced, trace->count, gauges, now);
+}
 
-		for (unsigned k = 0; k < trace->count; k++)
-			processes += trace->traced[k].probes &&
-				     !strcmp(trace->traced[k].service, traced->service) &&
-				     !strcmp(trace->traced[k].how, traced->how);
-		if (processes)
-			gauge_set(gauges, "", traced->service, "tls_traced_processes", traced->how,
-				  processes, now);
-	}
+int tls_trace_rows(const struct tls_trace *trace, bool captured, struct traced_row **out)
+{
+	size_t most = trace->count + tls_wanted_count(&trace->wanted), count;
+	struct traced_row *rows = calloc(most + 1, sizeof(*rows));
+
+	if (!rows)
+		return -ENOMEM;
+	count = tls_traced_rows(trace->traced, trace->count, &trace->wanted,
+				captured && (trace->search || !trace->sought), rows);
+	for (size_t i = 0; !captured && i < count; i++)
+		snprintf(rows[i].problem, sizeof(rows[i].problem),
+			 "HTTP is not captured now; vow doctor says why");
+	*out = rows;
+	return (int)count;
 }
 
 const char *tls_trace_problem(const struct tls_trace *trace)

@@ -4,14 +4,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <vow/shm.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/data/rendezvous.h"
 
@@ -19,31 +23,28 @@
 #define DISCOVERY_STEP	     128 /* entries of /proc looked at in one step; about 1.5 us each */
 /* Who finds it full does not wait, and is found by the next scan only: a deployment starts many. */
 #define DISCOVERY_BACKLOG 1024
-#define DISCOVERY_WAITING 64 /* connections that did not send their segment yet */
-
-/* A connection from which the hello is still to come. */
-struct discovery_guest {
-	struct discovery *discovery;
-	int fd; /* -1: free */
-	struct loop_fd *watch;
-};
 
 struct discovery {
 	struct loop *loop;
 	discovery_fn found;
+	discovery_strange_fn strange;
 	void *arg;
 	char name[RENDEZVOUS_NAME_SIZE];
 	struct sockaddr_un address;
 	int listener;
 	int lock;
 	struct loop_fd *listener_watch;
+	uint64_t inode; /* of the socket's file */
 	bool deaf; /* no connection could be taken: tried again at the next step */
-	struct discovery_guest guests[DISCOVERY_WAITING];
-	unsigned oldest; /* guest that makes room when all places are taken */
+	bool quiet; /* somebody else takes them */
+	struct porters *guests; /* connections that did not send their segment yet */
+	struct loop_fd *guests_watch;
+	dev_t memory; /* where the kernel keeps what memfd_create() makes */
 
 	DIR *proc, *fds; /* of the scan that is under way */
 	pid_t pid; /* whose fds */
 	unsigned scans;
+	bool soon; /* the next scan is not to wait */
 	mono_ns scanned_at;
 	unsigned unreadable; /* processes that this scan could not look into */
 	char problem[160];
@@ -73,81 +74,63 @@ static pid_t discovery_inner_pid(pid_t pid)
 
 /* ---- intake ------------------------------------------------------------------------------------ */
 
-static void discovery_guest_end(struct discovery_guest *guest)
+void discovery_introduce(struct discovery *discovery, int memfd, int connection)
 {
-	loop_fd_unwatch(guest->watch);
-	guest->watch = NULL;
-	fd_closep(&guest->fd);
-}
-
-/* Takes the one descriptor of a hello; others that came along are closed. -1 when it was none. */
-static int discovery_receive(int fd)
-{
-	struct vow_shm_hello hello;
-	struct iovec part = {.iov_base = &hello, .iov_len = sizeof(hello)};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(4 * sizeof(int))];
-	} control;
-	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = control.room,
-				 .msg_controllen = sizeof(control.room)};
-	ssize_t size = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int memfd = -1;
-
-	if (size < 0)
-		return -1;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
-		     at += sizeof(int)) {
-			int got;
-
-			memcpy(&got, CMSG_DATA(c) + at, sizeof(got));
-			if (memfd < 0)
-				memfd = got;
-			else
-				close(got);
-		}
-	}
-	/* The version is judged where the segment is: the message only has to be ours. */
-	if (size != sizeof(hello) || hello.magic != VOW_SHM_MAGIC)
-		fd_closep(&memfd);
-	return memfd;
-}
-
-static void discovery_guest_ready(void *arg, int fd, unsigned ready)
-{
-	struct discovery_guest *guest = arg;
-	struct discovery *discovery = guest->discovery;
 	struct ucred peer = {0};
 	socklen_t size = sizeof(peer);
-	_cleanup_(fd_closep) int memfd = discovery_receive(fd);
 
-	(void)ready;
-	if (memfd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-		discovery_guest_end(guest);
+	if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+		close(connection);
 		return;
 	}
-	loop_fd_unwatch(guest->watch);
-	guest->watch = NULL;
-	guest->fd = -1;
-	discovery->found(discovery->arg, memfd, fd, peer.pid,
-			 peer.pid ? discovery_inner_pid(peer.pid) : 0);
+	/*
+	 * Who closed its end may be gone, and its number another's by now: then only the segment itself
+	 * says whose it is.
+	 */
+	pid_t inner = peer.pid && !fd_hung_up(connection) ? discovery_inner_pid(peer.pid) : 0;
+	discovery->found(discovery->arg, memfd, connection, peer.pid, inner);
 }
 
-static struct discovery_guest *discovery_guest_place(struct discovery *discovery)
+/* As porters_options.came. */
+static void discovery_came(void *arg, int memfd, int connection)
 {
-	struct discovery_guest *guest;
+	discovery_introduce(arg, memfd, connection);
+	close(memfd);
+}
 
-	for (unsigned i = 0; i < DISCOVERY_WAITING; i++)
-		if (discovery->guests[i].fd < 0)
-			return &discovery->guests[i];
-	guest = &discovery->guests[discovery->oldest++ % DISCOVERY_WAITING];
-	discovery_guest_end(guest);
-	return guest;
+/* As porters_options.strange. */
+static void discovery_strange_came(void *arg, pid_t pid)
+{
+	struct discovery *discovery = arg;
+
+	discovery->strange(discovery->arg, pid);
+}
+
+static void discovery_guests_ready(void *arg, int fd, unsigned ready)
+{
+	struct discovery *discovery = arg;
+
+	(void)fd, (void)ready;
+	porters_step(discovery->guests, clock_mono());
+}
+
+static void discovery_take(struct discovery *discovery, int fd)
+{
+	/* Bounded: the loop comes back while more are waiting. */
+	for (unsigned i = 0; i < 16; i++) {
+		bool room = porters_have_room(discovery->guests);
+		int connection = room ? accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
+
+		if (connection < 0) {
+			/* Out of descriptors, say: who waits would keep the socket ready. */
+			discovery->deaf = !room || (errno != EAGAIN && errno != EINTR &&
+						    errno != ECONNABORTED);
+			if (discovery->deaf)
+				loop_fd_change(discovery->listener_watch, 0);
+			return;
+		}
+		porters_take(discovery->guests, connection);
+	}
 }
 
 static void discovery_accept(void *arg, int fd, unsigned ready)
@@ -155,72 +138,184 @@ static void discovery_accept(void *arg, int fd, unsigned ready)
 	struct discovery *discovery = arg;
 
 	(void)ready;
-	/* Bounded: the loop comes back while more are waiting. */
-	for (unsigned i = 0; i < 16; i++) {
-		int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (connection < 0) {
-			/* Out of descriptors, say: who waits would keep the socket ready. */
-			discovery->deaf =
-				errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
-			if (discovery->deaf)
-				loop_fd_change(discovery->listener_watch, 0);
-			return;
-		}
-		struct discovery_guest *guest = discovery_guest_place(discovery);
-		guest->fd = connection;
-		guest->watch = loop_fd_watch(discovery->loop, connection, LOOP_READ,
-					     discovery_guest_ready, guest);
-		if (!guest->watch)
-			fd_closep(&guest->fd);
-	}
+	discovery_take(discovery, fd);
+	porters_step(discovery->guests, clock_mono());
 }
 
-static int discovery_listen(struct discovery *discovery, const char *dir, struct diag *d)
+/* Whether this is a socket of ours that listens, and its file is still what stands there. */
+static bool discovery_listens(const struct discovery *discovery, int listener, uint64_t inode)
 {
-	const char *path = discovery->address.sun_path;
+	int listens = 0, kind = 0;
+	socklen_t size = sizeof(int);
+	struct stat st;
+
+	return getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens &&
+	       getsockopt(listener, SOL_SOCKET, SO_TYPE, &kind, &size) == 0 &&
+	       kind == SOCK_SEQPACKET && lstat(discovery->address.sun_path, &st) == 0 &&
+	       S_ISSOCK(st.st_mode) && st.st_ino == inode;
+}
+
+/* The lock tells a living agent from the socket file that a dead one left behind. */
+static int discovery_lock(struct discovery *discovery, const char *dir, struct diag *d)
+{
 	char lock[sizeof(discovery->address.sun_path) + 8];
 
 	if (rendezvous_socket(dir, &discovery->address) < 0)
 		return diag_set(d, -ENAMETOOLONG, dir, "choose a shorter --dir",
 				"the intake socket's path would pass 107 bytes");
-	/* The lock tells a living agent from the socket file that a dead one left behind. */
-	snprintf(lock, sizeof(lock), "%s.lock", path);
+	snprintf(lock, sizeof(lock), "%s.lock", discovery->address.sun_path);
 	discovery->lock = fd_lock(lock, d);
-	if (discovery->lock < 0)
-		return discovery->lock;
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return discovery->lock < 0 ? discovery->lock : 0;
+}
+
+/* The socket becomes the discovery's once it listens. */
+static int discovery_bind(struct discovery *discovery, struct diag *d)
+{
+	const char *path = discovery->address.sun_path;
+	_cleanup_(fd_closep) int fd =
+		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
+
 	if (fd < 0)
 		return diag_errno(d, -errno, path, NULL, "cannot make the intake socket");
-	discovery->listener = fd;
 	unlink(path);
 	if (bind(fd, (struct sockaddr *)&discovery->address, sizeof(discovery->address)) != 0 ||
-	    chmod(path, 0666) != 0 || listen(fd, DISCOVERY_BACKLOG) != 0)
+	    chmod(path, 0666) != 0 || listen(fd, DISCOVERY_BACKLOG) != 0 || lstat(path, &st) != 0)
 		return diag_errno(d, -errno, path, "check that the folder is there and writable",
 				  "cannot listen");
+	discovery->inode = st.st_ino;
+	discovery->listener = fd;
+	fd = -1;
+	return 0;
+}
+
+static int discovery_watch(struct discovery *discovery, struct diag *d)
+{
 	discovery->listener_watch =
-		loop_fd_watch(discovery->loop, fd, LOOP_READ, discovery_accept, discovery);
-	return discovery->listener_watch ? 0 : diag_errno(d, -ENOMEM, path, NULL, "cannot listen");
+		loop_fd_watch(discovery->loop, discovery->listener,
+			      discovery->quiet ? 0 : LOOP_READ, discovery_accept, discovery);
+	return discovery->listener_watch
+		       ? 0
+		       : diag_errno(d, -ENOMEM, discovery->address.sun_path, NULL, "cannot listen");
+}
+
+int discovery_listen(struct discovery *discovery, int listener, uint64_t inode, struct diag *d)
+{
+	int rc = 0;
+
+	if (listener >= 0 && discovery_listens(discovery, listener, inode)) {
+		discovery->listener = listener;
+		discovery->inode = inode;
+	} else {
+		fd_closep(&listener);
+		rc = discovery_bind(discovery, d);
+	}
+	return rc < 0 ? rc : discovery_watch(discovery, d);
+}
+
+int discovery_listen_anew(struct discovery *discovery, struct diag *d)
+{
+	const int former = discovery->listener;
+	const uint64_t former_inode = discovery->inode;
+	struct loop_fd *former_watch = discovery->listener_watch;
+
+	if (discovery_listens(discovery, former, former_inode))
+		return 0;
+	int rc = discovery_bind(discovery, d);
+	if (rc < 0)
+		return rc;
+	rc = discovery_watch(discovery, d);
+	if (rc < 0) {
+		unlink(discovery->address.sun_path);
+		close(discovery->listener);
+		discovery->listener = former;
+		discovery->inode = former_inode;
+		discovery->listener_watch = former_watch;
+		return rc;
+	}
+	/* Who came before the file went: nobody can any more. */
+	discovery_take(discovery, former);
+	loop_fd_unwatch(former_watch);
+	porters_drop_listener(discovery->guests, former);
+	return 1;
+}
+
+int discovery_listener(const struct discovery *discovery, uint64_t *inode)
+{
+	*inode = discovery->inode;
+	return discovery->listener;
+}
+
+void discovery_hear(struct discovery *discovery, bool hear)
+{
+	if (hear == !discovery->quiet)
+		return;
+	discovery->quiet = !hear;
+	discovery->deaf = false;
+	loop_fd_change(discovery->listener_watch, hear ? LOOP_READ : 0);
+}
+
+bool discovery_waiting(const struct discovery *discovery)
+{
+	struct pollfd waiting = {.fd = discovery->listener, .events = POLLIN};
+
+	return poll(&waiting, 1, 0) == 1;
+}
+
+struct porters_bar discovery_barred(const struct discovery *discovery)
+{
+	return porters_barred(discovery->guests, clock_mono());
+}
+
+bool discovery_busy(const struct discovery *discovery)
+{
+	return discovery_waiting(discovery) || porters_busy(discovery->guests);
 }
 
 /* ---- scanning ---------------------------------------------------------------------------------- */
 
+static bool discovery_is_ours(const struct discovery *discovery, const char *path)
+{
+	char target[64];
+	size_t length = strlen(discovery->name);
+	ssize_t size = readlink(path, target, sizeof(target) - 1);
+
+	if (size < 0)
+		return false;
+	target[size] = '\0';
+	return strncmp(target, "/memfd:", 7) == 0 &&
+	       strncmp(target + 7, discovery->name, length) == 0 &&
+	       (target[7 + length] == ' ' || target[7 + length] == '\0');
+}
+
+/*
+ * Opens what it is sure to be memory; -1: it is not. The name says little: the descriptor may be another
+ * one by now, and a file system of a user may have a file of this name at its root. So it is opened as a
+ * mere place first, of which no file system is asked and which can be closed at any time.
+ */
+static int discovery_open_memory(const struct discovery *discovery, const char *path)
+{
+	_cleanup_(fd_closep) int place = open(path, O_PATH | O_CLOEXEC);
+	struct statx st;
+	char again[64];
+
+	if (place < 0 ||
+	    statx(place, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) != 0 ||
+	    makedev(st.stx_dev_major, st.stx_dev_minor) != discovery->memory)
+		return -1;
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", place);
+	return open(again, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+}
+
 /* One descriptor of a process: is it a segment of our folder? */
 static void discovery_look(struct discovery *discovery, const char *entry)
 {
-	char path[64], target[64];
-	size_t length = strlen(discovery->name);
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%.16s", discovery->pid, entry);
-	ssize_t size = readlink(path, target, sizeof(target) - 1);
-	if (size < 0)
+	if (!discovery_is_ours(discovery, path))
 		return;
-	target[size] = '\0';
-	if (strncmp(target, "/memfd:", 7) != 0 ||
-	    strncmp(target + 7, discovery->name, length) != 0 ||
-	    (target[7 + length] != ' ' && target[7 + length] != '\0'))
-		return;
-	_cleanup_(fd_closep) int memfd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_(fd_closep) int memfd = discovery_open_memory(discovery, path);
 	if (memfd >= 0)
 		discovery->found(discovery->arg, memfd, -1, discovery->pid,
 				 discovery_inner_pid(discovery->pid));
@@ -256,12 +351,16 @@ static void discovery_scan_end(struct discovery *discovery, mono_ns now)
 
 void discovery_step(struct discovery *discovery, mono_ns now)
 {
-	if (discovery->deaf)
+	/* Not the agent's time: of processes that run while it stands still. */
+	porters_step(discovery->guests, clock_mono());
+	if (discovery->deaf && !discovery->quiet)
 		loop_fd_change(discovery->listener_watch, LOOP_READ);
 	discovery->deaf = false;
 	if (!discovery->proc) {
-		if (discovery->scans && now - discovery->scanned_at < DISCOVERY_SCAN_EVERY)
+		if (discovery->scans && !discovery->soon &&
+		    now - discovery->scanned_at < DISCOVERY_SCAN_EVERY)
 			return;
+		discovery->soon = false;
 		discovery->proc = opendir("/proc");
 		discovery->unreadable = 0;
 		if (!discovery->proc)
@@ -284,6 +383,11 @@ void discovery_step(struct discovery *discovery, mono_ns now)
 	}
 }
 
+void discovery_scan_soon(struct discovery *discovery)
+{
+	discovery->soon = true;
+}
+
 unsigned discovery_scans(const struct discovery *discovery)
 {
 	return discovery->scans;
@@ -291,7 +395,9 @@ unsigned discovery_scans(const struct discovery *discovery)
 
 const char *discovery_problem(const struct discovery *discovery)
 {
-	return discovery->problem;
+	const char *problem = porters_problem(discovery->guests);
+
+	return problem[0] ? problem : discovery->problem;
 }
 
 bool discovery_mapped(const struct discovery *discovery, pid_t pid, ino_t inode)
@@ -319,42 +425,71 @@ bool discovery_mapped(const struct discovery *discovery, pid_t pid, ino_t inode)
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-int discovery_open(struct loop *loop, const char *dir, discovery_fn found, void *arg,
-		   struct discovery **discovery, struct diag *d)
+static int discovery_find_memory(dev_t *memory)
+{
+	_cleanup_(fd_closep) int fd = memfd_create("vow", MFD_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return -errno;
+	*memory = st.st_dev;
+	return 0;
+}
+
+static int discovery_open_guests(struct discovery *discovery, struct diag *d)
+{
+	const struct porters_options options = {
+		.came = discovery_came, .strange = discovery_strange_came, .arg = discovery};
+	int rc = discovery_find_memory(&discovery->memory);
+
+	if (rc == 0)
+		rc = porters_open(&options, &discovery->guests);
+	if (rc == 0) {
+		discovery->guests_watch =
+			loop_fd_watch(discovery->loop, porters_fd(discovery->guests), LOOP_READ,
+				      discovery_guests_ready, discovery);
+		rc = discovery->guests_watch ? 0 : -ENOMEM;
+	}
+	return rc < 0 ? diag_errno(d, rc, NULL, NULL, "cannot begin to look for applications") : 0;
+}
+
+int discovery_open(const struct discovery_options *options, struct discovery **discovery,
+		   struct diag *d)
 {
 	struct discovery *new = calloc(1, sizeof(*new));
 
 	if (!new)
 		return diag_errno(d, -ENOMEM, NULL, NULL, "cannot begin to look for applications");
-	new->loop = loop;
-	new->found = found;
-	new->arg = arg;
+	new->loop = options->loop;
+	new->found = options->found;
+	new->strange = options->strange;
+	new->arg = options->arg;
 	new->listener = new->lock = -1;
-	for (unsigned i = 0; i < DISCOVERY_WAITING; i++)
-		new->guests[i] = (struct discovery_guest){.discovery = new, .fd = -1};
-	int rc = rendezvous_name(dir, new->name);
+	int rc = rendezvous_name(options->dir, new->name);
 	if (rc < 0)
-		diag_errno(d, rc, dir, "choose a shorter --dir", "cannot name the segments");
+		diag_errno(d, rc, options->dir, "choose a shorter --dir",
+			   "cannot name the segments");
 	if (rc == 0)
-		rc = discovery_listen(new, dir, d);
+		rc = discovery_lock(new, options->dir, d);
+	if (rc == 0)
+		rc = discovery_open_guests(new, d);
 	if (rc < 0) {
-		discovery_close(new);
+		discovery_close(new, false);
 		return rc;
 	}
 	*discovery = new;
 	return 0;
 }
 
-void discovery_close(struct discovery *discovery)
+void discovery_close(struct discovery *discovery, bool leave)
 {
 	if (!discovery)
 		return;
-	for (unsigned i = 0; i < DISCOVERY_WAITING; i++)
-		if (discovery->guests[i].fd >= 0)
-			discovery_guest_end(&discovery->guests[i]);
+	loop_fd_unwatch(discovery->guests_watch);
 	loop_fd_unwatch(discovery->listener_watch);
-	if (discovery->listener >= 0)
+	if (discovery->listener >= 0 && !leave)
 		unlink(discovery->address.sun_path);
+	porters_close(discovery->guests, leave ? -1 : discovery->listener);
 	fd_closep(&discovery->listener);
 	fd_closep(&discovery->lock);
 	if (discovery->fds)

@@ -17,6 +17,14 @@
 #define LANE_QUOTA_SEGMENT (UINT64_C(128) << 20)
 #define LANE_QUOTA_USER	   (UINT64_C(2) << 30) /* 512 segments of 4 MiB */
 
+/*
+ * Of all applications, by one user. It bounds what a user can make the agent map (371 MiB of address space
+ * each, nearly all of it holes that belong to the user) and look through, and leaves places for
+ * the others. A user is who made the memfd, which a process cannot choose.
+ */
+#define LANE_QUOTA_USER_APPS 512u
+#define LANE_QUOTA_APPS	     960u /* of all users */
+
 struct lane_use {
 	uid_t user; /* who made the segment */
 	uint64_t bytes; /* of memory that it takes */

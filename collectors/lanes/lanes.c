@@ -169,6 +169,8 @@ static uint64_t lanes_poll(void *state, mono_ns now)
 	discovery_step(lanes->discovery, now);
 	if (discovery_scans(lanes->discovery) != lanes->scans)
 		lanes_scanned(lanes);
+	lanes_kept_step(lanes, now);
+	lanes_strangers_step(lanes);
 	lanes_overflow(lanes, now);
 	lanes_drain(lanes, now);
 	lanes_exemplars(lanes, now);
@@ -190,6 +192,7 @@ static void lanes_commit(void *state)
 		if (app->segment.drained) {
 			lanes->apps[i] = lanes->apps[--lanes->app_count];
 			lanes_app_exemplars(app, clock_wall());
+			lanes_kept_let_go(lanes, app->segment.segment.inode);
 			lanes_app_end(app);
 		} else {
 			i++;
@@ -205,7 +208,7 @@ static void lanes_close(void *state)
 
 	if (!lanes)
 		return;
-	discovery_close(lanes->discovery);
+	lanes_kept_close(lanes);
 	for (unsigned i = 0; i < lanes->app_count; i++)
 		lanes_app_end(lanes->apps[i]);
 	while (lanes->redo_count)
@@ -214,6 +217,17 @@ static void lanes_close(void *state)
 	lane_gauges_free(lanes->gauges);
 	free(lanes->work);
 	free(lanes);
+}
+
+static int lanes_discover(struct lanes *lanes, struct diag *d)
+{
+	const struct discovery_options options = {.loop = lanes->context.loop,
+						  .dir = lanes->context.dir,
+						  .found = lanes_on_found,
+						  .strange = lanes_on_strange,
+						  .arg = lanes};
+
+	return discovery_open(&options, &lanes->discovery, d);
 }
 
 static int lanes_open(const struct collector_context *context, void **state, struct diag *d)
@@ -229,8 +243,9 @@ static int lanes_open(const struct collector_context *context, void **state, str
 	if (!lanes || !lanes->gauges || !lanes->work)
 		diag_errno(d, rc, "lanes", NULL, "cannot begin to read applications");
 	else
-		rc = discovery_open(context->loop, context->dir, lanes_on_found, lanes,
-				    &lanes->discovery, d);
+		rc = lanes_discover(lanes, d);
+	if (rc == 0)
+		rc = lanes_kept_open(lanes, d);
 	if (rc < 0) {
 		lanes_close(lanes);
 		return rc;
@@ -252,6 +267,7 @@ static void lanes_status(const void *state, struct collector_status *status)
 	const struct lanes *lanes = state;
 	unsigned used = 0, quarantined = 0, broken = 0;
 	uint64_t lost = 0;
+	char kept[120];
 
 	memset(status, 0, sizeof(*status));
 	status->tier = lanes ? "lanes" : "off";
@@ -268,12 +284,17 @@ static void lanes_status(const void *state, struct collector_status *status)
 	}
 	status->events_total = lanes->tally.events;
 	lanes_status_drops(lanes, status, lost);
-	snprintf(status->detail, sizeof(status->detail),
-		 "%u application%s with %u lane%s; %.0f %% of the observations by way of overflow",
-		 lanes->app_count, lanes->app_count == 1 ? "" : "s", used, used == 1 ? "" : "s",
-		 lanes->tally.events
-			 ? 100.0 * (double)lanes->tally.spilled / (double)lanes->tally.events
-			 : 0.0);
+	lanes_kept_describe(lanes, kept, sizeof(kept));
+	snprintf(
+		status->detail, sizeof(status->detail),
+		"%u application%s with %u lane%s; %.0f %% of the observations by way of overflow%s",
+		lanes->app_count, lanes->app_count == 1 ? "" : "s", used, used == 1 ? "" : "s",
+		lanes->tally.events
+			? 100.0 * (double)lanes->tally.spilled / (double)lanes->tally.events
+			: 0.0,
+		kept);
+	if (lanes_strangers_problem(lanes, status->problem, sizeof(status->problem)))
+		return;
 	if (quarantined || broken)
 		snprintf(status->problem, sizeof(status->problem),
 			 "%u lanes and %u overflow blocks make no sense and are not read",
@@ -287,6 +308,9 @@ static void lanes_status(const void *state, struct collector_status *status)
 			 "and "
 			 "gauges fewer names",
 			 lane_gauges_left_out(lanes->gauges), GAUGE_NAMES_MAX);
+	else if (keeping_problem(lanes->keeping)[0])
+		snprintf(status->problem, sizeof(status->problem), "%s",
+			 keeping_problem(lanes->keeping));
 	else
 		snprintf(status->problem, sizeof(status->problem), "%s",
 			 discovery_problem(lanes->discovery));

@@ -4,6 +4,7 @@
  * memory.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -14,18 +15,12 @@
 #include "collectors/lanes/lanes.h"
 #include "lib/base/fd.h"
 
-/*
- * Of all applications, by one user. It bounds what a user can make the agent map (371 MiB of address space
- * each, nearly all of it holes that belong to the user) and look through, and leaves places for
- * the others. A user is who made the memfd, which a process cannot choose.
- */
-#define LANES_USER_MAX 512u
-
 static void lanes_refuse(struct lanes *lanes, pid_t pid, const struct diag *d)
 {
 	char text[sizeof(lanes->refused)];
 
 	lanes->refused_total++;
+	lanes->refused_err = d->err;
 	diag_format(d, text, sizeof(text));
 	snprintf(lanes->refused, sizeof(lanes->refused), "process %d: %.170s", pid, text);
 }
@@ -88,8 +83,8 @@ static void lanes_on_exit(void *arg, int fd, unsigned ready)
 }
 
 /*
- * The owner's end is closed, or it sends what nobody asked for. It may have closed all its
- * descriptors and go on: then the mapping is still there, and the pidfd tells the end.
+ * The owner's end is closed. It may have closed all its descriptors and go on: then the mapping is
+ * still there, and the pidfd tells the end.
  */
 static void lanes_on_hangup(void *arg, int fd, unsigned ready)
 {
@@ -107,10 +102,31 @@ static void lanes_on_hangup(void *arg, int fd, unsigned ready)
 static void lanes_connect(struct lanes_app *app, int connection)
 {
 	app->connection = connection;
-	app->connection_watch = loop_fd_watch(app->lanes->context.loop, connection,
-					      LOOP_READ | LOOP_HANGUP, lanes_on_hangup, app);
+	/*
+	 * Our own end receives nothing any more, which counts as something to read and as half an end.
+	 * Out of turn a local socket tells of its whole end alone.
+	 */
+	app->connection_watch = loop_fd_watch(app->lanes->context.loop, connection, LOOP_PRIORITY,
+					      lanes_on_hangup, app);
 	if (!app->connection_watch)
 		fd_closep(&app->connection);
+}
+
+/*
+ * It was found by itself before, or connects anew when its first connection ended, which may be known
+ * here only later.
+ */
+static void lanes_connect_again(struct lanes_app *app, int connection)
+{
+	bool wanted = app->connection < 0 || fd_hung_up(app->connection);
+
+	if (connection < 0 || app->ended || !wanted) {
+		fd_closep(&connection);
+		return;
+	}
+	loop_fd_unwatch(app->connection_watch);
+	fd_closep(&app->connection);
+	lanes_connect(app, connection);
 }
 
 static void lanes_watch(struct lanes_app *app)
@@ -125,7 +141,7 @@ static void lanes_watch(struct lanes_app *app)
 		lanes_app_gone(app);
 }
 
-static struct lanes_app *lanes_find(struct lanes *lanes, uint64_t inode)
+struct lanes_app *lanes_find(const struct lanes *lanes, uint64_t inode)
 {
 	for (unsigned i = 0; i < lanes->app_count; i++)
 		if (lanes->apps[i]->segment.segment.inode == inode)
@@ -171,7 +187,7 @@ static int lanes_admit(struct lanes *lanes, const struct segment *segment, pid_t
 		return lanes_too_large(bytes, d);
 	if (bytes_of_user > LANE_QUOTA_USER)
 		return lanes_user_too_large(user, d);
-	if (of_user >= LANES_USER_MAX)
+	if (of_user >= LANE_QUOTA_USER_APPS)
 		return diag_set(d, -EDQUOT, NULL, "end some of them",
 				"user %u has %u applications already, as many as one may have",
 				user, of_user);
@@ -179,6 +195,17 @@ static int lanes_admit(struct lanes *lanes, const struct segment *segment, pid_t
 		return diag_set(d, -ENOSPC, NULL, "end some of them",
 				"more than %u applications at a time", LANES_APPS_MAX);
 	return 0;
+}
+
+/*
+ * Whose end of the connection is closed may be gone, and his number another's by now: it counts while
+ * that process has the segment.
+ */
+static pid_t lanes_owner(const struct lanes *lanes, pid_t pid, int connection, ino_t inode)
+{
+	bool closed = connection >= 0 && fd_hung_up(connection);
+
+	return closed && pid && !discovery_mapped(lanes->discovery, pid, inode) ? 0 : pid;
 }
 
 static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t pid, uid_t user,
@@ -199,7 +226,7 @@ static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t p
 	if (redo >= 0)
 		lanes_redo_drop(lanes, (unsigned)redo);
 	app->lanes = lanes;
-	app->pid = pid;
+	app->pid = lanes_owner(lanes, pid, connection, app->segment.segment.inode);
 	app->user = user;
 	app->bytes = segment_bytes(&app->segment.segment);
 	app->lost_told = lanes_left_take(lanes, app->segment.segment.id);
@@ -208,26 +235,29 @@ static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t p
 	lanes_watch(app);
 	if (connection >= 0)
 		lanes_connect(app, connection);
+	if (app->connection < 0 && app->pid == 0) /* nothing would tell of its end */
+		lanes_app_gone(app);
 	return 0;
+}
+
+/* It was found before; NULL also when nobody may ask, for behind it may be what never answers. */
+static struct lanes_app *lanes_known(const struct lanes *lanes, int memfd, struct stat *st)
+{
+	if (fcntl(memfd, F_GET_SEALS) < 0 || fstat(memfd, st) != 0)
+		return NULL;
+	return lanes_find(lanes, st->st_ino);
 }
 
 void lanes_on_found(void *arg, int memfd, int connection, pid_t pid, pid_t inner_pid)
 {
 	struct lanes *lanes = arg;
 	struct segment segment = {0};
-	struct stat st;
+	struct stat st = {0};
 	struct diag d = {0};
+	struct lanes_app *known = lanes_known(lanes, memfd, &st);
 
-	if (fstat(memfd, &st) != 0) {
-		fd_closep(&connection);
-		return;
-	}
-	struct lanes_app *known = lanes_find(lanes, st.st_ino);
 	if (known) {
-		if (connection >= 0 && known->connection < 0 && !known->ended)
-			lanes_connect(known, connection);
-		else
-			fd_closep(&connection);
+		lanes_connect_again(known, connection);
 		return;
 	}
 	int rc = segment_open(memfd, &segment, &d);
@@ -246,6 +276,16 @@ void lanes_on_found(void *arg, int memfd, int connection, pid_t pid, pid_t inner
 	fd_closep(&connection);
 	if (rc < 0)
 		lanes_refuse(lanes, pid, &d);
+}
+
+void lanes_on_strange(void *arg, pid_t pid)
+{
+	struct segment none = {0};
+	struct diag d = {0};
+
+	/* The text of what is no memory, which is no descriptor here. */
+	segment_open(-1, &none, &d);
+	lanes_refuse(arg, pid, &d);
 }
 
 /* Ends at the next commit, with what was taken until now. */
@@ -284,8 +324,10 @@ void lanes_weigh(struct lanes *lanes)
 void lanes_scanned(struct lanes *lanes)
 {
 	lanes->scans = discovery_scans(lanes->discovery);
-	while (lanes->redo_count)
+	/* While a keeper still tells of segments, theirs is needed. */
+	while (lanes->redo_count && keeping_settled(lanes->keeping))
 		lanes_redo_drop(lanes, lanes->redo_count - 1);
+	keeping_read_losses(lanes->keeping);
 	for (unsigned i = 0; i < lanes->app_count; i++) {
 		struct lanes_app *app = lanes->apps[i];
 

@@ -10,7 +10,8 @@
  *   - it begins with a push: both kinds of probe go there;
  *   - it checks the stack's canary before each return: a jump to a call that never comes back, with
  *     the result in its register;
- *   - it calls another function with its own arguments and returns what that does.
+ *   - it calls another function with its own arguments and returns what that does. If its twin calls
+ *     that one as well, on each way to a result above 0, the twin needs no probes of its own.
  */
 #include "collectors/tls/tls_code.h"
 
@@ -248,6 +249,82 @@ static bool wraps_at(const struct flow *flow, size_t i)
 			return false;
 	}
 	return false;
+}
+
+/* ---- twins that call the same function ------------------------------------------------------- */
+
+/* Ways through a function that have not called that other one: what is known of the result there. */
+struct ways {
+	const struct flow *flow;
+	int64_t target;
+	bool seen[INSNS_MAX][2]; /* with a result that may be anything, and with one of at most 0 */
+	struct {
+		size_t step;
+		bool nothing;
+	} open[2 * INSNS_MAX];
+	size_t open_count;
+};
+
+static void way_add(struct ways *ways, size_t step, bool nothing)
+{
+	if (step == NOWHERE || step >= ways->flow->count || ways->seen[step][nothing])
+		return;
+	ways->seen[step][nothing] = true;
+	ways->open[ways->open_count].step = step;
+	ways->open[ways->open_count++].nothing = nothing;
+}
+
+/* Whether the result is at most 0 behind this step: mov $n,%eax; or $-1,%eax; xor %eax,%eax. */
+static bool result_is_nothing(const struct flow *flow, const struct step *step, bool nothing)
+{
+	const uint8_t *code = flow->code + step->at;
+	int32_t constant;
+
+	if (is_call(step))
+		return false;
+	if (!(step->insn.writes & 1u << X86_AX))
+		return nothing;
+	if (code[0] == 0xb8) {
+		memcpy(&constant, code + 1, sizeof(constant));
+		return step->insn.length == 5 && constant <= 0;
+	}
+	return (step->insn.length == 2 && memcmp(code, "\x31\xc0", 2) == 0) ||
+	       (step->insn.length == 3 && memcmp(code, "\x83\xc8\xff", 3) == 0);
+}
+
+/* false: what is returned here may be more than 0. */
+static bool way_follow(struct ways *ways, size_t i, bool nothing)
+{
+	const struct step *step = &ways->flow->steps[i];
+	enum x86_kind kind = step->insn.kind;
+
+	if (kind == X86_RETURN)
+		return nothing;
+	if (kind == X86_STOP || (kind == X86_CALL && target_of(step) == ways->target))
+		return true;
+	nothing = result_is_nothing(ways->flow, step, nothing);
+	if (is_jump(step))
+		way_add(ways, step_at(ways->flow, target_of(step)), nothing);
+	if (kind != X86_JUMP)
+		way_add(ways, i + 1, nothing);
+	return true;
+}
+
+bool tls_code_passes(const uint8_t *code, size_t size, int64_t target)
+{
+	struct flow flow;
+	struct ways ways = {.flow = &flow, .target = target};
+
+	if (!flow_read(&flow, code, size) || flow.goes_out)
+		return false;
+	way_add(&ways, 0, false);
+	while (ways.open_count) {
+		size_t last = --ways.open_count;
+
+		if (!way_follow(&ways, ways.open[last].step, ways.open[last].nothing))
+			return false;
+	}
+	return true;
 }
 
 /* ---- together -------------------------------------------------------------------------------- */

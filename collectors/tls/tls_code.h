@@ -24,8 +24,8 @@ struct tls_code {
 };
 
 /*
- * Reads a function of size bytes, for which tls_code_returns() knows nothing. false: probes at its first instruction are all that is sure to be
- * right, and *places is untouched.
+ * Reads a function of size bytes, for which tls_code_returns() knows nothing. false: probes at its
+ * first instruction are all that is sure to be right, and *places is untouched.
  */
 bool tls_code_read(const uint8_t *code, size_t size, struct tls_code *places);
 
@@ -34,5 +34,11 @@ bool tls_code_read(const uint8_t *code, size_t size, struct tls_code *places);
  * at which offset: the return address is still on top of the stack there.
  */
 bool tls_code_returns(const uint8_t *code, size_t size, size_t *offset);
+
+/*
+ * Whether each run of a function of size bytes that returns more than 0 has called the one that begins
+ * at `target`, an offset from its first instruction. What it returns is taken for 32 bits.
+ */
+bool tls_code_passes(const uint8_t *code, size_t size, int64_t target);
 
 #endif

@@ -30,6 +30,8 @@ struct found {
 	int fd;
 	uint64_t file_bytes;
 	struct tls_sites sites;
+	GElf_Sym symbols[TLS_CALLS];
+	uint64_t given_to[TLS_CALLS]; /* address of the function that a call gives all to, or 0 */
 };
 
 const char *tls_call_name(enum tls_call call)
@@ -82,11 +84,15 @@ static uint64_t code_offset(const struct found *found, uint64_t address)
 
 #ifdef __aarch64__
 /* Which instructions its kernels emulate has not been tried: probes at the first are always right. */
-static void site_improve(const struct found *found, const GElf_Sym *symbol, struct tls_site *site)
+static void site_improve(struct found *found, enum tls_call call)
 {
 	(void)found;
-	(void)symbol;
-	(void)site;
+	(void)call;
+}
+
+static void twins_join(struct found *found)
+{
+	(void)found;
 }
 #else
 /* Returns how many of these bytes the file has. */
@@ -108,19 +114,29 @@ static uint64_t returns_find(const struct found *found, uint64_t offset)
 	return offset + at;
 }
 
-static bool places_read(const struct found *found, const GElf_Sym *symbol, uint64_t entry,
-			struct tls_code *places)
+/* The whole of a call; its size, or 0. */
+static size_t call_read(const struct found *found, enum tls_call call, uint8_t code[CODE_MAX_BYTES])
 {
-	uint8_t code[CODE_MAX_BYTES];
+	size_t size = found->symbols[call].st_size;
 
-	return symbol->st_size && symbol->st_size <= sizeof(code) &&
-	       code_read(found, entry, code, symbol->st_size) == symbol->st_size &&
-	       tls_code_read(code, symbol->st_size, places);
+	return size <= CODE_MAX_BYTES &&
+			       code_read(found, found->sites.calls[call].entry, code, size) == size
+		       ? size
+		       : 0;
 }
 
-static void site_improve(const struct found *found, const GElf_Sym *symbol, struct tls_site *site)
+static bool places_read(const struct found *found, enum tls_call call, struct tls_code *places)
 {
-	uint64_t returns = returns_find(found, site->entry);
+	uint8_t code[CODE_MAX_BYTES];
+	size_t size = call_read(found, call, code);
+
+	return size && tls_code_read(code, size, places);
+}
+
+static void site_improve(struct found *found, enum tls_call call)
+{
+	struct tls_site *site = &found->sites.calls[call];
+	uint64_t returns = returns_find(found, site->entry), given_to;
 	struct tls_code places;
 
 	if (returns) {
@@ -128,21 +144,49 @@ static void site_improve(const struct found *found, const GElf_Sym *symbol, stru
 		site->emulated = true;
 		return;
 	}
-	if (!places_read(found, symbol, site->entry, &places))
+	if (!places_read(found, call, &places))
 		return;
+	given_to = found->symbols[call].st_value + (uint64_t)places.returns;
 	if (places.wraps)
-		returns = returns_find(
-			found, code_offset(found, symbol->st_value + (uint64_t)places.returns));
+		returns = returns_find(found, code_offset(found, given_to));
 	else if (!places.leaf_count)
 		returns = site->entry + (uint64_t)places.returns;
 	if (!returns && !places.leaf_count)
 		return;
+	found->given_to[call] = places.wraps ? given_to : 0;
 	site->enters = site->entry + places.enters;
 	site->returns = returns;
 	site->leaf_count = places.leaf_count;
 	site->emulated = true;
 	for (unsigned i = 0; i < places.leaf_count; i++)
 		site->leaves[i] = site->entry + places.leaves[i];
+}
+
+/* Whether what a call moves, the function that its twin gives all to has moved. */
+static bool is_by_twin(const struct found *found, enum tls_call call, enum tls_call twin)
+{
+	uint8_t code[CODE_MAX_BYTES];
+	size_t size = call_read(found, call, code);
+
+	return size && found->given_to[twin] && found->sites.calls[call].entry &&
+	       tls_code_passes(code, size,
+			       (int64_t)(found->given_to[twin] - found->symbols[call].st_value));
+}
+
+static void twin_join(struct found *found, enum tls_call call, enum tls_call twin)
+{
+	struct tls_site *site = &found->sites.calls[call], *all = &found->sites.calls[twin];
+
+	if (!is_by_twin(found, call, twin))
+		return;
+	*site = (struct tls_site){.entry = site->entry, .emulated = true, .by_twin = true};
+	all->enters = all->returns;
+}
+
+static void twins_join(struct found *found)
+{
+	twin_join(found, TLS_READ, TLS_READ_EX);
+	twin_join(found, TLS_WRITE, TLS_WRITE_EX);
 }
 #endif
 
@@ -159,8 +203,9 @@ static void symbol_take(struct found *found, const GElf_Sym *symbol, const char 
 	site->entry = code_offset(found, symbol->st_value);
 	site->enters = site->entry;
 	site->returns = site->entry;
+	found->symbols[call] = *symbol;
 	if (site->entry)
-		site_improve(found, symbol, site);
+		site_improve(found, call);
 }
 
 static bool within(const struct found *found, const GElf_Shdr *section)
@@ -236,6 +281,7 @@ int tls_sites_find(int fd, struct tls_sites *sites, struct diag *diag)
 				"probes need OpenSSL's names: a shared libssl, or a program that "
 				"exports them or is not stripped",
 				"has neither SSL_read nor SSL_write");
+	twins_join(&found);
 	*sites = found.sites;
 	return 0;
 }

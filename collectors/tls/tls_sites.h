@@ -31,12 +31,16 @@
  *     function, which other calls of this list pass as well: what returns there counts only when the
  *     thread has passed the `enters` of this very call last, and only once behind that. Its result is
  *     that of the call, but that any number <= 0 may stand for any other.
+ * SSL_read and SSL_write, which give all to the function that their twins give all to, have no places
+ * but those of the twin, which lie in that function: there each of their runs that moves bytes is a
+ * run of the twin, with the twin's arguments and result.
  */
 struct tls_site {
-	uint64_t enters; /* 0: the file has no such call */
+	uint64_t enters; /* 0: the file has no such call, or its runs pass the places of its twin */
 	uint64_t leaves[TLS_LEAVES_MAX];
 	unsigned leaf_count;
-	uint64_t returns; /* 0 with leaves */
+	uint64_t returns; /* 0 with leaves, and without `enters` */
+	bool by_twin; /* has no places but `entry` */
 	uint64_t entry; /* the call's first instruction: a place for both kinds without any proof */
 	bool emulated; /* proven: the kernel carries out the instructions at all these places itself */
 };

@@ -122,7 +122,7 @@ const hosts = new Table($('hosts-table'), {
     { title: 'Pressure', hint: 'share of time in which some task waited, most of cpu, memory and io', num: true,
       value: (r) => r.pressure, text: (r) => (r.pressure === null ? '–' : `${r.pressed} ${share(r.pressure)}`),
       tone: (r) => (r.pressure > 0.3 ? 'warn' : 'quiet') },
-    { title: 'In flight', hint: 'HTTP requests, and the age of the oldest', num: true,
+    { title: 'In flight', hint: 'HTTP requests, the age of the oldest, and the services with most of them', num: true,
       value: (r) => r.flying, text: (r) => inFlight(r) },
     { title: 'Sent again', hint: 'TCP segments a second', num: true, value: (r) => r.again,
       text: (r) => rate(r.again) },
@@ -141,12 +141,14 @@ const hosts = new Table($('hosts-table'), {
 
 function inFlight(row) {
   if (row.flying === null) return '–';
-  return row.flying && row.oldest ? `${count(row.flying)} (${span(row.oldest * 1e9)})` : count(row.flying);
+  const more = [...(row.oldest ? [span(row.oldest * 1e9)] : []), ...row.holders];
+  return row.flying && more.length ? `${count(row.flying)} (${more.join(', ')})` : count(row.flying);
 }
 
 function hostRows(status) {
   return status.hosts.map((host) => {
-    const gauge = (name) => status.gauges.find((g) => g.host === host.host && g.name === name && !g.label)?.value ?? null;
+    const gauges = status.gauges.filter((g) => g.host === host.host);
+    const gauge = (name) => gauges.find((g) => g.name === name && !g.service && !g.label)?.value ?? null;
     const collectors = status.collectors.filter((c) => c.host === host.host);
     const pressure = ['cpu', 'memory', 'io'].map((of) => [of, gauge(`psi_${of}_some_ratio`)])
       .filter(([, ratio]) => ratio !== null).sort((a, b) => b[1] - a[1])[0] ?? ['', null];
@@ -159,6 +161,8 @@ function hostRows(status) {
       pressure: pressure[1],
       flying: gauge('http_requests_in_flight'),
       oldest: gauge('http_oldest_request_age_s'),
+      holders: gauges.filter((g) => g.name === 'http_requests_in_flight' && g.service && g.value > 0)
+        .sort((a, b) => b.value - a.value).slice(0, 3).map((g) => `${g.service} ${g.label} ${count(g.value)}`),
       again: gauge('tcp_retransmits_per_s'),
       events: collectors.reduce((sum, c) => sum + c.events_total, 0),
       drops: drops.reduce((sum, [, n]) => sum + n, 0),

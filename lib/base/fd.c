@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,4 +308,11 @@ int fd_connect(const char *path, dur_ns timeout, struct diag *d)
 	rc = fd;
 	fd = -1;
 	return rc;
+}
+
+bool fd_hung_up(int fd)
+{
+	struct pollfd end = {.fd = fd};
+
+	return poll(&end, 1, 0) == 1 && (end.revents & POLLHUP);
 }

@@ -74,4 +74,7 @@ void fd_listener_close(struct fd_listener *listener);
  */
 int fd_connect(const char *path, dur_ns timeout, struct diag *d);
 
+/* Whether the other end of a local connection is closed, also with something left to read. No wait. */
+bool fd_hung_up(int fd);
+
 #endif

@@ -48,6 +48,7 @@ typedef void (*loop_fd_fn)(void *arg, int fd, unsigned ready);
  * memory lacks or the fd cannot be polled (a regular file). LOOP_HANGUP is reported when asked
  * for, and always on an error condition (a refused connect, a pipe without reader); the watch is
  * then silent until loop_fd_change().
+ * The end of both directions calls fn whatever it waits for.
  */
 struct loop_fd *loop_fd_watch(struct loop *loop, int fd, unsigned events, loop_fd_fn fn, void *arg);
 void loop_fd_change(struct loop_fd *watch, unsigned events);

@@ -233,6 +233,12 @@ static int opts_take_letters(struct opts_state *s, const char *text)
 	return 0;
 }
 
+static void opts_keep(struct opts_state *s, int *argc)
+{
+	s->argv[s->kept] = NULL;
+	*argc = s->kept;
+}
+
 int opts_parse(const struct opts_program *program, int *argc, char **argv, void *out,
 	       struct diag *d)
 {
@@ -252,13 +258,16 @@ int opts_parse(const struct opts_program *program, int *argc, char **argv, void 
 			rc = opts_take_letters(&s, text + 1);
 		else
 			argv[s.kept++] = text;
-		if (rc != 0)
+		if (rc < 0)
 			return rc;
+		if (rc > 0) {
+			opts_keep(&s, argc);
+			return rc;
+		}
 	}
 	for (; s.at < s.argc; s.at++)
 		argv[s.kept++] = argv[s.at];
-	argv[s.kept] = NULL;
-	*argc = s.kept;
+	opts_keep(&s, argc);
 	return 0;
 }
 
@@ -304,6 +313,84 @@ static void opts_print_entry(FILE *to, const char *left, const char *help)
 	opts_print_wrapped(to, help, OPTS_HELP_COLUMN);
 }
 
+/* An entry of a list that is parted by ", " is the name. */
+static bool opts_names(const char *list, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *at = list; at; at = strchr(at, ',')) {
+		at += strspn(at, ", ");
+		if (strncmp(at, name, length) == 0 && (at[length] == ',' || !at[length]))
+			return true;
+	}
+	return false;
+}
+
+/* Those that the word obeys; all without a word. */
+static void opts_print_options(const struct opts_program *program, const struct opts_word *word,
+			       FILE *to)
+{
+	fprintf(to, "\nOptions:\n");
+	for (size_t i = 0; i < opts_row_count(program); i++) {
+		const struct opt *row = opts_row_at(program, i);
+		char left[80], letter[] = "-x, ";
+
+		if (word && row->words && !opts_names(row->words, word->name))
+			continue;
+		letter[1] = row->letter;
+		snprintf(left, sizeof(left), "%s--%s%s%s", row->letter ? letter : "    ", row->name,
+			 row->value ? " " : "", row->value ? row->value : "");
+		opts_print_entry(to, left, row->help);
+	}
+}
+
+void opts_help_word(const struct opts_program *program, const struct opts_word *word, FILE *to)
+{
+	fprintf(to, "%s %s - %s\n\nUsage: %s %s [OPTION]...%s%s\n", program->name, word->name,
+		word->help, program->name, word->name, word->usage ? " " : "",
+		word->usage ? word->usage : "");
+	opts_print_options(program, word, to);
+	if (word->more) {
+		fputc('\n', to);
+		opts_print_wrapped(to, word->more, 0);
+	}
+	if (word->example)
+		fprintf(to, "\nExample: %s\n", word->example);
+}
+
+/* How many arguments from argv[1] on are the words of the name; 0: others. */
+static int opts_word_length(const char *name, int argc, char **argv)
+{
+	int count = 1;
+
+	for (const char *at = name; *at; count++) {
+		size_t length = strcspn(at, " ");
+
+		if (count >= argc || strlen(argv[count]) != length ||
+		    memcmp(argv[count], at, length) != 0)
+			return 0;
+		at += length;
+		at += *at == ' ';
+	}
+	return count - 1;
+}
+
+const struct opts_word *opts_find_word(const struct opts_program *program, int argc, char **argv)
+{
+	const struct opts_word *found = NULL;
+	int longest = 0;
+
+	for (const struct opts_word *word = program->words; word && word->name; word++) {
+		int length = opts_word_length(word->name, argc, argv);
+
+		if (length > longest) {
+			longest = length;
+			found = word;
+		}
+	}
+	return found;
+}
+
 void opts_help(const struct opts_program *program, FILE *to)
 {
 	fprintf(to, "%s - %s\n\nUsage: %s %s\n", program->name, program->purpose, program->name,
@@ -312,16 +399,7 @@ void opts_help(const struct opts_program *program, FILE *to)
 		fprintf(to, "\nCommands:\n");
 	for (const struct opts_word *word = program->words; word && word->name; word++)
 		opts_print_entry(to, word->name, word->help);
-	fprintf(to, "\nOptions:\n");
-	for (size_t i = 0; i < opts_row_count(program); i++) {
-		const struct opt *row = opts_row_at(program, i);
-		char left[80], letter[] = "-x, ";
-
-		letter[1] = row->letter;
-		snprintf(left, sizeof(left), "%s--%s%s%s", row->letter ? letter : "    ", row->name,
-			 row->value ? " " : "", row->value ? row->value : "");
-		opts_print_entry(to, left, row->help);
-	}
+	opts_print_options(program, NULL, to);
 	if (program->about) {
 		fputc('\n', to);
 		opts_print_wrapped(to, program->about, 0);
@@ -360,6 +438,22 @@ static void opts_print_roff_entry(FILE *to, const char *left, const char *value,
 	fputc('\n', to);
 }
 
+/* What a word has beyond its line stands in the same indented block. */
+static void opts_print_roff_word(FILE *to, const struct opts_word *word)
+{
+	opts_print_roff_entry(to, word->name, word->usage, word->help);
+	if (word->more) {
+		fputs(".IP\n", to);
+		opts_print_roff(to, word->more);
+		fputc('\n', to);
+	}
+	if (word->example) {
+		fputs(".IP\nExample: ", to);
+		opts_print_roff(to, word->example);
+		fputc('\n', to);
+	}
+}
+
 void opts_man(const struct opts_program *program, FILE *to)
 {
 	fprintf(to, ".TH \"%s\" %d \"\" \"vow %s\"\n.SH NAME\n", program->name, program->section,
@@ -378,7 +472,7 @@ void opts_man(const struct opts_program *program, FILE *to)
 	if (program->words)
 		fputs(".SH COMMANDS\n", to);
 	for (const struct opts_word *word = program->words; word && word->name; word++)
-		opts_print_roff_entry(to, word->name, NULL, word->help);
+		opts_print_roff_word(to, word);
 	fputs(".SH OPTIONS\n", to);
 	for (size_t i = 0; i < opts_row_count(program); i++) {
 		const struct opt *row = opts_row_at(program, i);
@@ -406,6 +500,7 @@ static int opts_print_mistake(const struct opts_program *program, const struct d
 
 int opts_begin(const struct opts_program *program, int *argc, char **argv, void *out)
 {
+	const struct opts_word *word;
 	struct diag d;
 	int rc = opts_parse(program, argc, argv, out, &d);
 
@@ -413,7 +508,11 @@ int opts_begin(const struct opts_program *program, int *argc, char **argv, void 
 	case 0:
 		return -1;
 	case OPTS_HELP:
-		opts_help(program, stdout);
+		word = opts_find_word(program, *argc, argv);
+		if (word)
+			opts_help_word(program, word, stdout);
+		else
+			opts_help(program, stdout);
 		return 0;
 	case OPTS_VERSION:
 		printf("%s %s\n", program->name, VOW_VERSION);

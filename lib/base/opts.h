@@ -9,7 +9,8 @@
  *		    .min = NS_PER_H, .max = 9000 * NS_PER_H),
  *	};
  *
- * Every program has --help, --version and --man besides its rows. Options may stand anywhere up
+ * Every program has --help, --version and --man besides its rows; behind a word that the program
+ * knows, --help tells of that word. Options may stand anywhere up
  * to "--"; "--name VALUE", "--name=VALUE", "-n VALUE", "-nVALUE" and "-ab" all work. For the main
  * thread; texts point into argv.
  */
@@ -40,6 +41,7 @@ struct opt {
 	size_t offset; /* where the value goes, in bytes */
 	uint64_t min, max; /* both 0: any */
 	const char *const *choices; /* ended with NULL */
+	const char *words; /* names of the words that obey it, ", " between them; NULL: all */
 };
 
 /* A row; more members may follow by name. The member's type must be the one its kind tells. */
@@ -54,6 +56,9 @@ struct opt {
 struct opts_word {
 	const char *name;
 	const char *help;
+	const char *usage; /* what stands behind the name beside options, "[FILE]"; or NULL */
+	const char *example; /* a command line, or NULL */
+	const char *more; /* paragraphs: what stands in which column; or NULL */
 };
 
 struct opts_program {
@@ -73,12 +78,17 @@ enum { OPTS_HELP = 1, OPTS_VERSION, OPTS_MAN };
 /*
  * Sets the members of `out` that the command line names, the others keep what the caller put there
  * (the defaults). Moves what is no option to argv[1] and on, and sets *argc to match. 0; one of
- * the above; or -EINVAL with the place, the mistake and a "did you mean" in d.
+ * the above, with argv as far as it was read; or -EINVAL with the place, the mistake and a "did you
+ * mean" in d.
  */
 int opts_parse(const struct opts_program *program, int *argc, char **argv, void *out,
 	       struct diag *d);
 
 void opts_help(const struct opts_program *program, FILE *to);
+/* Of one word: its usage, the options that it obeys, its example, and what more there is. */
+void opts_help_word(const struct opts_program *program, const struct opts_word *word, FILE *to);
+/* The word that argv[1] and on begins with, of two the longer one; NULL: none. */
+const struct opts_word *opts_find_word(const struct opts_program *program, int argc, char **argv);
 void opts_man(const struct opts_program *program, FILE *to);
 
 /*

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/base/self.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -29,4 +31,24 @@ void self_measure(struct self_usage *usage, mono_ns now)
 			(double)(cpu_ns - usage->cpu_ns) / (double)(now - usage->read_at);
 	usage->cpu_ns = cpu_ns;
 	usage->read_at = now;
+}
+
+int self_find_helper(const char *name, char path[PATH_MAX], struct diag *d)
+{
+	static const char *const places[] = {"", "../lib/vow/"};
+	char self[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	self[length < 0 ? 0 : length] = '\0';
+	char *slash = strrchr(self, '/');
+	if (slash)
+		*slash = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		int wanted = snprintf(path, PATH_MAX, "%s/%s%s", self, places[i], name);
+
+		if (wanted < PATH_MAX && access(path, X_OK) == 0)
+			return 0;
+	}
+	return diag_set(d, -ENOENT, self, "install it, or build it with make",
+			"the helper program %s is not here", name);
 }

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this program itself costs: resident memory and CPU, read from /proc/self and getrusage(). */
+/*
+ * This program itself: what it costs in resident memory and CPU, read from /proc/self and getrusage(),
+ * and where its helpers are.
+ */
 #ifndef VOW_LIB_BASE_SELF_H
 #define VOW_LIB_BASE_SELF_H
 
+#include <limits.h>
+
+#include "lib/base/diag.h"
 #include "lib/base/types.h"
 
 struct self_usage {
@@ -15,5 +21,11 @@ struct self_usage {
 
 /* Reads anew; keeps the previous values of what cannot be read. */
 void self_measure(struct self_usage *usage, mono_ns now);
+
+/*
+ * Finds a helper program: beside this one, as in a build tree, else where `make install` puts helpers.
+ * 0, or -ENOENT with d filled; path is then no longer what it was.
+ */
+int self_find_helper(const char *name, char path[PATH_MAX], struct diag *d);
 
 #endif

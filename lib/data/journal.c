@@ -332,7 +332,45 @@ static void journal_dir_sync(struct journal *journal)
 	journal_synced(journal, fd < 0 ? fd : fsync(fd));
 }
 
-/* Begins the segment of the next record. On failure nothing of it is left. */
+/*
+ * Takes what has the name of the next segment out of its way. No record has that number: it is what
+ * a file system that had just become read-only did not let this journal remove. With more in it than
+ * a header it is set aside all the same, for people to look at.
+ */
+static int journal_segment_clear(struct journal *journal, const char *path)
+{
+	char aside[PATH_MAX];
+	struct stat st;
+	int rc;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISREG(st.st_mode) && st.st_size <= JOURNAL_HEADER_BYTES)
+		return unlink(path) < 0 ? -errno : 0;
+	rc = journal_path(aside, journal->dir, journal->last_seq + 1, ".quarantined");
+	if (!rc && rename(path, aside) < 0)
+		rc = -errno;
+	if (!rc)
+		journal->counters.quarantined_total++;
+	return rc;
+}
+
+static int journal_segment_create(struct journal *journal, const char *path)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC;
+	int fd = open(path, flags, JOURNAL_MODE);
+	int rc = fd < 0 ? -errno : 0;
+
+	if (rc != -EEXIST)
+		return rc ? rc : fd;
+	rc = journal_segment_clear(journal, path);
+	if (rc < 0)
+		return rc;
+	fd = open(path, flags, JOURNAL_MODE);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Begins the segment of the next record. On failure nothing of it is left, if the disk lets it go. */
 static int journal_segment_begin(struct journal *journal, char path[PATH_MAX])
 {
 	uint8_t bytes[JOURNAL_HEADER_BYTES];
@@ -348,9 +386,9 @@ static int journal_segment_begin(struct journal *journal, char path[PATH_MAX])
 	journal->header.first_seq = segment.first_seq;
 	journal->header.begun_at = clock_wall();
 	journal_header_encode(&journal->header, JOURNAL_FILE_SEGMENT, bytes);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, JOURNAL_MODE);
+	fd = journal_segment_create(journal, path);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	TESTPOINT(segment_created);
 	rc = fd_write_full(fd, bytes, sizeof(bytes));
 	TESTPOINT(segment_begun);

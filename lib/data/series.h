@@ -45,6 +45,13 @@ enum series_kind {
 	SERIES_KINDS
 };
 
+/*
+ * The route of requests that the kernel counted without their paths, in buckets that grow coarser as
+ * it counts more different ones. They are in the rows of SERIES_USER as well.
+ */
+#define SERIES_ROUTE_OVERFLOW "{overflow}"
+#define SERIES_OVERFLOW_ERROR 0.415 /* of their percentiles at most: buckets of scale 1 */
+
 /* Whether a kind counts events that are none of their own: of another kind as well. */
 static inline bool series_kind_is_view(enum series_kind kind)
 {

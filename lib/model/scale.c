@@ -10,8 +10,11 @@
 
 /* Beyond this much time between two steps nobody watched; as long as a gauge stays fresh. */
 #define SCALE_GAP_S 10
-/* A limit met again within this time is not told again. */
-#define SCALE_TOLD_S 60
+/*
+ * The minimum or the maximum, met again after so much time without it, is told again: another peak of
+ * the day. A cooldown follows a change, and is told once for it.
+ */
+#define SCALE_TOLD_S 3600
 /* More than any maximum; keeps the conversion from double within range. */
 #define SCALE_WANTED_MAX 1000000
 
@@ -113,7 +116,9 @@ static bool scale_is_news(struct scale *scale, uint64_t second,
 	uint64_t *met_at = &scale->met_at[decision->limit];
 	bool changed = decision->from != decision->to;
 	bool limited = decision->limit != SCALE_FREE;
-	bool news = changed || (limited && (!*met_at || second - *met_at >= SCALE_TOLD_S));
+	bool bound = decision->limit == SCALE_MINIMUM || decision->limit == SCALE_MAXIMUM;
+	bool again = bound && second - *met_at >= SCALE_TOLD_S;
+	bool news = changed || (limited && (!*met_at || again));
 
 	if (changed)
 		memset(scale->met_at, 0, sizeof(scale->met_at));

@@ -63,7 +63,7 @@ struct scale_decision {
 
 /*
  * Decides; returns true when the decision is news: a change, or a limit that holds one back and was
- * not met since the last change, nor for a minute.
+ * not met since the last change; minimum and maximum also when they were not met for an hour.
  */
 bool scale_step(struct scale *scale, const struct scaler *scaler, const struct scale_input *input,
 		struct scale_decision *decision);

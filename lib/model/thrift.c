@@ -6,10 +6,8 @@
 const char *thrift_step_name(enum thrift_step step)
 {
 	static const char *const names[THRIFT_STEPS] = {
-		[THRIFT_ALL] = "all",
-		[THRIFT_NO_PATHS] = "no_paths",
-		[THRIFT_COUNTS] = "counts",
-		[THRIFT_OFF] = "off",
+		[THRIFT_ALL] = "all",	    [THRIFT_NO_PATHS] = "no_paths", [THRIFT_BUSY] = "busy",
+		[THRIFT_COUNTS] = "counts", [THRIFT_OFF] = "off",
 	};
 
 	return step < THRIFT_STEPS ? names[step] : "unknown";

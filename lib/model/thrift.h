@@ -14,11 +14,13 @@
 enum thrift_step {
 	THRIFT_ALL, /* every request has its record */
 	THRIFT_NO_PATHS, /* without its path, and what its headers say */
+	THRIFT_BUSY, /* as THRIFT_COUNTS of services that are busy; all of the others */
 	THRIFT_COUNTS, /* only failed and slow ones have, with it; others are counted in the kernel */
 	THRIFT_OFF, /* nothing is captured, for a while */
 	THRIFT_STEPS
 };
-const char *thrift_step_name(enum thrift_step step); /* "all", "no_paths", "counts", "off" */
+/* "all", "no_paths", "busy", "counts", "off" */
+const char *thrift_step_name(enum thrift_step step);
 
 #define THRIFT_UP_AFTER	   (3 * NS_PER_S) /* above the budget all that time */
 #define THRIFT_DOWN_AFTER  (30 * NS_PER_S) /* the step below would take less than, */

@@ -21,6 +21,17 @@ static void check_emulated(const uint8_t *code, size_t size, size_t at, bool jum
 	FUZZ_CHECK(!jumps || insn.kind == X86_JUMP_IF);
 }
 
+/* Nothing is said of the ways through a function that has an instruction which is not known. */
+static void check_passes(const uint8_t *code, size_t size, int64_t target)
+{
+	struct x86_insn insn;
+
+	if (!tls_code_passes(code, size, target))
+		return;
+	for (size_t at = 0; at < size; at += insn.length)
+		FUZZ_CHECK(x86_insn_decode(code + at, size - at, &insn));
+}
+
 static void check_code(const uint8_t *code, size_t size)
 {
 	struct tls_code places = {0};
@@ -28,6 +39,7 @@ static void check_code(const uint8_t *code, size_t size)
 
 	if (tls_code_returns(code, size, &at))
 		check_emulated(code, size, at, false);
+	check_passes(code, size, size ? code[0] : 0);
 	if (!tls_code_read(code, size, &places))
 		return;
 	check_emulated(code, size, places.enters, false);
@@ -54,7 +66,8 @@ static void check_file(const uint8_t *bytes, size_t size)
 		const struct tls_site *site = &sites.calls[call];
 
 		FUZZ_CHECK(site->entry <= size && site->enters <= size && site->returns <= size);
-		FUZZ_CHECK(!site->enters == !site->entry);
+		FUZZ_CHECK(!site->enters == (!site->entry || site->by_twin));
+		FUZZ_CHECK(site->enters || (!site->leaf_count && !site->returns));
 		FUZZ_CHECK(!site->enters || !site->leaf_count == !!site->returns);
 		for (unsigned i = 0; i < site->leaf_count; i++)
 			FUZZ_CHECK(site->leaves[i] <= size);

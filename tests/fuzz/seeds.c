@@ -554,6 +554,20 @@ static void seed_tls_sites(void)
 	seed_tls_code("wrapper", tls_read_ex_code, sizeof(tls_read_ex_code) - 3);
 }
 
+/* The size of windows, and a body. */
+static void seed_bodies(void)
+{
+	static const char event[] =
+		"\x10{\"id\": \"evt_1\", \"data\": {\"type\": \"inner\", \"list\": [1, \"}\", "
+		"\"a\\\"b\\\\\"], \"text\": \"a text that is longer than what is looked at at a "
+		"time "
+		"so that it takes another window or two\"}, \"type\": \"invoice.paid\"}";
+	static const char chunk[] = "~1f\r\n{\"type\":\"push\",\"a\":[]}\r\n0\r\n\r\n";
+
+	seed("json_event", "event", event, strlen(event));
+	seed("json_event", "chunk", chunk, strlen(chunk));
+}
+
 int main(int argc, char **argv)
 {
 	const uint8_t *tick;
@@ -576,6 +590,7 @@ int main(int argc, char **argv)
 	seed_segments();
 	seed_https();
 	seed_tls_sites();
+	seed_bodies();
 	tick_writer_free(writer);
 	return 0;
 }

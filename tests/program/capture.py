@@ -6,6 +6,8 @@ import contextlib
 import os
 import re
 import socket
+import threading
+import time
 
 from story import *
 
@@ -21,15 +23,17 @@ LOSSES = ("ring_full", "storage_failed", "unclassified", "collapsed", "torn",
 
 
 # How socket calls are seen, and a tracepoint that only kernels have which can do so.
-TIERS = {"A": "sock_recv_length", "B": "sys_exit"}
+TRACEPOINTS = {"A": "sock_recv_length", "B": "sys_exit", "C": "sys_exit"}
+TIERS = ("A", "B")  # all that there is to see is shown in both; the way C takes, by some tests
+ALL_TIERS = (*TIERS, "C")
 
 
 def tier_lacking(tier):
     """Why this kernel has no such tier, or None."""
     with open("/sys/kernel/btf/vmlinux", "rb") as types:
-        if f"\0btf_trace_{TIERS[tier]}\0".encode() in types.read():
+        if f"\0btf_trace_{TRACEPOINTS[tier]}\0".encode() in types.read():
             return None
-    return f"tier {tier} wants a kernel with the tracepoint {TIERS[tier]}"
+    return f"tier {tier} wants a kernel with the tracepoint {TRACEPOINTS[tier]}"
 
 
 def test_tier(tier, *what):
@@ -46,10 +50,18 @@ def test_tier(tier, *what):
     return decorate
 
 
-def test_tiers(*what):
-    """The function (s, tier) is a test with each tier."""
+def tiers_to_show(tiers, what):
+    """What tiers differ in are programs of the kernel, which a sanitizer does not look into: there
+    the first one stands for all, but where vowd, which tells of its own, is under test."""
+    if MODE not in ("asan", "tsan") or "vowd" in what:
+        return tiers
+    return [tier for tier in tiers if not lacking("bpf") and not tier_lacking(tier)][:1] or tiers[:1]
+
+
+def test_tiers(*what, tiers=TIERS):
+    """The function (s, tier) is a test with each of these tiers."""
     def decorate(function):
-        for tier in TIERS:
+        for tier in tiers_to_show(tiers, what):
             test_tier(tier, *what)(function)
         return function
     return decorate
@@ -82,14 +94,19 @@ class Sum:
 
 class Capture:
     """A running capture_dump; only pairs that concern `port` are kept. traced: "PID:FILE", a process
-    whose calls of the TLS library in that file are probed."""
+    whose calls of the TLS library in that file are probed; in tier B as its kernels want it.
+    sweeping: one sweep follows another. types: a file that describes the kernel's types, for tier C.
+    fields: of JSON bodies, that tell types of events; with notes."""
 
-    def __init__(self, story, port, ring_bytes=None, notes=False, tier=None, traced=None):
+    def __init__(self, story, port, ring_bytes=None, notes=False, tier=None, traced=None,
+                 sweeping=False, types=None, fields=()):
         self.story, self.port = story, port
         self.fields = FIELDS[:-1] + NOTES + FIELDS[-1:] if notes else FIELDS
         args = (["-p", port] + (["-r", ring_bytes] if ring_bytes else []) +
                 (["-n"] if notes else []) + (["-t", tier] if tier else []) +
-                (["-T", traced] if traced else []))
+                (["-T", traced] if traced else []) + (["-a"] if tier == "B" else []) +
+                (["-s"] if sweeping else []) + (["-b", types] if types else []) +
+                [word for field in fields for word in ("-j", field)])
         self.program = story.start(story.program("tests/capture_dump"), *args)
         story.until(lambda: "ready\n" in self.program.log(), 60, "capture")
 
@@ -116,7 +133,8 @@ class Capture:
             seconds, f"{count} pairs of the {role}")
 
     def stop(self):
-        """Ends it; returns the counters, whose identity is checked."""
+        """Ends it; returns the counters, whose identity is checked. They count all that goes on on
+        this machine: none of them is sure to be 0."""
         equal(self.program.stop(), 0, "exit status of capture_dump")
         counters = {name: int(value) for name, value in
                     re.findall(r"^(\w+) (\d+)$", self.program.log(), re.M)}
@@ -281,6 +299,42 @@ def behind_a_held_server(s, port, count):
     return go - arrived, done - go
 
 
+class Load:
+    """Clients that go on asking over connections that stay open, for what .path says by then. What
+    each request took them is in .took, by path."""
+
+    def __init__(self, s, port, clients, pause_s=0):
+        self.path, self.pause_s, self.ending, self.took = "/idle", pause_s, False, {}
+        self.asking = ["/idle"] * clients
+        self.threads = [threading.Thread(target=self.ask, args=(n, Raw(port)))
+                        for n in range(clients)]
+        s.defer_first(self.end)
+        for thread in self.threads:
+            thread.start()
+
+    def ask(self, n, raw):
+        while not self.ending:
+            path = self.asking[n] = self.path
+            began = time.monotonic_ns()
+            raw.send(get(path))
+            raw.response()
+            self.took.setdefault(path, []).append(time.monotonic_ns() - began)
+            time.sleep(self.pause_s)
+        raw.close()
+
+    def turn_to(self, s, path, count=1):
+        """Has them ask for another path; waits until all do, and that was answered so often."""
+        enough = len(self.took.get(path, ())) + count
+        self.path = path
+        s.until(lambda: set(self.asking) == {path} and len(self.took.get(path, ())) >= enough, 20,
+                f"load of {path}")
+
+    def end(self):
+        self.ending = True
+        for thread in self.threads:
+            thread.join()
+
+
 def slow_download(port, path, seconds):
     """Reads a response of known length at an even pace; returns the bytes of its body."""
     raw = Raw(port)
@@ -320,3 +374,50 @@ def run_first(s, pid, children=0):
         for one in family():
             for task in os.listdir(f"/proc/{one}/task"):
                 os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(1))
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+class BothEnds:
+    """A connection whose ends are both ours, so that each call moves the bytes that we choose."""
+
+    def __init__(self, s, listener):
+        self.client = socket.create_connection(listener.getsockname())
+        self.server, _ = listener.accept()
+        for end in (self.client, self.server):
+            s.defer(end.close)
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def exchange(self, *pieces):
+        """One request in so many sends, each of which the server reads by itself."""
+        for piece in pieces:
+            self.client.sendall(piece)
+            left = len(piece)
+            while left:
+                left -= len(self.server.recv(left))
+        self.server.sendall(ANSWER)
+        equal(self.client.recv(1000), ANSWER, "answer")
+
+
+def listen(s):
+    listener = socket.create_server(("127.0.0.1", 0))
+    s.defer(listener.close)
+    return listener
+
+
+def post(path, *lines, method="POST", body=b""):
+    head = "\r\n".join((f"{method} {path} HTTP/1.1", *lines, "", ""))
+    return head.encode("latin-1") + body
+
+
+def notes(pair):
+    return pair.trace, pair.delivery != "-", pair.event
+
+
+def seen(s, capture, count):
+    """{path: (server, client)} of so many requests."""
+    servers, clients = capture.wait(count, "server"), capture.wait(count, "client")
+    equal((len(servers), len(clients)), (count, count), "pairs")
+    by_path = {p.path: p for p in clients}
+    return {p.path: (p, by_path[p.path]) for p in servers}

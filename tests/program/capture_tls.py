@@ -221,11 +221,40 @@ def head_of(connection):
     return True
 
 
-class Tracer(Agent):
-    """vowd whose configuration allows probes, of the services that match `traced`."""
+def worker_of(s, server):
+    """The only worker of an nginx, which may still have to begin."""
+    def born():
+        with open(f"/proc/{server.pid}/task/{server.pid}/children", encoding="ascii") as children:
+            return children.read().split()
+    return int(s.until(born, 10, "a worker of nginx")[0])
 
-    def __init__(self, s, name, port, traced, more=""):
-        super().__init__(s, name, port, f"{more}capture: {{tls: {json.dumps(traced)}}}\n")
+
+def probed(pid):
+    """Whether there are other instructions in a process than in the file of its TLS library."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+        line = next(line for line in maps if "libssl" in line and "r-xp" in line)
+    begin, end = (int(number, 16) for number in line.split()[0].split("-"))
+    with open(f"/proc/{pid}/mem", "rb") as mem, open(line.split()[5], "rb") as file:
+        mem.seek(begin)
+        file.seek(int(line.split()[2], 16))
+        return mem.read(end - begin) != file.read(end - begin)
+
+
+def rights(pid):
+    """Whether a process may put CAP_SYS_ADMIN to use, and whether it does."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        text = status.read()
+    return tuple(bool(int(re.search(rf"^{name}:\s+(\w+)", text, re.M).group(1), 16) >> 21 & 1)
+                 for name in ("CapPrm", "CapEff"))
+
+
+class Tracer(Agent):
+    """vowd whose configuration allows probes, of the services that match `traced`; with further keys
+    of `capture`, each with a comma behind."""
+
+    def __init__(self, s, name, port, traced, more="", tier="auto", capture=""):
+        super().__init__(s, name, port, f"{more}capture: {{http_tier: {tier}, {capture}"
+                                        f"tls: {json.dumps(traced)}}}\n")
         with open(s.path("run/vow.yaml"), encoding="ascii") as file:
             self.text = file.read()
 
@@ -249,3 +278,37 @@ class Tracer(Agent):
                     row["kind"] in ("http", "tls"):
                 found[row["method"], row["route"], row["status_class"]] += row["count"]
         return found
+
+
+ON_DEMAND = {"tls_on_demand": True}
+
+
+class OnDemand(Tracer):
+    """vowd whose configuration has these keys of `capture`, beside the service."""
+
+    def __init__(self, s, name, port, keys, more=""):
+        self.keys, self.more, self.port = keys, more, port
+        Agent.__init__(self, s, name, port, self.capture(keys))
+
+    def capture(self, keys):
+        return f"{self.more}capture: {json.dumps(keys)}\n"
+
+    def configure(self, keys):
+        """Another configuration, obeyed when this returns."""
+        read = self.program.log().count("configuration read again")
+        self.story.write("run/vow.yaml", f"services:\n  - name: {self.name}\n    match: "
+                                         f"{{port: {self.port}}}\n{self.capture(keys)}")
+        self.program.signal(signal.SIGHUP)
+        self.story.until(lambda: self.program.log().count("configuration read again") > read, 10,
+                         "the new configuration")
+
+    def ask(self, *args, status=0):
+        """The rows that are traced afterwards, or what stands on stderr when it fails."""
+        if status == 0:
+            return self.story.vow("trace-tls", *args, dir=self.run)
+        done = self.story.run(self.story.program("vow"), "--dir", self.run, "trace-tls", *args,
+                              status=status)
+        return " ".join(done.stderr.split())
+
+    def rows(self):
+        return self.ask()

@@ -220,7 +220,7 @@ class Story:
         os.chmod(self.root, 0o755)
         self.reports = self.collect_reports()
         self.programs = []
-        self.undo = contextlib.ExitStack()
+        self.undo, self.release = contextlib.ExitStack(), contextlib.ExitStack()
         self.ports = set()
 
     # files and ports
@@ -270,6 +270,10 @@ class Story:
     def defer(self, function, *args):
         """Calls function when the test ends, after the programs were ended."""
         self.undo.callback(function, *args)
+
+    def defer_first(self, function, *args):
+        """The same before the programs are ended, which would wait for what it undoes."""
+        self.release.callback(function, *args)
 
     # reports of sanitizers
 
@@ -350,6 +354,13 @@ class Story:
         dead = [f"{p.name} had ended with {p.process.returncode}: {p.log()[-200:]!r}"
                 for p in self.programs if not p.running()]
         fail("; ".join([f"no {what} within {seconds} s", last] + dead))
+
+    def remove_folder(self, folder):
+        """Removes a folder in which a program may still make files: again, until it is gone."""
+        def gone():
+            shutil.rmtree(folder, ignore_errors=True)
+            return not os.path.exists(folder)
+        self.until(gone, 10, f"end of the folder {folder}")
 
     def http(self, url, data=None, headers=None, seconds=5, method=None):
         """(status, headers, body as bytes); an error status is no exception."""
@@ -480,6 +491,7 @@ http {{
 
     def end(self):
         """Ends by pid all that still runs, the last started first."""
+        self.release.close()
         for program in reversed(self.programs):
             if program.running():
                 program.signal(signal.SIGTERM)

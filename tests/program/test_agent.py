@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent from outside: killed and restarted, fed garbage, out of disk, without rights."""
 import random
+import re
 import socket
 import struct
 
@@ -151,6 +152,37 @@ def a_torn_journal_is_cut_told_and_costs_nothing_else(s):
     vowd = start(s)
     check("torn end" in vowd.log(), f"the log tells of it: {vowd.log()!r}")
     equal(counted(s), made, "observations counted")
+    journal = s.vow("status", dir=s.dir("run"))["journal"]
+    equal([journal[f"{what}_total"] for what in ("torn", "quarantined", "lost_records")], [1, 0, 0],
+          "torn ends, segments set aside and records lost")
+    status = s.run(s.program("vow"), "--dir", s.dir("run"), "status").stdout
+    check("a torn end cut off" in status, f"status tells of it: {status!r}")
+
+
+@test
+@needs("vowd", "vow")
+def a_broken_journal_segment_is_set_aside_and_counted(s):
+    vowd = agent(s)
+    made = observed(observe(s, "shop", count=2000))
+    s.until(lambda: counted(s) == made, 5, f"total of {made}")
+    s.ticks_later(dir=s.dir("run"))
+    vowd.kill()
+    newest = max(name for name in os.listdir(s.path("run", "journal")) if name.endswith(".vowj"))
+    with open(s.path("run", "journal", newest), "r+b") as segment:
+        # In its first record, behind a header of 64 bytes; good ones follow: no torn end.
+        segment.seek(100)
+        segment.write(b"\xff" * 8)
+    start(s)
+    check(os.path.exists(s.path("run", "journal", newest + ".quarantined")), "a file set aside")
+    journal = s.vow("status", dir=s.dir("run"))["journal"]
+    equal([journal["torn_total"], journal["quarantined_total"]], [0, 1],
+          "torn ends and segments set aside")
+    at_least(journal["lost_records_total"], 1, "records lost")
+    status = s.run(s.program("vow"), "--dir", s.dir("run"), "status").stdout
+    check("1 broken segments set aside" in status, f"status tells of it: {status!r}")
+    doctor = s.run(s.program("vow"), "--dir", s.dir("run"), "doctor", "-o", "json", status=1)
+    checks = [c["grade"] for c in json.loads(doctor.stdout)["checks"] if c["name"] == "journal"]
+    equal(checks, ["bad"], "doctor's grades of the journal")
 
 
 @test
@@ -253,6 +285,30 @@ def a_broken_configuration_at_reload_keeps_the_old_one(s):
     vowd.signal(1)
     s.until(lambda: "configuration read again" in vowd.log(), 5, "reload in the log")
     equal(s.vow("status", dir=s.dir("run"))["program"], "vowd", "program that still answers")
+
+
+@test
+@needs("vowd", "vow")
+def keys_that_wait_for_a_restart_are_named_at_reload(s):
+    def waiting():
+        return re.findall(r"waits for a restart of vowd: (.*)", vowd.log())
+
+    def reload(text, times):
+        s.write("run/vow.yaml", text)
+        vowd.signal(1)
+        s.until(lambda: vowd.log().count("configuration read again") == times, 5, "reload")
+    quiet(s)
+    vowd = agent(s)
+    with open(s.path("run", "vow.yaml"), encoding="ascii") as file:
+        first = file.read()
+    reload(first, 1)
+    equal(waiting(), [], "what waits where nothing has changed")
+    changed = first + "host: other\nseries_max: 64\njournal: {age: 1d}\n"
+    reload(changed, 2)
+    reload(changed, 3)
+    equal(waiting(), ["host, series_max, journal.age"] * 2, "what waits, while it does")
+    reload(first, 4)
+    equal(len(waiting()), 2, "warnings once it is as it was at first")
 
 
 @test

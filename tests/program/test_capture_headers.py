@@ -9,51 +9,6 @@ from capture import *
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
-
-class BothEnds:
-    """A connection whose ends are both ours, so that each call moves the bytes that we choose."""
-
-    def __init__(self, s, listener):
-        self.client = socket.create_connection(listener.getsockname())
-        self.server, _ = listener.accept()
-        for end in (self.client, self.server):
-            s.defer(end.close)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def exchange(self, *pieces):
-        """One request in so many sends, each of which the server reads by itself."""
-        for piece in pieces:
-            self.client.sendall(piece)
-            left = len(piece)
-            while left:
-                left -= len(self.server.recv(left))
-        self.server.sendall(ANSWER)
-        equal(self.client.recv(1000), ANSWER, "answer")
-
-
-def listen(s):
-    listener = socket.create_server(("127.0.0.1", 0))
-    s.defer(listener.close)
-    return listener
-
-
-def post(path, *lines, method="POST", body=b""):
-    head = "\r\n".join((f"{method} {path} HTTP/1.1", *lines, "", ""))
-    return head.encode("latin-1") + body
-
-
-def notes(pair):
-    return pair.trace, pair.delivery != "-", pair.event
-
-
-def seen(s, capture, count):
-    """{path: (server, client)} of so many requests."""
-    servers, clients = capture.wait(count, "server"), capture.wait(count, "client")
-    equal((len(servers), len(clients)), (count, count), "pairs")
-    by_path = {p.path: p for p in clients}
-    return {p.path: (p, by_path[p.path]) for p in servers}
 
 
 @test

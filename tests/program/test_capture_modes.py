@@ -2,133 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP in all the ways in which servers move bytes, against a server that stamps what it does: one
 test for each cell of the table in docs/capture.md but the last two rows."""
-from capture import *
+import collections
+import shutil
+import struct
 
-STAMPED = 500  # requests whose latency is compared
+from capture_truth import *
+
 TUNNELS = 100
 REUSES = 100  # rounds of connections, of which most end amid a request
-PAUSE_NS = 10_000  # a call that took so much longer than the median one was interrupted
-# An emulated processor takes so many times as long, for the way from a call's end to its stamp too.
-SLOWNESS = 20 if os.environ.get("VOW_EMULATED") else 1
-CLOCK_NS = 1000  # by which the kernel's clock for tracing may differ from CLOCK_MONOTONIC
-
-
-class Truth:
-    """tests/tools/truth_server.c, and what it said of a response."""
-
-    def __init__(self, s, listen=None, model="loop", calls="recv"):
-        self.port = 0 if listen == "unix" else s.port()
-        self.where = {None: str(self.port), "v6": f"6:{self.port}",
-                      "unix": s.path("truth.sock")}[listen]
-        self.family = {None: socket.AF_INET, "v6": socket.AF_INET6, "unix": socket.AF_UNIX}[listen]
-        self.program = s.start(s.program("tests/truth_server"), self.where, model, calls)
-        s.until(lambda: "ready\n" in self.program.log(), 30, "truth_server")
-
-    def connect(self):
-        address = {socket.AF_INET: ("127.0.0.1", self.port), socket.AF_INET6: ("::1", self.port),
-                   socket.AF_UNIX: self.where}[self.family]
-        return Raw(self.port, socket.socket(self.family), address)
-
-    def responses(self):
-        """{path: (method, status, bytes, started_ns, ended_ns, pid, read_ns, write_ns)}"""
-        rows = [line.split() for line in self.program.log().splitlines() if line != "ready"]
-        return {row[1]: (row[0], *map(int, row[2:])) for row in rows}
-
-
-def pairs_of(s, capture, expected):
-    """The server's pairs with these paths, once all are there; the capture is ended. On AF_UNIX
-    sockets, which have no port, others come by as well."""
-    wanted = set(expected)
-    s.until(lambda: len(wanted & {p.path for p in capture.pairs("server")}) == len(wanted), 30,
-            "pairs of the server")
-    capture.stop()
-    return [p for p in capture.pairs("server") if p.path in wanted]
-
-
-def compare(pairs, truth, expected):
-    """Each of the expected paths has one pair, which says what the server says of it."""
-    said = truth.responses()
-    equal(set(expected) - {p.path for p in pairs}, set(), "paths without a pair")
-    equal(len(pairs), len(expected), "pairs")
-    for pair in pairs:
-        method, status, size, _, _, pid = said[pair.path][:6]
-        equal((pair.outcome, pair.method, pair.status, pair.response_bytes, pair.pid),
-              ("complete", method, status, size, pid), f"pair of {pair.path}")
-
-
-def stamped(s, tier, **kind):
-    """Many requests one after another; compares the stamps of both sides."""
-    truth = Truth(s, **kind)
-    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
-    run_first(s, truth.program.pid)
-    raw, expected = truth.connect(), [f"/length/100/{n}" for n in range(STAMPED)]
-    for path in expected:
-        raw.send(get(path))
-        raw.response()
-    raw.close()
-    pairs = pairs_of(s, capture, expected)
-    compare(pairs, truth, expected)
-    as_stamped(pairs, truth.responses())
-
-
-def as_stamped(pairs, said):
-    """They begin and end when the server says, and take as long."""
-    for p in pairs:
-        _, _, _, started, ended, _, read, write = said[p.path]
-        check(started - read - CLOCK_NS <= p.started_at <= started + CLOCK_NS,
-              f"{p.path} began at {p.started_at}, outside of its read: {started} less {read}")
-        end = p.started_at + p.total_ns
-        check(ended - write - CLOCK_NS <= end <= ended + CLOCK_NS,
-              f"{p.path} ended at {end}, outside of its write: {ended} less {write}")
-    # Only where nothing came between a call's work and its stamp do stamps say how long it took.
-    took = sorted(said[p.path][6] + said[p.path][7] for p in pairs)
-    calm = [p for p in pairs
-            if said[p.path][6] + said[p.path][7] <= took[len(took) // 2] + PAUSE_NS]
-    errors = sorted(abs(p.total_ns - (said[p.path][4] - said[p.path][3])) / 1000 for p in calm)
-    starts = sorted(abs(said[p.path][3] - p.started_at) / 1000 for p in calm)
-    print(f"# {len(calm)} requests; error in us: total median {errors[len(errors) // 2]:.2f}, "
-          f"p99 {errors[len(errors) * 99 // 100]:.2f}; start p99 "
-          f"{starts[len(starts) * 99 // 100]:.2f}")
-    for what, all_of in (("total", errors), ("start", starts)):
-        at_most(all_of[len(all_of) // 2], 5 * SLOWNESS, f"median error of the {what} in us")
-        at_most(all_of[len(all_of) * 99 // 100], 20 * SLOWNESS, f"p99 error of the {what} in us")
-
-
-def exchanged(s, tier, requests, connections=4, **kind):
-    """A few requests of each kind on several connections; returns the pairs of the server, which
-    are as the server says. `requests`: (path without its number, method, fields and body)."""
-    truth = Truth(s, **kind)
-    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
-    expected = []
-    for c in range(connections):
-        raw = truth.connect()
-        for path, method, more in requests:
-            expected.append(f"{path}/{c}")
-            raw.send(f"{method} {expected[-1]} HTTP/1.1\r\nHost: test\r\n{more}")
-            raw.answer(method)
-        raw.close()
-    pairs = pairs_of(s, capture, expected)
-    compare(pairs, truth, expected)
-    return pairs
-
-
-PLAIN = [("/length/0", "GET", "\r\n"), ("/length/100", "GET", "\r\n"),
-         ("/length/200000", "GET", "\r\n"), ("/length/5", "POST", "Content-Length: 3\r\n\r\nabc"),
-         ("/length/101", "HEAD", "\r\n"), ("/empty/0", "DELETE", "\r\n")]
-
-
-def row(name, function, **kind):
-    """One row of the table: a test of that name for each tier."""
-    def run(s, tier):
-        function(s, tier, **kind)
-    run.__name__ = name
-    test_tiers()(run)
+BURSTS, BURST = 150, 20  # of connections amid sweeps
+LOADED = (("threads", "recv"), ("fork", "readv"), ("threads", "sendfile"))  # servers under load
+PER_CLIENT, CUT_EVERY, CUTS = 250, 10, {3: "reset", 6: "close", 9: "half"}
+LOSS_ROUNDS = 4
 
 
 for each in ("read", "recv", "readv", "recvmsg", "sendfile", "splice"):
     row(f"latency_and_bytes_by_{each}_are_as_stamped", stamped, calls=each)
     row(f"messages_of_all_kinds_by_{each}_are_counted",
-        lambda s, tier, **kind: exchanged(s, tier, PLAIN, **kind), calls=each)
+        lambda s, tier, **kind: exchanged(s, tier, PLAIN, **kind),
+        tiers=ALL_TIERS if each == "recv" else TIERS, calls=each)
 for each in ("v6", "unix"):
     row(f"latency_on_{each}_sockets_is_as_stamped", stamped, listen=each)
 for each in ("threads", "fork", "pass"):
@@ -136,7 +28,7 @@ for each in ("threads", "fork", "pass"):
         lambda s, tier, **kind: exchanged(s, tier, PLAIN[1:4], connections=16, **kind), model=each)
 
 
-@test_tiers()
+@test_tiers(tiers=ALL_TIERS)
 def chunked_responses_end_with_their_last_chunk(s, tier):
     exchanged(s, tier, [("/chunked/0", "GET", "\r\n"), ("/chunked/100", "GET", "\r\n"),
                   ("/chunked/50000", "GET", "\r\n")])
@@ -155,7 +47,7 @@ def interim_answers_are_no_responses(s, tier):
                   ("/early/10", "GET", "\r\n")])
 
 
-@test_tiers()
+@test_tiers(tiers=ALL_TIERS)
 def response_until_close_ends_with_the_connection(s, tier):
     truth = Truth(s)
     capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
@@ -183,20 +75,20 @@ def upgraded_connection_ends_as_http(s, tier):
     compare(capture.pairs("server"), truth, ["/upgrade/0/a"])
 
 
-@test_tiers()
+@test_tiers(tiers=ALL_TIERS)
 def request_for_a_tunnel_is_a_pair_and_ends_http(s, tier):
     truth = Truth(s)
     capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
     run_first(s, truth.program.pid)
     expected = [f"host-{n}:443" for n in range(TUNNELS)]
-    # All stay open: of a socket whose memory is used again amid a sweep tier B may lose the first.
-    tunnels = [truth.connect() for _ in expected]
-    for raw, path in zip(tunnels, expected):
+    for path in expected:
+        raw = truth.connect()
         raw.send(f"CONNECT {path} HTTP/1.1\r\nHost: {path}\r\n\r\n")
         while b"\r\n\r\n" not in raw.read:
             raw.more()
         raw.send("GET /not/http HTTP/1.1\r\n\r\n")
         raw.more()
+        raw.close()
     clients = capture.wait(TUNNELS, "client")
     pairs = pairs_of(s, capture, expected)
     equal([(p.path, p.method, p.status, p.outcome) for p in clients],
@@ -206,7 +98,7 @@ def request_for_a_tunnel_is_a_pair_and_ends_http(s, tier):
     as_stamped(pairs, truth.responses())
 
 
-@test_tiers()
+@test_tiers(tiers=ALL_TIERS)
 def request_that_gets_no_answer_is_told_apart(s, tier):
     truth = Truth(s)
     capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
@@ -219,37 +111,7 @@ def request_that_gets_no_answer_is_told_apart(s, tier):
     equal((pair.path, pair.outcome), ("/never/0/a", "no_response"), "pair")
 
 
-@test_tier("A")
-def io_uring_is_told_as_bytes_that_cannot_be_read(s, tier):
-    truth = Truth(s, calls="uring")
-    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
-    raw = truth.connect()
-    for n in range(10):
-        raw.send(get(f"/length/100/uring/{n}"))
-        raw.response()
-    raw.close()
-    counters = capture.stop()
-    at_least(counters["no_payload"], 4, "calls without payload, after which it is given up")
-    at_least(counters["ignored"], 1, "connections given up")
-    equal(capture.pairs("server"), [], "pairs of a server that cannot be read")
-
-
-@test_tier("B")
-def io_uring_is_not_seen_and_breaks_nothing(s, tier):
-    truth = Truth(s, calls="uring")
-    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
-    raw = truth.connect()
-    for n in range(10):
-        raw.send(get(f"/length/100/uring/{n}"))
-        raw.response()
-    raw.close()
-    equal([p.path for p in capture.wait(10, "client")],
-          [f"/length/100/uring/{n}" for n in range(10)], "pairs of the client, which is no such")
-    capture.stop()
-    equal(capture.pairs("server"), [], "pairs of a server that is not seen")
-
-
-@test_tiers()
+@test_tiers(tiers=ALL_TIERS)
 def first_requests_say_what_the_connection_took(s, tier):
     """To a server that does not accept, then one that has accepted: both ends."""
     address = ("127.0.0.1", s.port())
@@ -299,6 +161,28 @@ def first_requests_say_what_the_connection_took(s, tier):
         equal(pairs[role, path].opening_ns, 0, f"opening of {path} at the {role}")
 
 
+@test_tiers(tiers=ALL_TIERS)
+def socket_that_connects_once_more_tells_how_long_that_took(s, tier):
+    truth = Truth(s)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
+    again, nobody = socket.socket(), s.port()
+    try:
+        again.connect(("127.0.0.1", nobody))
+        check(False, "somebody took the first connection")
+    except ConnectionRefusedError:
+        pass
+    began = time.monotonic_ns()
+    raw = Raw(truth.port, again)
+    took = time.monotonic_ns() - began
+    raw.send(get("/length/100/again"))
+    raw.response()
+    raw.close()
+    pair, = capture.wait(1, "client")
+    capture.stop()
+    at_least(pair.opening_ns, 1, "connect time")
+    at_most(pair.opening_ns, took, "connect time, against connect()")
+
+
 def at_addresses_used_before(s, tier, listen):
     """Connections that end amid a request leave nothing to those whose sockets get their memory."""
     truth = Truth(s, listen=listen)
@@ -328,33 +212,218 @@ def at_addresses_used_before(s, tier, listen):
     at_most(counters["kept"], 7 * REUSES, "sockets of which something is kept; 8 were made for each")
 
 
-@test_tiers()
+@test_tiers(tiers=ALL_TIERS)
 def sockets_at_addresses_used_before_inherit_nothing(s, tier):
     at_addresses_used_before(s, tier, None)
 
 
-@test_tier("B")
+@test_tiers(tiers=("B", "C"))
 def unix_sockets_at_addresses_used_before_inherit_nothing(s, tier):
     at_addresses_used_before(s, tier, "unix")
 
 
-@test_tiers("wrk")
-def truth_is_reported_plus_lost_under_load(s, tier):
-    truth = Truth(s, model="threads")
+@test_tiers(tiers=ALL_TIERS)
+def sockets_at_addresses_of_older_ones_inherit_nothing(s, tier):
+    """Those that were there before the capture have nothing that tells them from others: a client's
+    get the memory of a server's, before a sweep comes by."""
+    truth = Truth(s)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=REUSES)
+    asks = [Raw(listener.getsockname()[1]) for _ in range(REUSES)]
+    answers = [listener.accept()[0] for _ in range(REUSES)]
     capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
-    s.wrk(f"http://127.0.0.1:{truth.port}/length/100/load", connections=16, seconds=2)
-    counters = capture.stop()
-    pairs = [p for p in capture.pairs("server") if p.path == "/length/100/load"]
-    lost = sum(counters[name] for name in (*LOSSES, "summed")) + counters["missed"]
+    for old, server in zip(asks, answers):
+        old.send(get("/old"))
+        server.recv(1000)
+        server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        old.response()
+    for old in asks + answers:
+        old.close()
+    raws = [truth.connect() for _ in range(REUSES)]
+    expected = [f"/length/100/{os.getpid()}-{n}" for n in range(REUSES)]
+    for path, raw in zip(expected, raws):
+        raw.send(get(path))
+        raw.response()
+        raw.close()
+    compare(pairs_of(s, capture, expected), truth, expected)
+    equal([p.path for p in capture.pairs("client")], expected, "pairs of the client")
 
-    def told():
-        """A thread may have answered and not told it yet."""
-        count = sum(line.startswith("GET ") for line in truth.program.log().splitlines())
-        at_most(len(pairs), count, "pairs, against responses")
-        return count
-    answered = s.until(told, 5, "response for each pair")
-    at_most(answered - len(pairs), lost + 16, "responses not reported, against losses and those "
-            "under way when wrk hung up")
+
+def made_amid_sweeps(s, tier, listen):
+    """Sockets get the addresses of others that have gone, whatever one sweep after another just does
+    with these: each burst uses those of the one before, after a pause that hits another moment."""
+    truth = Truth(s, listen=listen)
+    capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier, sweeping=True)
+    expected = []
+    for burst in range(BURSTS):
+        raws = [truth.connect() for _ in range(BURST)]
+        for n, raw in enumerate(raws):
+            expected.append(f"/length/100/{os.getpid()}-{burst}-{n}")
+            raw.send(get(expected[-1]))
+            raw.response()
+        for raw in raws:
+            raw.close()
+        time.sleep(burst % 16 * 0.0007)
+    pairs = pairs_of(s, capture, expected)
+    compare(pairs, truth, expected)
+    equal([p.path for p in capture.pairs("client") if p.path in set(expected)], expected,
+          "pairs of the client")
+
+
+@test_tiers(tiers=("B", "C"))
+def sockets_made_amid_sweeps_lose_no_request(s, tier):
+    made_amid_sweeps(s, tier, None)
+
+
+@test_tiers(tiers=("B", "C"))
+def unix_sockets_made_amid_sweeps_lose_no_request(s, tier):
+    made_amid_sweeps(s, tier, "unix")
+
+
+def types_moved(path):
+    """A copy of the kernel's types in which a file's private_data lies elsewhere."""
+    with open("/sys/kernel/btf/vmlinux", "rb") as own:
+        types = bytearray(own.read())
+    header, at, length, names = struct.unpack_from("<4I", types, 4)
+    def name(offset):
+        start = header + names + offset
+        return types[start:types.index(0, start)]
+    # Bytes behind each kind's head, for each of its entries: enumerations, arrays, functions' types...
+    entries = {4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12}
+    single = {1: 4, 3: 12, 14: 4, 17: 4}
+    place, end, moved = header + at, header + at + length, 0
+    while place < end:
+        of, what = struct.unpack_from("<2I", types, place)
+        kind, count = what >> 24 & 31, what & 0xffff
+        place += 12
+        for entry in range(count if kind == 4 and name(of) == b"file" else 0):
+            field, _, offset = struct.unpack_from("<3I", types, place + 12 * entry)
+            if name(field) == b"private_data":
+                struct.pack_into("<I", types, place + 12 * entry + 8, offset + 64)
+                moved += 1
+        place += entries.get(kind, 0) * count + single.get(kind, 0)
+    equal(moved, 1, "fields that were moved")
+    with open(path, "wb") as copy:
+        copy.write(types)
+
+
+@test_tier("C")
+def kernel_without_types_is_captured_by_a_file_of_them(s, tier):
+    """Where /sys/kernel/btf is not to be seen, nobody has to ask for the tier."""
+    shutil.copy("/sys/kernel/btf/vmlinux", s.path("types"))
+    truth = Truth(s)
+    s.write("hide", "mount -t tmpfs none /sys/kernel/btf && exec \"$@\"\n")
+    program = s.start("unshare", "-m", "sh", s.path("hide"), s.program("tests/capture_dump"),
+                      "-p", truth.port, "-b", s.path("types"))
+    s.until(lambda: "ready\n" in program.log(), 60, "capture")
+    raw = truth.connect()
+    raw.send(get("/length/100/a"))
+    raw.response()
+    raw.close()
+    s.until(lambda: "server complete GET 200 /length/100/a " in program.log(), 5, "pair")
+    equal(program.stop(), 0, "exit status of capture_dump")
+
+
+@test_tier("C")
+def file_of_types_that_will_not_do_is_told_why(s, tier):
+    s.write("text", "no types at all\n")
+    types_moved(s.path("moved"))
+    program = os.path.join(BUILD, "gen/bpf/http.bpf.o")
+    for path, why in ((s.path("none"), "No such file or directory"), (s.dir("folder"), "no file of"),
+                      (s.path("text"), "no BTF"), (program, "it describes no kernel"),
+                      (s.path("moved"), "the types of another kernel")):
+        if path == program and not os.path.exists(program):
+            continue
+        refused = s.start(s.program("tests/capture_dump"), "-t", tier, "-b", path)
+        s.until(lambda: refused.process.poll() is not None, 30, "an end")
+        check(f"eBPF tier C: {path}: {why}" in refused.log(), f"{why}: {refused.log()}")
+        check("(give capture.btf a file with the types of this very kernel)" in refused.log(),
+              f"what to do: {refused.log()}")
+
+
+@test_tier("C")
+def collector_that_cannot_begin_is_named_in_the_log(s, tier):
+    s.write("run/vow.yaml",
+            f"capture: {{http_tier: {tier}, btf: {s.path('none')}, lanes: false, host: false}}\n")
+    vowd = s.start(s.program("vowd"), "--dir", s.dir("run"))
+    s.until(lambda: "going on without collector http: eBPF tier C: " in vowd.log(), 10, "its name")
+
+
+@test_tier("C")
+def last_resort_is_told_by_log_and_doctor(s, tier):
+    port = s.port()
+    agent = Agent(s, "web", port, tier=tier)
+    row = agent.collector()
+    check("tier C, the last resort" in row["problem"], f"problem: {row}")
+    check("set capture.http_tier to auto" in row["problem"], f"what to do: {row}")
+    check("raw tracepoints (as configured); not io_uring, which tier C does not follow"
+          in row["detail"], f"detail: {row}")
+    check("tier C, the last resort" in agent.program.log(), "a warning in the log")
+
+
+def unclosed(port):
+    """Connections of a server that it has not closed yet."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return [row for row in rows
+            if int(row[1].partition(":")[2], 16) == port and row[3] in ("01", "08")]
+
+
+def ask_and_cut(truth, name):
+    """Requests over connections of which some are cut; returns (answered, cut) paths."""
+    raw, answered, cut = None, [], []
+    for n in range(PER_CLIENT):
+        raw = raw or truth.connect()
+        path, how = f"/length/{n * 97 % 3000}/{name}-{n}", CUTS.get(n % CUT_EVERY)
+        (cut if how else answered).append(path)
+        raw.send(get(path))
+        if not how:
+            raw.response()
+            continue
+        if how == "half":
+            raw.socket.shutdown(socket.SHUT_WR)
+            raw.rest()
+        (raw.reset if how == "reset" else raw.close)()
+        raw = None
+    if raw:
+        raw.close()
+    return answered, cut
+
+
+def told_once(pairs, truth, answered, cut):
+    """Each end has one pair for what was asked, but a server for what never came to it. Returns how
+    many pairs lack; none may be there that was not asked, or twice."""
+    lack, said = 0, set(truth.responses())
+    equal(set(answered) - said, set(), "answers that the server does not tell")
+    for role, sure in (("client", {*answered, *cut}), ("server", said)):
+        mine = [p for p in pairs if p.role == role and p.path in {*answered, *cut}]
+        count = collections.Counter(p.path for p in mine)
+        equal([path for path in count if count[path] > 1], [], f"paths twice at the {role}")
+        equal([p for p in mine if p.path in set(answered) and p.outcome != "complete"], [],
+              f"pairs of whole responses at the {role}")
+        lack += len(sure - set(count))
+    return lack
+
+
+@test_tiers()
+def truth_is_reported_plus_lost_under_load(s, tier):
+    """What others lose on this machine is in the counters as well: nothing, in one of some rounds."""
+    truths = [Truth(s, model=model, calls=calls) for model, calls in LOADED]
+    for _ in range(LOSS_ROUNDS):
+        capture, asked = Capture(s, 0, ring_bytes=ROOMY, tier=tier), []
+        for truth in truths:
+            parts = at_once(*[(ask_and_cut, truth, f"{capture.program.pid}-{truth.port}-{n}")
+                              for n in range(4)])
+            asked.append([sum(paths, []) for paths in zip(*parts)])
+            s.until(lambda: not unclosed(truth.port), 20, "end of all connections")
+        counters = capture.stop()
+        lack = sum(told_once(capture.pairs(), truth, *paths) for truth, paths in zip(truths, asked))
+        lost = sum(counters[name] for name in (*LOSSES, "summed")) + counters["missed"]
+        at_most(lack, lost, "pairs that are not reported, against losses")
+        if not lost:
+            return
+    equal(lack, 0, "pairs of ours that were lost")
+    # Whoever keeps asking on this machine has answers to what was asked before the capture.
+    equal(lost - counters["unclassified"] - counters["tls_unclear"], 0, "pairs that were lost")
 
 
 main("capture_modes")

@@ -5,28 +5,20 @@ the programs that served and asked them know themselves."""
 import asyncio
 import collections
 import os
-import re
 import signal
 
 from capture_tls import *
 
 
-def worker_of(server):
-    """The only worker of an nginx."""
-    with open(f"/proc/{server.pid}/task/{server.pid}/children", encoding="ascii") as born:
-        return int(born.read().split()[0])
-
-
-@test
-@needs("bpf", "nginx", "openssl")
-def pairs_equal_the_access_log(s):
+@test_tiers("nginx", "openssl")
+def pairs_equal_the_access_log(s, tier):
     server = nginx(s, """
         location /slow { limit_rate 64k; rewrite ^ /body break; }
         location /gone { return 410; }
         location / { return 200 hello; }""", env={"LD_PRELOAD": s.program("tests/nginx_clock.so")})
     s.write("nginx/www/body", bytes(40_000))
     run_first(s, server.pid, 1)
-    capture = Capture(s, server.port, ROOMY, traced=calls_of(worker_of(server)))
+    capture = Capture(s, server.port, ROOMY, tier=tier, traced=calls_of(worker_of(s, server)))
     asked = 0
     for version in VERSIONS:
         for path in ("/slow?hidden=1", "/gone", "/a/b?hidden=2"):
@@ -67,12 +59,11 @@ process.on('SIGUSR2', () => {{ {NODE_CLIENT} }});
 """
 
 
-@test
-@needs("bpf", "node", "openssl")
-def pairs_equal_what_node_did_on_both_ends(s):
+@test_tiers("node", "openssl")
+def pairs_equal_what_node_did_on_both_ends(s, tier):
     """Node has OpenSSL within itself, and moves the encrypted bytes on its own."""
     server = node(s, BOTH_ENDS)
-    capture = Capture(s, server.port, ROOMY, traced=calls_of(server.pid))
+    capture = Capture(s, server.port, ROOMY, tier=tier, traced=calls_of(server.pid))
     server.signal(signal.SIGUSR2)
     s.until(lambda: server.log().count("took") == 30, 10, "answers that the client got")
     pairs, clients = capture.wait(30, "server"), capture.wait(30, "client")
@@ -101,15 +92,14 @@ async def ask_asyncio(port, paths):
     writer.close()
 
 
-@test
-@needs("bpf", "openssl")
-def pairs_equal_what_python_did_on_both_ends(s):
+@test_tiers("openssl")
+def pairs_equal_what_python_did_on_both_ends(s, tier):
     def answer(connection):
         while head_of(connection):
             connection.sendall(b"HTTP/1.1 201 Made\r\nContent-Length: 2\r\n\r\n")
             connection.sendall(b"ok")
     port = python_server(s, answer)
-    capture = Capture(s, port, ROOMY, traced=calls_of(os.getpid()))
+    capture = Capture(s, port, ROOMY, tier=tier, traced=calls_of(os.getpid()))
     asked = collections.Counter()
     for version in VERSIONS:
         connections = [connect(port, version) for _ in range(3)]
@@ -131,42 +121,22 @@ def pairs_equal_what_python_did_on_both_ends(s):
     check("hidden" not in capture.program.log(), "a query string left the kernel")
 
 
-def probed(pid):
-    """Whether there are other instructions in a process than in the file of its TLS library."""
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
-        line = next(line for line in maps if "libssl" in line and "r-xp" in line)
-    begin, end = (int(number, 16) for number in line.split()[0].split("-"))
-    with open(f"/proc/{pid}/mem", "rb") as mem, open(line.split()[5], "rb") as file:
-        mem.seek(begin)
-        file.seek(int(line.split()[2], 16))
-        return mem.read(end - begin) != file.read(end - begin)
-
-
-def rights(pid):
-    """Whether a process may put CAP_SYS_ADMIN to use, and whether it does."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        text = status.read()
-    return tuple(bool(int(re.search(rf"^{name}:\s+(\w+)", text, re.M).group(1), 16) >> 21 & 1)
-                 for name in ("CapPrm", "CapEff"))
-
-
 SITES = "location /broken { return 503; } location / { return 200 hello; }"
 
 
-@test
-@needs("vowd", "bpf", "nginx", "openssl")
-def service_that_is_wanted_shows_its_routes(s):
+@test_tiers("vowd", "nginx", "openssl")
+def service_that_is_wanted_shows_its_routes(s, tier):
     web, other = nginx(s, SITES), nginx(s, SITES, name="other")
     more = f"  - name: other\n    match: {{port: {other.port}}}\n"
-    agent = Tracer(s, "web", web.port, ["we*"], more)
+    agent = Tracer(s, "web", web.port, ["we*"], more, tier)
     first, aside = connect(web.port), connect(other.port)
     for _ in range(2):
         ask(first, "/first")
         ask(aside, "/first")
     s.until(lambda: agent.traced() == {"web": 1}, 10, "probes")
-    check(probed(worker_of(web)), "no probe is in the process that is wanted")
+    check(probed(worker_of(s, web)), "no probe is in the process that is wanted")
     equal(rights(agent.program.pid), (True, False), "CAP_SYS_ADMIN, permitted and in effect")
-    check(not probed(worker_of(other)), "a probe is in another process with that library")
+    check(not probed(worker_of(s, other)), "a probe is in another process with that library")
     for version in VERSIONS:
         connections = [first] + [connect(web.port, version) for _ in range(3)]
         for turn in range(10):
@@ -183,6 +153,10 @@ def service_that_is_wanted_shows_its_routes(s):
     equal(agent.counts(), {("GET", "/broken", "5xx"): 40, ("GET", "/things/{id}", "2xx"): 40,
                            ("", "{tls}", "unknown"): 2}, "requests, each counted once")
     equal(agent.counts("other"), {("", "{tls}", "unknown"): 4}, "turns of who is not wanted")
+    # Those of a second without calls are told no more, but for ten seconds remembered.
+    lines = s.until(lambda: {line["name"]: line for line in
+                             s.vow("cost", dir=agent.run)[0]["programs"]}, 10, "cost")
+    at_least(lines["tls exceptions (estimated)"]["run_ns"], 1000, "ns of an exception of a probe")
     # Others' requests are on their way at any moment.
     s.until(lambda: len(set(agent.accounts())) == 1, 10,
             "pairs reported and dropped that equal the pairs seen")
@@ -192,7 +166,7 @@ def service_that_is_wanted_shows_its_routes(s):
     ask(aside, "/before")
     agent.configure(["other"])
     s.until(lambda: agent.traced() == {"other": 1}, 10, "probes of the other service")
-    check(not probed(worker_of(web)), "a probe is left in who is wanted no longer")
+    check(not probed(worker_of(s, web)), "a probe is left in who is wanted no longer")
     for _ in range(3):
         ask(aside, "/within")
     s.until(lambda: agent.counts("other")["GET", "/within", "2xx"] == 3, 10, "its route")
@@ -206,7 +180,7 @@ def service_that_is_wanted_shows_its_routes(s):
     for _ in range(2):
         ask(aside, "/first")
     s.until(lambda: agent.traced() == {"other": 1}, 10, "probes of the new process")
-    worker = worker_of(again)
+    worker = worker_of(s, again)
     check(probed(worker), "no probe is in the new process")
     agent.program.kill()
     s.until(lambda: not probed(worker), 10, "a process without probes when vowd was killed")

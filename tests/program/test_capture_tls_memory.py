@@ -129,43 +129,41 @@ def client_of(s, port, argv0, file):
     return client
 
 
-def served_by(s, server):
-    capture = Capture(s, server.port, ROOMY, traced=calls_of(server.pid))
+def served_by(s, tier, server):
+    capture = Capture(s, server.port, ROOMY, tier=tier, traced=calls_of(server.pid))
     ask_all(server.port)
     check_pairs(capture, "server")
 
 
-def asked_by(s, server, client):
-    capture = Capture(s, server.port, ROOMY, traced=calls_of(client.pid))
+def asked_by(s, tier, server, client):
+    capture = Capture(s, server.port, ROOMY, tier=tier, traced=calls_of(client.pid))
     client.signal(signal.SIGUSR2)
     s.until(lambda: "done" in client.log(), 20, "answers")
     check_pairs(capture, "client")
 
 
-@test
-@needs("bpf", "node", "openssl")
-def a_server_in_node_has_routes(s):
-    served_by(s, node(s))
+@test_tiers("node", "openssl")
+def a_server_in_node_has_routes(s, tier):
+    served_by(s, tier, node(s))
 
 
-@test
-@needs("bpf", "node", "openssl")
-def a_client_in_node_has_routes(s):
+@test_tiers("node", "openssl")
+def a_client_in_node_has_routes(s, tier):
     server = node(s)
-    asked_by(s, server, client_of(s, server.port, "node", s.write("client.js", CLIENT)))
+    client = client_of(s, server.port, "node", s.write("client.js", CLIENT))
+    asked_by(s, tier, server, client)
 
 
-@test
-@needs("bpf", "openssl")
-def a_server_in_asyncio_has_routes(s):
-    served_by(s, asyncio_server(s))
+@test_tiers("openssl")
+def a_server_in_asyncio_has_routes(s, tier):
+    served_by(s, tier, asyncio_server(s))
 
 
-@test
-@needs("bpf", "openssl")
-def a_client_in_asyncio_has_routes(s):
+@test_tiers("openssl")
+def a_client_in_asyncio_has_routes(s, tier):
     server = asyncio_server(s)
-    asked_by(s, server, client_of(s, server.port, "python3", s.write("client.py", ASYNCIO_CLIENT)))
+    client = client_of(s, server.port, "python3", s.write("client.py", ASYNCIO_CLIENT))
+    asked_by(s, tier, server, client)
 
 
 main("capture_tls_memory")

@@ -61,7 +61,7 @@ def the_slowest_of_a_route_are_shown_with_their_tags_and_all_are_counted(s):
     check(shown[0].split()[:4] == ["WHEN", "LATENCY", "STATUS", "TAG"], f"head {shown[0]!r}")
     check(shown[1].split()[1:5] == ["9.00", "s", "503", TRACE], f"row {shown[1]!r}")
     check("/book" in shown[1], f"row {shown[1]!r}")
-    check("chosen by route" in text(s, "routes", "--route", "/x", status=2).stderr, "usage")
+    check("chosen by route" in text(s, "slo", "--route", "/x", status=2).stderr, "usage")
 
 
 @test
@@ -161,6 +161,9 @@ def a_hub_shows_them_by_host_and_keeps_them_when_it_is_killed(s):
     equal(json.loads(s.http(api)[2]), rows, "rows of the HTTP API")
     equal(tags(json.loads(s.http(f"{api}&route=/book&service=shop")[2])), ["book"], "of a route")
     equal(tags(json.loads(s.http(f"{api}&limit=1")[2])), [TRACE], "the slowest alone")
+    routes = api.replace("exemplars", "routes")
+    equal({r["route"] for r in json.loads(s.http(f"{routes}&route=/book")[2])}, {"/book"},
+          "routes of the HTTP API by name")
     status, _, body = s.http(f"{api}&all_hosts=1")
     equal(status, 400, "a parameter of other views")
     check("unknown parameter" in json.loads(body)["error"], f"error {body!r}")

@@ -327,6 +327,35 @@ def a_quota_that_is_used_up_is_told_of_its_service(s):
 
 @test
 @needs("root")
+def a_group_that_was_made_anew_is_told_of_its_service(s):
+    host = Host(s, "http: false")
+    limits = {"cpu.cfs_quota_us": "20000"}, {"cpu.max": "20000 100000"}
+    group, limit = next(((group, limit) for limit in limits
+                         if (group := control_group(s, "cpu", "again", **limit))), (None, None))
+    if not group:
+        skip("no control group with a quota of processor time can be made here")
+    program = service(s, host, "renewed", SPIN, group=group)
+    told = lambda: host.gauges("cpu_throttled_ratio").get(("renewed", ""), 0) > 0.5
+    s.until(told, 15, "periods whose quota was used up")
+
+    def move_to(folder):
+        with open(f"{folder}/cgroup.procs", "w", encoding="ascii") as processes:
+            processes.write(str(program.pid))
+    # As systemd does it when a service is started again: another group of the same name.
+    move_to(os.path.dirname(group))
+    s.until(lambda: os.rmdir(group) is None, 10, "an empty group")
+    os.mkdir(group)
+    for file, text in limit.items():
+        with open(f"{group}/{file}", "w", encoding="ascii") as to:
+            to.write(text)
+    move_to(group)
+    # What was read of the old one is forgotten after 10 s.
+    s.ticks_later(14, dir=host.run)
+    s.until(told, 15, "periods of the new group")
+
+
+@test
+@needs("root")
 def a_process_killed_for_its_memory_is_told_of_its_service(s):
     host = Host(s, "http: false")
     group = (control_group(s, "memory", "memory", **{"memory.limit_in_bytes": "33554432"}) or

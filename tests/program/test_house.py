@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The layers that tests stand on: a failure must be seen, a hang must end, nothing may be left."""
+import re
+import signal
 import sys
 
 from story import *
@@ -17,6 +19,17 @@ def run_tests_with(s, body, limit=None):
     s.write("tree/tests/program/test_it.py", f"{head}from story import *\n{body}\nmain('it')\n")
     return s.run(sys.executable, f"{tree}/scripts/run-tests", "program", status=None,
                  env={"VOW_BUILD": s.dir("build"), "TMPDIR": s.dir("tmp")})
+
+
+def units(s, **scripts):
+    """A tree of its own with unit tests that are shell scripts; what runs them, by an environment."""
+    s.write("tree/scripts/run-tests", "")
+    s.run("cp", f"{ROOT}/scripts/run-tests", s.path("tree/scripts/run-tests"))
+    for name, script in scripts.items():
+        s.write(f"tree/tests/unit/test_{name}.c", "")
+        os.chmod(s.write(f"build/tests/test_{name}", f"#!/bin/sh\n{script}\n"), 0o755)
+    return ((sys.executable, s.path("tree/scripts/run-tests"), "unit"),
+            {"VOW_BUILD": s.dir("build"), "MEET": s.dir("meet")})
 
 
 @test
@@ -140,6 +153,38 @@ def hang(s):
     check(not os.path.exists(f"/proc/{pid}"), f"pid {pid} still runs")
 
 
+@test
+def unit_tests_run_at_once_and_are_told_in_their_order(s):
+    if len(os.sched_getaffinity(0)) < 2:
+        skip("one processor, so one test at a time")
+    meets = ("touch $MEET/{}; for n in $(seq 200); do [ -e $MEET/{} ] && echo ok it.{} && exit; "
+             "sleep 0.1; done; echo not ok it.{} - alone")
+    argv, env = units(s, a=f"sleep 0.3; {meets.format('a', 'b', 'a', 'a')}",
+                      b=meets.format("b", "a", "b", "b"), c="echo not ok it.c - so it is")
+    done = s.run(*argv, env=env, status=1)
+    equal(done.stdout.splitlines()[-1], "2 passed, 1 failed", f"last line of {done.stdout}")
+    equal(re.findall(r"^  (?:ok|FAIL) +(test_\w)", done.stdout, re.M), ["test_a", "test_b", "test_c"],
+          "order")
+    check("failed:  it.c - so it is" in done.stdout, done.stdout)
+
+
+@test
+def an_interrupted_run_ends_what_it_began_and_begins_no_more(s):
+    hangs = "echo $$ > $MEET/{}; exec sleep 1000"
+    argv, env = units(s, **{name: hangs.format(name) for name in "abcdefgh"})
+    run = s.start(*argv, env=env)
+    s.until(lambda: any(os.path.getsize(s.path("meet", name)) for name in os.listdir(s.dir("meet"))),
+            10, "a unit test")
+    time.sleep(0.1)  # the others that run at once with it
+    run.signal(signal.SIGINT)
+    equal(run.wait(), 130, "exit status")
+    began = os.listdir(s.dir("meet"))
+    at_most(len(began), len(os.sched_getaffinity(0)), "tests that were begun")
+    for name in began:
+        with open(s.path("meet", name), encoding="ascii") as pid:
+            check(not os.path.exists(f"/proc/{pid.read().strip()}"), f"{name} still runs")
+
+
 REPORTED = {"asan": {"leak", "overflow"}, "tsan": {"race"}}.get(MODE, set())
 
 
@@ -178,8 +223,8 @@ CHECK_TEST(test_right) { CHECK_STR("a", "a"); }
 CHECK_TEST(test_later) { SKIP("not today"); }
 CHECK_MAIN("t", test_wrong, test_right, test_later)
 """)
-    wrap = [f"-Wl,--wrap={f}"
-            for f in "malloc calloc realloc aligned_alloc strdup strndup".split()]
+    with open(f"{ROOT}/tests/unit/check.c", encoding="utf-8") as check_c:
+        wrap = [f"-Wl,--wrap={f}" for f in set(re.findall(r"__wrap_(\w+)", check_c.read()))]
     s.run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-iquote", ROOT, *wrap, source,
           f"{ROOT}/tests/unit/check.c", "-lcunit", "-lm", "-pthread", "-o", s.path("t"))
     done = s.run(s.path("t"), status=1)

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """libvow as others meet it: installed, linked both ways, in an application that sends webhooks."""
+import re
+
 from story import *
 
 APPLICATION = """
@@ -92,6 +94,49 @@ def installed_library_links_in_c_and_in_cpp_shared_and_static(s):
             plain = ["-x", "none"] if "-x" in compiler else []
             s.run(*compiler, *SANITIZER, *arguments[:at], *plain, *arguments[at:], "-o", program)
             equal(s.run(program, env=env).stdout.strip(), "fine", f"{name}, {kind}")
+
+
+def examples(s, prefix):
+    """The programs of docs/libvow.md, built as it says: (first line in the page, program)."""
+    with open(f"{ROOT}/docs/libvow.md", encoding="utf-8") as page:
+        text = page.read()
+    for found in re.finditer(r"^```c\n(.*?)^```$", text, re.M | re.S):
+        line = text.count("\n", 0, found.start()) + 2
+        source = s.write(f"page-{line}.c", f'#line {line} "docs/libvow.md"\n{found.group(1)}')
+        program = s.path(f"page-{line}")
+        s.run("gcc", *SANITIZER, "-Wall", "-Wextra", "-Werror", *flags(s, prefix, "--cflags"),
+              source, *flags(s, prefix, "--libs"), f"-Wl,-rpath,{prefix}/lib", "-pthread",
+              "-o", program)
+        yield line, program
+
+
+@test
+@needs("pkg-config", "gcc", "vowd", "vow")
+def every_example_of_the_page_is_a_program_that_does_what_it_says(s):
+    s.write("run/vow.yaml", "capture: {http: false, host: false}\n")
+    run = s.dir("run")
+    s.start(s.program("vowd"), "--dir", run)
+    s.until(lambda: s.vow("status", dir=run), 10, "answer of vowd")
+    programs = list(examples(s, install(s)))
+    at_least(len(programs), 7, "examples")
+    for _, program in programs:
+        s.run(program, env={"VOW_DIR": s.dir("nobody-there")}, status=0)
+        s.run(program, env={"VOW_DIR": run}, status=0)
+
+    def counted():
+        rows = s.vow("routes", "--total", dir=run)
+        return {(r["service"], r["kind"], r["route"], r["status_class"]): r["count"] for r in rows}
+    expected = {("shop", "app", "POST /payments", "2xx"): 1,
+                ("shop", "app", "POST /payments", "5xx"): 1,
+                ("shop", "app", "GET /availability", "2xx"): 4, ("shop", "app", "GET /", "2xx"): 2,
+                ("worker", "attempt", "invoice.paid", "2xx"): 1,
+                ("worker", "delivery", "invoice.paid", "2xx"): 1}
+    s.until(lambda: equal(counted(), expected, "rows") or True, 10, "what the examples observed")
+    delivery = s.vow("deliveries", "--total", dir=run)[0]
+    equal((delivery["delivered"], delivery["endpoint"]), (1, "https://hooks.example.com/in"),
+          "delivery")
+    equal({r["tag"] for r in s.vow("exemplars", "--total", dir=run)},
+          {"4bf92f3577b34da6a3ce929d0e0e4736", "4711"}, "tags")
 
 
 @test

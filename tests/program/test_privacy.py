@@ -10,7 +10,9 @@ from capture_tls import *
 SEEN = "planted-in-the-path"  # what may be seen, and shows that the search finds what is there
 SECRETS = {where: f"planted-{where}-do-not-tell" for where in (
     "query", "header", "cookie", "body", "answer-header", "answer-body", "user", "password",
-    "fragment", "address-query", "delivery-id", "signature", "host", "event-text", "trace-state")}
+    "fragment", "address-query", "delivery-id", "signature", "host", "event-text", "trace-state",
+    "json-field", "json-inner", "json-beside", "json-text")}
+EVENT = "planted.event"  # the type of an event in a body: may be seen, where it is asked for
 HOSTILE = "Planted-host-of-a-client"  # a text that is no name
 NAME = "planted-name.test"  # of a peer: may be seen, where names are wanted
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"  # leaves; the id of the parent stays
@@ -108,6 +110,20 @@ def ask_with_secrets(raw, times, flags=0):
         raw.response()
 
 
+def tell_events(raw, times):
+    """Requests with secrets in JSON bodies, which are looked through for the type of an event."""
+    for n in range(times):
+        value = f'"{EVENT}"' if n % 2 else f'"{SECRETS["json-text"]} of an event"'
+        body = (f'{{"card": "{SECRETS["json-field"]}", "data": {{"type": "{SECRETS["json-inner"]}"}}, '
+                f'"type": {value}, "after": "{SECRETS["json-beside"]}"}}')
+        head = (f"POST /{SEEN} HTTP/1.1\r\nHost: {SECRETS['host']}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n")
+        raw.send(head + ("" if n % 3 == 0 else body))
+        if n % 3 == 0:
+            raw.send(body)
+        raw.response()
+
+
 def plant(s, agent, server, within):
     """Requests in plain text, and within TLS in the clear; and a receiver's address full of secrets.
     What a client calls its peer may leave, so that our own end has each Host in no piece with what is
@@ -123,6 +139,8 @@ def plant(s, agent, server, within):
     ask_with_secrets(tls, 2)
     s.until(lambda: agent.traced() == {"within": 1}, 30, "probes in the server within TLS")
     ask_with_secrets(tls, 200)
+    tell_events(raw, 200)
+    tell_events(tls, 200)
     raw.close()
     tls.close()
     sender = s.start(s.program("tests/deliver"), "sender", "invoice.paid",
@@ -140,7 +158,8 @@ def no_planted_secret_is_found_anywhere(s):
         return 200 "balance={SECRETS['answer-body']}"; }}"""
     server, within = s.nginx(location), nginx(s, location, name="within")
     agent = Tracer(s, "tested", server.port, ["within"],
-                   f"  - name: within\n    match: {{port: {within.port}}}\n")
+                   f"  - name: within\n    match: {{port: {within.port}}}\n",
+                   capture="event_types: [X-GitHub-Event, Stripe-Signature, json:type], ")
     rpc, http = s.port(), s.port()
     hub = s.start(s.program("vow-hub"), "--dir", s.dir("hub"), "--listen", f"127.0.0.1:{rpc}",
                   "--http", f"127.0.0.1:{http}", "--verbose")
@@ -183,6 +202,7 @@ def no_planted_secret_is_found_anywhere(s):
         check(any(place.startswith(s.dir(folder)) for place in told),
               f"the search does not find what is in the files of {folder}")
     check(TRACE.encode() in places["vow exemplars"], "trace ids are not looked for")
+    check(EVENT.encode() in places["vow routes"], "types of events in bodies are not looked for")
     check(any(NAME.encode() in data for data in places.values()), "names of peers are not looked for")
     for where, secret in [*SECRETS.items(), ("client's host", HOSTILE), ("parent of a trace", PARENT_ID),
                           ("parent of a trace, as bytes", bytes.fromhex(PARENT_ID))]:

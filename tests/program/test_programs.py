@@ -9,6 +9,7 @@ import signal
 from story import *
 
 DAEMONS = ("vowd", "vow-export", "vow-hub")
+HELPERS = ("vow-fleet", "vow-keep")
 
 # Found in what a program imports, each would be network code. inet_ntop() only makes text of what the
 # kernel tells of a connection.
@@ -69,11 +70,11 @@ def links_of_installed_documents_lead_to_installed_files(s):
 def an_installation_is_complete_and_writes_nothing_else(s):
     root = install(s)
     equal(files_below(f"{root}/vow"), sorted([
-        "bin/vow", "lib/vow/vow-fleet", *(f"sbin/{d}" for d in DAEMONS),
+        "bin/vow", *(f"lib/vow/{h}" for h in HELPERS), *(f"sbin/{d}" for d in DAEMONS),
         "include/vow/shm.h", "include/vow/vow.h",
         "lib/libvow.a", "lib/libvow.so", "lib/libvow.so.0", "lib/pkgconfig/vow.pc",
-        "share/man/man1/vow.1", "share/man/man8/vow-fleet.8",
-        *(f"share/man/man8/{d}.8" for d in DAEMONS),
+        "share/man/man1/vow.1",
+        *(f"share/man/man8/{d}.8" for d in (*DAEMONS, *HELPERS)),
         "share/bash-completion/completions/vow",
         *(f"share/doc/vow/{f}" for f in documents()),
     ]), "files installed")
@@ -90,7 +91,8 @@ def what_was_installed_works_from_there(s):
     version = re.search(r'VOW_VERSION "(.*)"', open(f"{ROOT}/lib/base/version.h").read()).group(1)
     pages = {os.path.basename(p)[:-2]: open(p).read()
              for p in glob.glob(f"{root}/vow/share/man/*/*")}
-    for path in (*(f"sbin/{d}" for d in DAEMONS), "bin/vow", "lib/vow/vow-fleet"):
+    for path in (*(f"sbin/{d}" for d in DAEMONS), "bin/vow",
+                 *(f"lib/vow/{h}" for h in HELPERS)):
         program, name = f"{root}/vow/{path}", os.path.basename(path)
         equal(s.run(program, "--version").stdout.strip(), f"{name} {version}", "version")
         text = s.run(program, "--help").stdout

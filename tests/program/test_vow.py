@@ -81,7 +81,7 @@ def every_view_is_json_and_table(s):
         check(table and "\033" not in table, f"{what} printed {table[:80]!r}")
     status = s.vow("status", dir=folder)
     equal(status["collectors"][0], {
-        "host": "", "name": "http", "tier": "A", "events_total": 1283,
+        "host": "web-1", "name": "http", "tier": "A", "events_total": 1283,
         "drops_total": {"ring_full": 17}, "detail": "HTTP/1 on all sockets, with queue wait",
         "problem": None}, "first collector")
     equal((status["rss_bytes"], status["cpu_ratio"]), (8 << 20, 0.004), "its own cost")
@@ -170,6 +170,74 @@ def verdicts_become_exit_statuses_only_when_asked(s):
 
 
 @test
+def a_route_is_chosen_by_name_and_a_misspelt_one_is_told(s):
+    folder = known(s)
+    equal({(r["method"], r["status_class"]) for r in
+           s.vow("routes", "--total", "--route", "/api/payments", dir=folder)},
+          {("POST", "2xx"), ("POST", "5xx")}, "rows of a route")
+    equal(s.vow("routes", "-t", "-r", "POST /api/payments", dir=folder),
+          s.vow("top", "-t", "-r", "/api/payments", dir=folder), "with its method, and in top")
+    equal([r["event_type"] for r in s.vow("deliveries", "-t", "-r", "invoice.paid", dir=folder)],
+          ["invoice.paid"], "deliveries")
+    for what in ("routes", "deliveries", "exemplars"):
+        done = s.run(VOW, "--dir", folder, what, "-r", "/api/paymnets", "-o", "json")
+        equal(json.loads(done.stdout), [], f"{what} of a route that is not")
+        check("no route '/api/paymnets' is known" in done.stderr and
+              "'/api/payments'" in done.stderr, f"{what} said {done.stderr!r}")
+        table = s.run(VOW, "--dir", folder, what, "-r", "/api/paymnets").stdout
+        check("no route '/api/paymnets' is known" in table, f"{what} showed {table!r}")
+    # A route that is known and has no exemplar is none of that.
+    quiet = s.run(VOW, "--dir", folder, "exemplars", "-r", "/api/payments", "-o", "json")
+    equal(quiet.stderr, "", "word of a route that is known")
+    s.run(VOW, "--dir", folder, "slo", "-r", "/api/payments", status=2)
+
+
+@test
+def an_objective_that_nothing_matches_is_remarked(s):
+    folder = known(s)
+    wanted = "no series matched so far: it selects service 'shpo', kind 'http'"
+    table = s.run(VOW, "--dir", folder, "slo", status=0).stdout
+    check(f"geo: {wanted}" in table and "did you mean 'shop'?" in table, f"slo showed {table!r}")
+    equal(table.count("no series matched"), 1, "objectives remarked")
+    checks = json.loads(s.run(VOW, "--dir", folder, "doctor", "-o", "json", status=None).stdout)
+    row = {c["name"]: c for c in checks["checks"]}["objective geo"]
+    equal((row["grade"], row["what"]), ("remark", wanted), "doctor's remark")
+    file = s.write("promise.yaml", "objectives:\n- name: geo\n  match: {service: shpo, kind: http}\n"
+                                   "  target: 95%\n")
+    said = s.run(VOW, "--dir", folder, "config", "check", file, status=0).stdout
+    check(wanted in said, f"config check said {said!r}")
+    # Without an agent there is nobody who could have seen one.
+    said = s.run(VOW, "--dir", s.dir("empty"), "config", "check", file, status=0).stdout
+    check("no series" not in said, f"config check said {said!r}")
+
+
+@test
+def an_alert_tells_its_moment_from_now(s):
+    text = s.run(VOW, "--dir", known(s), "alerts").stdout
+    for line in ("as it fired: the error budget burns 14.8 times too fast",
+                 "as it fired: shop POST /api/payments 5xx: 3 bad of 3",
+                 "now: the budget burns 14.80 times too fast over 1 h, 2.00 over 5 min; the alert "
+                 "is for 14.4"):
+        check(f"      {line}\n" in text, f"no {line!r} in {text!r}")
+
+
+@test
+def rows_of_an_agent_have_its_name(s):
+    folder = known(s)
+    def hosts(found):
+        if isinstance(found, list):
+            return set().union(*map(hosts, found))
+        if isinstance(found, dict):
+            own = {found["host"]} if "host" in found else set()
+            return own | hosts([v for k, v in found.items() if k != "host"])
+        return set()
+    for what in ("status", "routes", "deliveries", "alerts", "scale", "cost", "host", "hosts"):
+        equal(hosts(s.vow(what, dir=folder)) - {"web-1"}, set(), f"other hosts in {what}")
+    for what in ("alerts", "scale", "host"):
+        equal(hosts(s.vow(what, dir=folder)), {"web-1"}, f"hosts in {what}")
+
+
+@test
 def wrong_usage_ends_with_2_and_says_what_was_meant(s):
     check("'routes'" in s.run(VOW, "rotes", status=2).stderr, "no did-you-mean for a command")
     check("--window" in s.run(VOW, "routes", "--windw", "1m", status=2).stderr,
@@ -187,7 +255,9 @@ def nobody_to_ask_ends_with_3_and_says_where_and_what_to_do(s):
     for what in ("status", "routes", "top"):
         done = s.run(VOW, "--dir", empty, what, status=3)
         check(f"{empty}/control.sock" in done.stderr, f"no socket in {done.stderr!r}")
-        check("start vowd" in done.stderr, f"no advice in {done.stderr!r}")
+        check(f"start vowd --dir {empty};" in done.stderr and
+              f"vow --dir {empty} routes --at" in " ".join(done.stderr.split()),
+              f"no advice for this folder in {done.stderr!r}")
     done = s.run(VOW, "--hub", f"127.0.0.1:{s.port()}", "routes", status=3)
     check("vow-hub" in done.stderr, f"no advice in {done.stderr!r}")
     # The doctor has an answer all the same: no.
@@ -214,10 +284,38 @@ def a_port_that_is_no_hub_is_named_as_such(s):
 
 
 @test
+def doctor_refuses_no_kernel_that_has_a_tier(s):
+    folder = known(s)
+    for release, grade in (("6.3.0", "ok"), ("6.1.0-18-amd64", "ok"), ("5.13.0", "ok"),
+                           ("5.12.19", "bad"), ("4.19.0", "bad")):
+        said = s.run(VOW, "--dir", folder, "doctor", "-o", "json", status=None,
+                     env={"LD_PRELOAD": s.program("tests/other_kernel.so"), "OTHER_KERNEL": release,
+                          "ASAN_OPTIONS": "verify_asan_link_order=0"}).stdout
+        row = {c["name"]: c for c in json.loads(said)["checks"]}["kernel"]
+        equal((row["grade"], release in row["what"]), (grade, True), f"word of Linux {release}")
+
+
+@test
+def config_check_remarks_a_file_that_is_missing(s):
+    types = s.path("types.btf")
+    file = s.write("vow.yaml", f"capture: {{btf: {types}}}\n")
+    said = s.run(VOW, "config", "check", file, status=0).stdout
+    check(f"no file {types} on this host" in said, f"config check said {said!r}")
+    s.write("types.btf", "")
+    said = s.run(VOW, "config", "check", file, status=0).stdout
+    check("no file" not in said, f"config check said {said!r}")
+
+
+@test
 def config_check_names_place_mistake_and_fix(s):
     bad = s.write("bad.yaml", "objektives: []\n")
     done = s.run(VOW, "config", "check", bad, status=1)
     check(f"{bad}:1" in done.stdout and "objectives" in done.stdout, f"said {done.stdout!r}")
+    many = s.write("many.yaml", "series_max: 1\nobjectives:\n- {name: a, target: 95}\n- target: 1%\n")
+    checks = json.loads(s.run(VOW, "config", "check", many, "-o", "json", status=1).stdout)["checks"]
+    equal([(c["grade"], c["name"]) for c in checks],
+          [("bad", f"{many}:{line}") for line in (1, 3, 4)], "all mistakes in one go")
+    check("lacks its '%'" in checks[1]["what"], f"said {checks[1]}")
     good = s.write("good.yaml", "host: web-7\n")
     checks = json.loads(s.run(VOW, "config", "check", good, "-o", "json").stdout)["checks"]
     equal(checks[0]["grade"], "ok", "grade of a valid file")
@@ -328,6 +426,31 @@ def help_version_and_manual_are_made_from_the_tables(s):
     check("routes" in s.run(VOW, "--help").stdout, "help without routes")
     check(re.fullmatch(r"vow \d+\.\d+\.\d+\n", s.run(VOW, "--version").stdout), "version")
     check(".TH" in s.run(VOW, "--man").stdout, "no manual page")
+
+
+@test
+def help_of_a_command_explains_its_columns(s):
+    folder = known(s)
+    general = s.run(VOW, "--help").stdout
+    commands = re.search(r"Commands:\n(.*?)\n\n", general, re.S).group(1)
+    names = re.findall(r"^  ([a-z]+(?: [a-z]+)?)(?:  |$)", commands, re.M)
+    at_least(len(names), 14, "commands")
+    for name in names:
+        text = s.run(VOW, *name.split(), "--help").stdout
+        check(text.startswith(f"vow {name} - ") and f"Usage: vow {name} " in text and
+              "Example: vow " in text and text != general, f"help of {name}: {text!r}")
+        if name in ("routes suggest", "config check", "top", "doctor", "alerts"):
+            continue
+        if name == "status":
+            text += s.run(VOW, "slo", "--help").stdout  # it has that table, and says so
+        heads = []
+        for line in s.run(VOW, "--dir", folder, name).stdout.splitlines():
+            if re.fullmatch(r"[A-Z][A-Z0-9/ ]*[A-Z0-9]", line.strip()):
+                heads += re.split(r"  +", line.strip())
+        for head in heads:
+            check(head in text or re.fullmatch(r"P\d+|HOST|SERVICE|OBJECTIVE", head),
+                  f"{name} --help does not explain {head}: {text!r}")
+    check("--at" not in s.run(VOW, "slo", "--help").stdout, "an option that slo does not know")
 
 
 main("vow")

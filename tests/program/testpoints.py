@@ -2,6 +2,7 @@
 """Stops a program at a named instruction (lib/base/testpoint.h), or goes on by single ones, so
 that it can be killed exactly there. By ptrace(2), for x86-64."""
 import ctypes
+import errno
 import math
 import os
 import platform
@@ -10,7 +11,7 @@ import struct
 import time
 
 PTRACE_TRACEME, PTRACE_PEEKTEXT, PTRACE_PEEKUSER, PTRACE_POKETEXT, PTRACE_POKEUSER = 0, 1, 3, 4, 6
-PTRACE_CONT, PTRACE_SINGLESTEP = 7, 9
+PTRACE_CONT, PTRACE_SINGLESTEP, PTRACE_ATTACH = 7, 9, 16
 WALL = 0x40000000
 RIP = 16 * 8  # offset in struct user
 BREAKPOINT = 0xcc
@@ -24,10 +25,17 @@ supported = platform.machine() == "x86_64"
 class Gone(Exception):
     """The program ended while it was watched."""
 
+    def __init__(self, status):
+        super().__init__(f"status {status}")
+        self.signum = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
 
 def ptrace(request, pid, address=0, value=0):
     ctypes.set_errno(0)
     result = LIBC.ptrace(request, pid, address, value & (2**64 - 1))
+    if result == -1 and ctypes.get_errno() == errno.ESRCH:
+        # It is not stopped any more: another thread of it is ending it.
+        raise Gone(os.waitpid(pid, WALL)[1])
     if result == -1 and ctypes.get_errno():
         raise OSError(ctypes.get_errno(), f"ptrace {request}")
     return result & (2**64 - 1)
@@ -60,7 +68,8 @@ def points(path):
 
 
 class Traced:
-    """A program (its first thread) under the debugger's means; stopped after each call."""
+    """A program (its first thread) under the debugger's means; stopped after each call. Another
+    thread that comes to a point first ends the program there, by SIGTRAP."""
 
     def __init__(self, pid, path):
         self.pid, self.points, self.bytes = pid, points(path), {}
@@ -71,13 +80,23 @@ class Traced:
         self.stopped()
         return self
 
+    def attach(self):
+        """The program runs already, started by whomever."""
+        ptrace(PTRACE_ATTACH, self.pid)
+        self.stopped()
+        return self
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, WALL)
+
     def stopped(self, seconds=math.inf):
         """Waits for a stop; the signal, or None when none came."""
         deadline = time.monotonic() + seconds
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG | WALL)
             if pid and not os.WIFSTOPPED(status):
-                raise Gone(f"status {status}")
+                raise Gone(status)
             if pid:
                 return os.WSTOPSIG(status)
             if time.monotonic() > deadline:
@@ -89,7 +108,7 @@ class Traced:
             for line in maps:
                 if line.rstrip().endswith(self.path):
                     return int(line.split("-")[0], 16)
-        raise Gone("no mapping of the program")
+        raise LookupError("no mapping of the program")
 
     def poke(self, address, byte):
         word = ptrace(PTRACE_PEEKTEXT, self.pid, address)
@@ -141,7 +160,7 @@ class Traced:
             while True:
                 _, status = os.waitpid(self.pid, WALL)
                 if not os.WIFSTOPPED(status):
-                    raise Gone(f"status {status}")
+                    raise Gone(status)
                 if os.WSTOPSIG(status) == signal.SIGTRAP:
                     break
                 ptrace(PTRACE_SINGLESTEP, self.pid, 0, os.WSTOPSIG(status))

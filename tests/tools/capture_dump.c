@@ -23,8 +23,12 @@
  *	-n		look for the headers that are looked for by default, and print four more fields
  *			before the command: trace id, hash of the delivery, event, name of the peer;
  *			"-" none
- *	-t A|B		this tier instead of the best one
+ *	-j FIELD	with -n: and for this field of JSON bodies
+ *	-t A|B|C	this tier instead of the best one
+ *	-b FILE		the kernel's types, for tier C
+ *	-s		sweep all the time, instead of ten times a second
  *	-T PID:FILE	probe the TLS calls of a process, which are in that file
+ *	-a		each of their places for itself, as kernels before 6.13 want it
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +49,7 @@
 static volatile sig_atomic_t ended;
 
 struct dump {
-	bool quiet, notes;
+	bool quiet, notes, sweeping;
 	unsigned port; /* 0: any */
 	uint64_t records;
 	uint64_t summed;
@@ -177,13 +181,22 @@ static int trace(struct http_bpf *bpf, const char *what, struct tls_probes **pro
 	return err ? err : http_bpf_probe(bpf, atoi(what), path + 1, &sites, probes, d);
 }
 
-/* As without a file. */
-static const struct vow_config config = {
+/* As without a file, and what -j adds. */
+static struct vow_config config = {
 	.capture_traces = true,
 	.capture_peer_names = true,
 	.delivery_ids = {{"webhook-id", "Idempotency-Key", "X-*-Delivery"}, 3},
 	.event_types = {{"X-GitHub-Event", "Stripe-Signature"}, 2},
 };
+
+static void fields_add(const char *name)
+{
+	struct header_names *types = &config.event_types;
+
+	if (types->count < HEADER_NAMES)
+		snprintf(types->names[types->count++], sizeof(types->names[0]), EVENT_FIELD "%s",
+			 name);
+}
 
 int main(int argc, char **argv)
 {
@@ -200,15 +213,23 @@ int main(int argc, char **argv)
 	const char *traced = NULL;
 	struct tls_probes *probes = NULL;
 
-	while ((option = getopt(argc, argv, "qnp:r:t:T:")) != -1) {
-		if (option == 'q')
+	while ((option = getopt(argc, argv, "anqsb:j:p:r:t:T:")) != -1) {
+		if (option == 'a')
+			options.probes_apart = true;
+		else if (option == 'q')
 			dump.quiet = true;
 		else if (option == 'n')
 			dump.notes = true;
+		else if (option == 's')
+			dump.sweeping = true;
 		else if (option == 'p')
 			dump.port = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'r')
 			options.ring_bytes = strtoul(optarg, NULL, 10);
+		else if (option == 'j')
+			fields_add(optarg);
+		else if (option == 'b')
+			options.types = optarg;
 		else if (option == 't')
 			options.tier = optarg[0];
 		else if (option == 'T')
@@ -231,8 +252,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	fprintf(stderr, "ready\n");
 	for (unsigned turn = 0; !ended; turn++) {
-		pause_ms(5);
-		if (turn % 20 == 0)
+		pause_ms(dump.sweeping ? 0 : 5);
+		if (turn % 20 == 0 || dump.sweeping)
 			http_bpf_sweep(bpf, &sweep);
 		while (http_bpf_drain(bpf, 4096, print_record, &dump) == 4096)
 			;

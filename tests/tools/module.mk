@@ -36,10 +36,10 @@ $(PRELOADS): $(B)/tests/%.so: tests/tools/preload/%.c $(B)/.flags
 	$(Q)$(CC) -O2 $(VOW_STD) $(VOW_WARN) $(CFLAGS) -shared $(LDFLAGS) -o $@ $<
 
 # The server whose stamps the capture is compared with; without a sanitizer, which would slow it.
-$(TRUTH): tests/tools/truth_server.c $(B)/.flags
+$(TRUTH): tests/tools/truth_server.c $(wildcard tests/tools/truth/*.[ch]) $(B)/.flags
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -O2 $(VOW_STD) $(VOW_WARN) $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(Q)$(CC) -O2 $(VOW_STD) $(VOW_WARN) $(CFLAGS) -iquote . $(LDFLAGS) -o $@ $(filter %.c,$^)
 
 EXTRA_TARGETS += $(TOOLS) $(PRELOADS) $(TRUTH)
 

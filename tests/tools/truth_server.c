@@ -12,9 +12,11 @@
  *
  * LISTEN	PORT of 127.0.0.1, 6:PORT of ::1, or the path of an AF_UNIX socket
  * MODEL	loop (one thread), threads (4), fork (4 workers), or pass (a parent accepts, its worker
- *		gets the descriptors by SCM_RIGHTS)
+ *		gets the descriptors by SCM_RIGHTS). Or ask: it is a client, which connects to LISTEN
+ *		and asks for each path that comes on stdin
  * CALLS	how bytes move: read, recv, readv, recvmsg (and their counterparts); sendfile and splice
- *		move bodies that way; uring moves all through io_uring
+ *		move bodies that way; uring and the other names of truth/uring.c move all through
+ *		io_uring. Where receives wait there, one connection is served until it ends
  *
  * What a response looks like, its request asks for: /KIND/LENGTH/ANYTHING with a kind of
  *
@@ -33,7 +35,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -48,12 +49,13 @@
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/tools/truth/uring.h"
 
 #define WORKERS	      4
 #define TEXT_MAX      65536
@@ -62,11 +64,12 @@
 #define CHUNK	      1000
 #define PIECE_WAIT_NS 2000000
 
-enum calls { READ, RECV, READV, RECVMSG, SENDFILE, SPLICE, URING, CALLS };
+enum calls { READ, RECV, READV, RECVMSG, SENDFILE, SPLICE, URING };
 
-static const char *const calls_names[CALLS] = {"read",	   "recv",   "readv", "recvmsg",
-					       "sendfile", "splice", "uring"};
+static const char *const calls_names[URING] = {"read",	  "recv",     "readv",
+					       "recvmsg", "sendfile", "splice"};
 static enum calls calls;
+static enum uring_way uring_way;
 static int body_file; /* BODY_MAX bytes, for sendfile and splice */
 static char body_text[BODY_MAX];
 
@@ -82,67 +85,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* ---- one call through io_uring, each thread with a ring of its own ------------------------------ */
-
-struct ring {
-	int fd;
-	unsigned *sq_tail, *sq_array, *cq_head, *cq_tail;
-	unsigned sq_mask, cq_mask;
-	struct io_uring_sqe *entries;
-	struct io_uring_cqe *results;
-};
-
-static __thread struct ring ring = {.fd = -1};
-
-static void ring_open(void)
-{
-	struct io_uring_params p = {0};
-	int fd = (int)syscall(SYS_io_uring_setup, 4, &p);
-
-	if (fd < 0)
-		fail("io_uring_setup");
-	size_t size = p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
-	char *rings = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
-	void *entries = mmap(NULL, p.sq_entries * sizeof(struct io_uring_sqe),
-			     PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
-
-	if (rings == MAP_FAILED || entries == MAP_FAILED || !(p.features & IORING_FEAT_SINGLE_MMAP))
-		fail("rings of io_uring");
-	ring = (struct ring){.fd = fd,
-			     .sq_tail = (unsigned *)(rings + p.sq_off.tail),
-			     .sq_array = (unsigned *)(rings + p.sq_off.array),
-			     .sq_mask = *(unsigned *)(rings + p.sq_off.ring_mask),
-			     .cq_head = (unsigned *)(rings + p.cq_off.head),
-			     .cq_tail = (unsigned *)(rings + p.cq_off.tail),
-			     .cq_mask = *(unsigned *)(rings + p.cq_off.ring_mask),
-			     .entries = entries,
-			     .results = (struct io_uring_cqe *)(rings + p.cq_off.cqes)};
-}
-
-static ssize_t ring_call(unsigned char opcode, int fd, const void *bytes, size_t size)
-{
-	if (ring.fd < 0)
-		ring_open();
-	unsigned at = *ring.sq_tail & ring.sq_mask;
-
-	ring.entries[at] = (struct io_uring_sqe){
-		.opcode = opcode, .fd = fd, .addr = (uintptr_t)bytes, .len = (unsigned)size};
-	ring.sq_array[at] = at;
-	__atomic_store_n(ring.sq_tail, *ring.sq_tail + 1, __ATOMIC_RELEASE);
-	if (syscall(SYS_io_uring_enter, ring.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
-		return -1;
-	if (__atomic_load_n(ring.cq_tail, __ATOMIC_ACQUIRE) == *ring.cq_head) {
-		errno = EAGAIN;
-		return -1;
-	}
-	int rc = ring.results[*ring.cq_head & ring.cq_mask].res;
-	__atomic_store_n(ring.cq_head, *ring.cq_head + 1, __ATOMIC_RELEASE);
-	if (rc >= 0)
-		return rc;
-	errno = -rc;
-	return -1;
 }
 
 /* ---- bytes in, bytes out ------------------------------------------------------------------------ */
@@ -162,7 +104,7 @@ static ssize_t receive(int fd, char *text, size_t size)
 	case RECVMSG:
 		return recvmsg(fd, &message, 0);
 	case URING:
-		return ring_call(IORING_OP_RECV, fd, text, size);
+		return uring_receive(uring_way, fd, text, size);
 	default:
 		return read(fd, text, size);
 	}
@@ -184,7 +126,7 @@ static ssize_t send_some(int fd, const char *text, size_t size)
 	case RECVMSG:
 		return sendmsg(fd, &message, MSG_NOSIGNAL);
 	case URING:
-		return ring_call(IORING_OP_SEND, fd, text, size);
+		return uring_send(uring_way, fd, text, size);
 	default:
 		return write(fd, text, size);
 	}
@@ -440,6 +382,16 @@ static bool connection_ready(struct connection *c)
 	return connection_serve(c);
 }
 
+/* The same for all that comes, where nobody may look for it first. */
+static bool connection_serves(struct connection *c)
+{
+	bool more = connection_ready(c);
+
+	while (more && calls == URING && uring_waits(uring_way))
+		more = connection_ready(c);
+	return more;
+}
+
 /* ---- listening, waiting ------------------------------------------------------------------------- */
 
 static int listen_at(const char *where)
@@ -547,7 +499,9 @@ static void *work(void *arg)
 
 			if (!c) {
 				connection_new(poll, source);
-			} else if (!connection_ready(c)) {
+			} else if (!connection_serves(c)) {
+				/* Who passed it on may have it open yet: then its end is none for epoll. */
+				epoll_ctl(poll, EPOLL_CTL_DEL, c->fd, NULL);
 				close(c->fd);
 				free(c);
 			}
@@ -562,6 +516,43 @@ static void worker_fork(struct source *source)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	work(source);
+}
+
+/* A client: asks for each path on stdin, and reads what it gets to the promised end. */
+static void ask(const char *port)
+{
+	struct sockaddr_in server = {.sin_family = AF_INET,
+				     .sin_port = htons((uint16_t)atoi(port)),
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	static char text[TEXT_MAX];
+	char path[256], request[512];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0)
+		fail("connect");
+	while (fgets(path, sizeof(path), stdin)) {
+		size_t length = 0, got = 0;
+		ssize_t n;
+		char *end;
+
+		path[strcspn(path, "\n")] = '\0';
+		snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: truth\r\n\r\n", path);
+		if (!send_all(fd, request, strlen(request)))
+			fail("request");
+		do {
+			n = receive(fd, text + got, sizeof(text) - 1 - got);
+			if (n <= 0)
+				fail("response");
+			got += (size_t)n;
+			text[got] = '\0';
+			end = strstr(text, "\r\n\r\n");
+			if (end && strcasestr(text, "Content-Length:"))
+				length = (size_t)(end + 4 - text) +
+					 strtoull(strcasestr(text, "Content-Length:") + 15, NULL,
+						  10);
+		} while (!end || got < length);
+	}
+	close(fd);
 }
 
 static void serve_by(const char *model, struct source *source)
@@ -593,16 +584,24 @@ static void serve_by(const char *model, struct source *source)
 	work(source);
 }
 
+static bool calls_parse(const char *name)
+{
+	for (calls = 0; calls < URING; calls++)
+		if (strcmp(name, calls_names[calls]) == 0)
+			return true;
+	for (uring_way = 0; uring_way < URING_WAYS; uring_way++)
+		if (strcmp(name, uring_names[uring_way]) == 0)
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct source source = {0};
 
-	for (calls = 0; argc == 4 && calls < CALLS; calls++)
-		if (strcmp(argv[3], calls_names[calls]) == 0)
-			break;
-	if (argc != 4 || calls == CALLS) {
-		fprintf(stderr, "truth_server LISTEN loop|threads|fork|pass "
-				"read|recv|readv|recvmsg|sendfile|splice|uring\n");
+	if (argc != 4 || !calls_parse(argv[3])) {
+		fprintf(stderr, "truth_server LISTEN loop|threads|fork|pass|ask "
+				"read|recv|readv|recvmsg|sendfile|splice|uring[-...]\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -610,6 +609,10 @@ int main(int argc, char **argv)
 	body_file = memfd_create("body", MFD_CLOEXEC);
 	if (body_file < 0 || write(body_file, body_text, BODY_MAX) != BODY_MAX)
 		fail("body");
+	if (strcmp(argv[2], "ask") == 0) {
+		ask(argv[1]);
+		return 0;
+	}
 	source.fd = listen_at(argv[1]);
 	fprintf(stderr, "ready\n");
 	serve_by(argv[2], &source);

@@ -143,7 +143,7 @@ static void *rows(size_t count, size_t size)
 	return made;
 }
 
-static void server_objectives(struct board *board)
+static void server_objectives(struct board *board, wall_ns fired)
 {
 	static const struct board_objective kept = {
 		.objective = {.name = "api-latency",
@@ -168,21 +168,34 @@ static void server_objectives(struct board *board)
 			      .target_ratio = 0.999,
 			      .period = 24 * NS_PER_H,
 			      .burn_rate = 14.4,
+			      .long_window = NS_PER_H,
+			      .short_window = 5 * NS_PER_MIN,
 			      .severity = SEVERITY_PAGE},
 		.good = 200,
 		.bad = 3,
 		.compliance_ratio = 200.0 / 203,
 		.budget_left_ratio = -13.8,
 		.burn_long = 14.8,
+		.burn_short = 2,
 		.coverage_ratio = 0.3,
 		.exact = true,
 		.alert = ALERT_FIRING,
 	};
+	static const struct objective misspelt = {
+		.name = "geo",
+		.selector = {.service = "shpo", .kind = SERIES_HTTP, .role = POLICY_ANY},
+		.threshold_ns = NS_PER_S,
+		.target_ratio = 0.9,
+		.period = 24 * NS_PER_H,
+		.burn_rate = 4,
+	};
 
-	board->objectives = rows(2, sizeof(*board->objectives));
+	board->objectives = rows(3, sizeof(*board->objectives));
 	board->objectives[0] = kept;
 	board->objectives[1] = broken;
-	board->objective_count = 2;
+	board->objectives[1].alert_changed = fired;
+	board->objectives[2].objective = misspelt;
+	board->objective_count = 3;
 }
 
 static void server_actions(struct board *board, wall_ns now)
@@ -269,7 +282,7 @@ static struct board *server_board(wall_ns now)
 	board->hosts[0].last_seen = now;
 	board->hosts[0].last_seq = 180;
 	board->hosts[0].connected = true;
-	server_objectives(board);
+	server_objectives(board, now - 12 * NS_PER_S);
 	server_actions(board, now);
 	return board;
 }

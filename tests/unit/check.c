@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* Of the running test; the failure may come from any of its threads, the first one is kept. */
@@ -170,12 +171,18 @@ static void dir_remove(void)
 /* --- allocations that fail: the linker sends those of our objects here (--wrap) --- */
 
 static __thread unsigned alloc_countdown;
-static __thread bool alloc_hit;
+static __thread bool alloc_hit, alloc_lasts;
 
 void check_alloc_fail_at(unsigned n)
 {
 	alloc_countdown = n;
-	alloc_hit = false;
+	alloc_hit = alloc_lasts = false;
+}
+
+void check_alloc_fail_from(unsigned n)
+{
+	check_alloc_fail_at(n);
+	alloc_lasts = true;
 }
 
 bool check_alloc_failed(void)
@@ -195,6 +202,7 @@ static bool alloc_fails(void)
 {
 	if (alloc_countdown == 0 || --alloc_countdown > 0)
 		return false;
+	alloc_countdown = alloc_lasts;
 	alloc_hit = true;
 	errno = ENOMEM;
 	return true;
@@ -206,12 +214,18 @@ void *__real_realloc(void *old, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t size);
+void *__real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+int __real_madvise(void *at, size_t size, int advice);
+int __real_memfd_create(const char *name, unsigned flags);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
+void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+int __wrap_madvise(void *at, size_t size, int advice);
+int __wrap_memfd_create(const char *name, unsigned flags);
 
 void *__wrap_malloc(size_t size)
 {
@@ -241,6 +255,24 @@ char *__wrap_strdup(const char *text)
 char *__wrap_strndup(const char *text, size_t size)
 {
 	return alloc_fails() ? NULL : __real_strndup(text, size);
+}
+
+void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	return alloc_fails() ? MAP_FAILED : __real_mmap(at, size, prot, flags, fd, offset);
+}
+
+/* The other pieces of advice are a favour that nobody relies on. */
+int __wrap_madvise(void *at, size_t size, int advice)
+{
+	if ((advice == MADV_POPULATE_WRITE || advice == MADV_WIPEONFORK) && alloc_fails())
+		return -1;
+	return __real_madvise(at, size, advice);
+}
+
+int __wrap_memfd_create(const char *name, unsigned flags)
+{
+	return alloc_fails() ? -1 : __real_memfd_create(name, flags);
 }
 
 /* --- running --- */

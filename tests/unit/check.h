@@ -66,7 +66,8 @@ const char *check_dir(void);
 
 /*
  * Lets the n-th allocation that this thread makes from now on fail, once; 0 ends it. Counted are
- * malloc, calloc, realloc, aligned_alloc, strdup and strndup called by our own objects.
+ * malloc, calloc, realloc, aligned_alloc, strdup, strndup, mmap, memfd_create and the madvise that
+ * asks for pages or for pages that a child finds empty, called by our own objects.
  * check_alloc_failed() tells whether it came to that. The loop that proves a function against it:
  *
  *	CHECK_ALLOC_LOOP(n) {
@@ -77,6 +78,8 @@ const char *check_dir(void);
  *	}
  */
 void check_alloc_fail_at(unsigned n);
+/* As above, but every one from the n-th on fails, until the next call of one of the two. */
+void check_alloc_fail_from(unsigned n);
 bool check_alloc_failed(void);
 bool check_alloc_next(unsigned *n);
 #define CHECK_ALLOC_LOOP(n) for (unsigned n = 0; check_alloc_next(&n);)

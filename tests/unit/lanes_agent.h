@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "collectors/collector.h"
+#include "collectors/lanes/lanes.h"
+#include "collectors/process_list.h"
 #include "lib/base/clock.h"
 #include "tests/unit/check.h"
 
@@ -32,6 +34,7 @@ struct lanes_agent {
 	struct series_table *series;
 	struct gauge_table *gauges;
 	struct exemplars *exemplars;
+	struct process_list *processes;
 	void *collector; /* NULL while the agent is stopped */
 	dur_ns threshold; /* of every series; 0: none */
 	mono_ns now;
@@ -70,10 +73,12 @@ static void lanes_agent_start(struct lanes_agent *agent)
 	agent->series = series_table_new(&options);
 	agent->gauges = gauge_table_new(0);
 	agent->exemplars = exemplars_new(1000);
+	agent->processes = process_list_new();
 	struct collector_context context = {.loop = agent->loop,
 					    .series = agent->series,
 					    .gauges = agent->gauges,
 					    .exemplars = agent->exemplars,
+					    .processes = agent->processes,
 					    .host = "",
 					    .dir = agent->dir};
 	if (lanes_collector.open(&context, &agent->collector, &d) < 0)
@@ -100,6 +105,7 @@ static void lanes_agent_stop(struct lanes_agent *agent)
 	lanes_collector.close(agent->collector);
 	agent->collector = NULL;
 	exemplars_free(agent->exemplars);
+	process_list_free(agent->processes);
 	gauge_table_free(agent->gauges);
 	series_table_free(agent->series);
 	loop_free(agent->loop);
@@ -155,11 +161,16 @@ static void lanes_agent_stopped(void *arg)
 /* Runs what is ready in the loop, then lets the collector poll. */
 static void lanes_agent_poll(struct lanes_agent *agent)
 {
-	struct loop_timer *timer =
-		loop_timer_start(agent->loop, 0, 0, lanes_agent_stopped, agent->loop);
+	const struct lanes *lanes = agent->collector;
 
-	loop_run(agent->loop);
-	loop_timer_stop(timer);
+	/* Until whoever has connected is there: a process looks at what it sent. */
+	do {
+		struct loop_timer *timer = loop_timer_start(agent->loop, NS_PER_MS / 2, 0,
+							    lanes_agent_stopped, agent->loop);
+
+		loop_run(agent->loop);
+		loop_timer_stop(timer);
+	} while (discovery_busy(lanes->discovery));
 	lanes_collector.poll(agent->collector, agent->now);
 	/* Rounds over overflow blocks begin every 100 ms of the agent's time. */
 	agent->now += 100 * NS_PER_MS;

@@ -172,6 +172,50 @@ CHECK_TEST(test_nothing_asked_for_is_nothing_on_the_list)
 	CHECK_EQ_U64(headers.count, 1);
 }
 
+CHECK_TEST(test_fields_of_bodies_are_apart_from_headers)
+{
+	struct vow_config config = {.event_types = {{"json:type", "X-Event", "json:a.b"}, 3}};
+	struct http_headers headers;
+
+	http_names_of_config(&headers, &config);
+	CHECK_EQ_U64(headers.field_count, 2);
+	CHECK_MEM(headers.fields[0].name, "type\"\0\0\0\0", 9);
+	CHECK_EQ_U64(headers.fields[0].length, 5);
+	CHECK_EQ_U64(headers.fields[0].mask[0], 0xffffffffffULL);
+	CHECK_EQ_U64(headers.fields[0].mask[1], 0);
+	CHECK_MEM(headers.fields[1].name, "a.b\"", 5);
+	CHECK_EQ_U64(headers.count, 2);
+	CHECK_EQ_I64(kind_of(&headers, HTTP_ASKED_POST_SENT, "x-event: a"), HTTP_HEADER_EVENT);
+	CHECK_EQ_I64(kind_of(&headers, HTTP_ASKED_POST_RECEIVED, "Content-Type: a"),
+		     HTTP_HEADER_CONTENT);
+	CHECK_EQ_I64(kind_of(&headers, HTTP_ASKED_ANY, "Content-Type: a"), 0);
+	CHECK_EQ_I64(kind_of(&headers, HTTP_ASKED_POST_SENT, "json:type: a"), 0);
+	CHECK(!http_names_add_field(&headers, ""));
+	CHECK(!http_names_add_field(&headers, "a\"b"));
+	CHECK(!http_names_add_field(&headers, "a-name.of_24-characters_"));
+	CHECK(http_names_add_field(&headers, "a-name.of_23-characters"));
+	CHECK(http_names_add_field(&headers, "x"));
+	CHECK(!http_names_add_field(&headers, "y"));
+}
+
+/* The most that a configuration can ask for. */
+CHECK_TEST(test_fields_leave_room_for_the_type_of_the_body)
+{
+	struct vow_config config = {
+		.capture_traces = true,
+		.capture_peer_names = true,
+		.delivery_ids = {{"aa", "bb", "cc", "dd", "ee", "ff", "gg"}, HEADER_NAMES},
+		.event_types = {{"hh", "ii", "jj", "kk", "ll", "mm", "json:n"}, HEADER_NAMES},
+	};
+	struct http_headers headers;
+
+	http_names_of_config(&headers, &config);
+	CHECK_EQ_U64(headers.count, HTTP_HEADERS_MAX);
+	CHECK_EQ_I64(kind_of(&headers, HTTP_ASKED_POST_SENT, "content-type: a"),
+		     HTTP_HEADER_CONTENT);
+	CHECK_EQ_I64(kind_of(&headers, HTTP_ASKED_POST_SENT, "mm: a"), HTTP_HEADER_EVENT);
+}
+
 CHECK_TEST(test_what_was_found_is_told_as_text)
 {
 	struct http_record r = {.flags = HTTP_NOTED};
@@ -196,4 +240,6 @@ CHECK_TEST(test_what_was_found_is_told_as_text)
 
 CHECK_MAIN("http_names", test_default_names_are_found_in_any_case,
 	   test_names_of_all_lengths_are_found_whole, test_names_that_are_none_are_refused,
-	   test_nothing_asked_for_is_nothing_on_the_list, test_what_was_found_is_told_as_text)
+	   test_nothing_asked_for_is_nothing_on_the_list,
+	   test_fields_of_bodies_are_apart_from_headers,
+	   test_fields_leave_room_for_the_type_of_the_body, test_what_was_found_is_told_as_text)

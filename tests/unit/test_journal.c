@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -273,6 +274,57 @@ CHECK_TEST(test_full_disk_leaves_the_journal_whole)
 	check_holds(1, 4, 0);
 	append_some(journal, 1);
 	check_holds(1, 5, 0);
+	journal_close(journal);
+}
+
+static void leave_behind(uint64_t seq, const void *bytes, size_t size)
+{
+	char path[sizeof(dir) + 32];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%016llx.vowj", dir, (unsigned long long)seq);
+	file = fopen(path, "w");
+	CHECK(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+}
+
+/* As after a disk that let a segment be made, then neither be written to nor removed. */
+CHECK_TEST(test_what_has_the_name_of_the_next_segment_is_taken_away)
+{
+	const char torn[JOURNAL_HEADER_BYTES + 5] = "torn";
+	char aside[sizeof(dir) + 40], path[sizeof(dir) + 32];
+	struct journal *journal;
+	struct stat st;
+
+	fresh_dir();
+	journal = open_sized(0, 0);
+	leave_behind(1, "", 0);
+	append_some(journal, 3);
+	check_holds(1, 3, 0);
+	journal_close(journal);
+	journal = open_sized(0, 0);
+	leave_behind(4, torn, JOURNAL_HEADER_BYTES);
+	append_some(journal, 2);
+	check_holds(1, 5, 0);
+	CHECK_EQ_U64(journal_counters(journal).quarantined_total, 0);
+	journal_close(journal);
+	/* What is more than a header is kept beside. */
+	journal = open_sized(0, 0);
+	leave_behind(6, torn, sizeof(torn));
+	append_some(journal, 2);
+	check_holds(1, 7, 0);
+	CHECK_EQ_U64(journal_counters(journal).quarantined_total, 1);
+	snprintf(aside, sizeof(aside), "%s/%016x.vowj.quarantined", dir, 6);
+	CHECK_OK(stat(aside, &st));
+	CHECK_EQ_U64((uint64_t)st.st_size, sizeof(torn));
+	journal_close(journal);
+	/* Nor does it write through a link. */
+	journal = open_sized(0, 0);
+	snprintf(path, sizeof(path), "%s/%016x.vowj", dir, 8);
+	CHECK_OK(symlink(aside, path));
+	append_some(journal, 1);
+	check_holds(1, 8, 0);
+	CHECK_OK(stat(aside, &st));
+	CHECK_EQ_U64((uint64_t)st.st_size, sizeof(torn));
 	journal_close(journal);
 }
 
@@ -596,10 +648,12 @@ CHECK_MAIN("journal", test_what_was_appended_is_read_over_many_segments,
 	   test_broken_position_counts_as_nothing_read,
 	   test_without_readers_the_budget_is_kept_as_memory,
 	   test_budget_drops_the_oldest_and_counts_what_was_unread,
-	   test_full_disk_leaves_the_journal_whole, test_written_bytes_are_the_golden_ones,
-	   test_golden_journal_is_read, test_golden_keyframe_is_read,
-	   test_written_keyframe_is_the_golden_one, test_segments_of_version_1_are_read,
-	   test_record_too_large_is_refused, test_sync_that_is_refused_is_counted_and_told,
+	   test_full_disk_leaves_the_journal_whole,
+	   test_what_has_the_name_of_the_next_segment_is_taken_away,
+	   test_written_bytes_are_the_golden_ones, test_golden_journal_is_read,
+	   test_golden_keyframe_is_read, test_written_keyframe_is_the_golden_one,
+	   test_segments_of_version_1_are_read, test_record_too_large_is_refused,
+	   test_sync_that_is_refused_is_counted_and_told,
 	   test_segment_that_cannot_be_read_now_is_not_set_aside,
 	   test_position_that_cannot_be_read_now_is_kept, test_reader_notices_another_journal,
 	   test_failed_allocations_leave_the_journal_whole)

@@ -30,11 +30,19 @@ static const struct opt table[] = {
 	OPT(struct sample, format, "output", 'o', OPT_CHOICE, "FORMAT", "format",
 	    .choices = formats),
 	OPT(struct sample, quiet, "quiet", 'q', OPT_FLAG, NULL, "say less"),
-	OPT(struct sample, all, "all", 'a', OPT_FLAG, NULL, "say all"),
+	OPT(struct sample, all, "all", 'a', OPT_FLAG, NULL, "say all", .words = "routes, route"),
 };
 
 static const struct opts_word words[] = {
-	{"top", "live view"}, {"routes", "by route"}, {NULL, NULL}};
+	{.name = "top", .help = "live view"},
+	{.name = "routes", .help = "by route"},
+	{.name = "routes suggest",
+	 .help = "templates",
+	 .usage = "[FILE]",
+	 .example = "sample routes suggest x",
+	 .more = "COUNT: how many."},
+	{.name = NULL},
+};
 
 static const struct opts_program program = {
 	.name = "sample",
@@ -164,6 +172,7 @@ CHECK_TEST(test_help_lists_every_row_aligned)
 		      "Commands:\n"
 		      "  top                       live view\n"
 		      "  routes                    by route\n"
+		      "  routes suggest            templates\n"
 		      "\n"
 		      "Options:\n"
 		      "  -d, --dir DIR             work below this folder\n"
@@ -184,6 +193,49 @@ CHECK_TEST(test_help_lists_every_row_aligned)
 		      ".A second with \\ in it.\n");
 }
 
+static const struct opts_word *word_of(char *line)
+{
+	struct sample s = {0};
+	char *argv[8];
+	int argc;
+
+	CHECK_RC(parse(line, &argc, argv, &s, NULL), OPTS_HELP);
+	return opts_find_word(&program, argc, argv);
+}
+
+CHECK_TEST(test_help_behind_a_word_is_of_that_word)
+{
+	char none[] = "--help|top", top[] = "top|-h", two[] = "-q|routes|suggest|--help",
+	     more[] = "routes|x|-h", other[] = "rout|-h";
+
+	CHECK(!word_of(none));
+	CHECK_STR(word_of(top)->name, "top");
+	CHECK_STR(word_of(two)->name, "routes suggest");
+	CHECK_STR(word_of(more)->name, "routes");
+	CHECK(!word_of(other));
+}
+
+CHECK_TEST(test_help_of_a_word_has_the_options_that_it_obeys)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	opts_help_word(&program, &words[2], to);
+	fclose(to);
+	CHECK_STR_HAS(text, "sample routes suggest - templates\n\n"
+			    "Usage: sample routes suggest [OPTION]... [FILE]\n\nOptions:\n");
+	CHECK_STR_HAS(text, "--quiet ");
+	CHECK(!strstr(text, "--all "));
+	CHECK_STR_HAS(text, "\nCOUNT: how many.\n\nExample: sample routes suggest x\n");
+	free(text);
+	to = open_memstream(&text, &size);
+	opts_help_word(&program, &words[1], to);
+	fclose(to);
+	CHECK_STR_HAS(text, "--all ");
+	free(text);
+}
+
 CHECK_TEST(test_manual_escapes_what_roff_would_read)
 {
 	char *text = NULL;
@@ -195,9 +247,14 @@ CHECK_TEST(test_manual_escapes_what_roff_would_read)
 	CHECK_STR_HAS(text, "First paragraph.\n.PP\n\\&.A second with \\e in it.\n");
 	CHECK_STR_HAS(text, ".TP\n\\fB\\-d, \\-\\-dir\\fR \\fIDIR\\fR\nwork below this folder\n");
 	CHECK_STR_HAS(text, ".SH COMMANDS\n.TP\n\\fBtop\\fR\nlive view\n");
+	CHECK_STR_HAS(text,
+		      "\\fBroutes suggest\\fR \\fI[FILE]\\fR\ntemplates\n.IP\nCOUNT: how many.\n"
+		      ".IP\nExample: sample routes suggest x\n");
 	free(text);
 }
 
 CHECK_MAIN("opts", test_every_form_of_every_kind_is_read, test_defaults_stay_and_a_dash_is_a_word,
 	   test_each_mistake_is_named_with_its_fix, test_help_version_and_manual_are_outcomes,
-	   test_help_lists_every_row_aligned, test_manual_escapes_what_roff_would_read)
+	   test_help_lists_every_row_aligned, test_help_behind_a_word_is_of_that_word,
+	   test_help_of_a_word_has_the_options_that_it_obeys,
+	   test_manual_escapes_what_roff_would_read)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "collectors/process_list.h"
+#include "collectors/process_stat.h"
+#include "lib/base/clock.h"
 #include "tests/unit/check.h"
 
 static const struct process_known *entry_of(const struct process_list *list, pid_t pid)
@@ -65,6 +68,43 @@ CHECK_TEST(test_a_removed_one_may_come_again)
 	process_list_free(list);
 }
 
+CHECK_TEST(test_a_pid_given_to_another_process_is_another_one)
+{
+	struct process_list *list = process_list_new();
+
+	process_list_add(list, 7, "shop", NS_PER_S);
+	CHECK(process_list_is(list, 0, 100));
+	process_list_add(list, 7, "shop", 2 * NS_PER_S);
+	CHECK(process_list_is(list, 0, 100));
+	CHECK(!process_list_is(list, 0, 200));
+	process_list_remove(list, 0);
+	process_list_add(list, 7, "shop", 3 * NS_PER_S);
+	CHECK(process_list_is(list, 0, 200));
+	/* Who has another name may be another one. */
+	process_list_add(list, 7, "mail", 9 * NS_PER_S);
+	CHECK(process_list_is(list, 0, 300));
+	process_list_free(list);
+}
+
+CHECK_TEST(test_processes_are_told_apart_by_when_they_began)
+{
+	char command[PROCESS_COMMAND];
+	uint64_t own, parent;
+
+	CHECK(process_stat_read("/proc", getpid(), command, &own));
+	CHECK(process_stat_read("/proc", 1, command, &parent));
+	CHECK(parent < own);
+	CHECK(!process_stat_read("/proc", 0x7ffffffe, command, &own));
+}
+
+CHECK_TEST(test_who_began_after_a_moment_did_not_have_the_pid_then)
+{
+	CHECK(process_stat_had("/proc", getpid(), clock_mono()));
+	/* The machine began before all of them. */
+	CHECK(!process_stat_had("/proc", getpid(), 0));
+	CHECK(!process_stat_had("/proc", 0x7ffffffe, clock_mono()));
+}
+
 CHECK_TEST(test_nobody_listens_is_fine)
 {
 	struct process_list *list = process_list_new();
@@ -78,4 +118,6 @@ CHECK_TEST(test_nobody_listens_is_fine)
 
 CHECK_MAIN("process_list", test_a_name_holds_until_nobody_says_it_any_more,
 	   test_a_full_list_forgets_the_one_told_longest_ago, test_a_removed_one_may_come_again,
-	   test_nobody_listens_is_fine)
+	   test_a_pid_given_to_another_process_is_another_one,
+	   test_processes_are_told_apart_by_when_they_began,
+	   test_who_began_after_a_moment_did_not_have_the_pid_then, test_nobody_listens_is_fine)

@@ -595,6 +595,21 @@ CHECK_TEST(test_a_start_without_memory_takes_up_all_or_is_none)
 	}
 }
 
+CHECK_TEST(test_a_budget_that_waits_for_a_restart_cuts_no_keyframe)
+{
+	struct vow_config *fresh;
+
+	agent_start("budget");
+	CHECK_OK(config_load(NULL, &fresh, &diag));
+	fresh->journal_budget_bytes = 64;
+	agent.config = fresh;
+	record(ROUTES, 1);
+	turn(1);
+	save();
+	CHECK(!agent.saving.short_told);
+	agent_end();
+}
+
 CHECK_MAIN("saving", test_a_keyframe_has_its_name_behind_a_stored_record,
 	   test_records_stay_until_the_disk_has_the_keyframe_behind_them,
 	   test_a_journal_that_is_removed_meanwhile_leaves_the_state,
@@ -608,4 +623,5 @@ CHECK_MAIN("saving", test_a_keyframe_has_its_name_behind_a_stored_record,
 	   test_a_journal_of_version_1_is_gone_on_with,
 	   test_a_keyframe_that_finds_no_room_is_tried_again_later,
 	   test_a_record_that_is_refused_takes_its_keyframe_along,
+	   test_a_budget_that_waits_for_a_restart_cuts_no_keyframe,
 	   test_steps_without_memory_cost_no_count)

@@ -20,6 +20,7 @@ CHECK_TEST(test_sealed_segment_opens_and_others_are_refused_with_the_reason)
 	struct forged good = forged_new(NULL, 1, SEALS);
 	struct forged loose = forged_new(NULL, 1, F_SEAL_GROW);
 	struct forged deaf = forged_new(NULL, 1, SEALS);
+	struct forged mute = forged_new(NULL, 1, SEALS & ~F_SEAL_SEAL);
 	struct segment segment;
 	struct diag d = {0};
 
@@ -29,6 +30,12 @@ CHECK_TEST(test_sealed_segment_opens_and_others_are_refused_with_the_reason)
 	CHECK_RC(segment_open(loose.fd, &segment, &d), -EPERM);
 	CHECK_STR_HAS(d.what, "not sealed");
 	CHECK_RC(segment_open(STDIN_FILENO, &segment, &d), -EPERM);
+	CHECK_STR_HAS(d.what, "not a memfd");
+	CHECK_RC(segment_open(mute.fd, &segment, &d), -EPERM);
+	CHECK_STR_HAS(d.what, "not sealed");
+	CHECK_OK(fcntl(mute.fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL));
+	CHECK_RC(segment_open(mute.fd, &segment, &d), -EPERM);
+	CHECK_STR_HAS(d.what, "sealed against the agent's own words");
 
 	deaf.shm->header.version = VOW_SHM_OLDEST;
 	CHECK_OK(segment_open(deaf.fd, &segment, &d));
@@ -40,13 +47,48 @@ CHECK_TEST(test_sealed_segment_opens_and_others_are_refused_with_the_reason)
 	forged_close(&good);
 	forged_close(&loose);
 	forged_close(&deaf);
+	forged_close(&mute);
+}
+
+CHECK_TEST(test_file_of_another_size_than_its_header_says_is_refused)
+{
+	static const off_t sizes[] = {0, VOW_SHM_PAGE - 1, VOW_SHM_PAGE, VOW_SHM_SIZE - 1,
+				      VOW_SHM_SIZE + 1};
+	struct forged forged = forged_new(NULL, 1, SEALS);
+	struct segment segment;
+
+	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+		int fd = memfd_create("other size", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+		CHECK(pwrite(fd, &forged.shm->header, sizeof(forged.shm->header), 0) > 0);
+		CHECK_OK(ftruncate(fd, sizes[i]));
+		CHECK_OK(fcntl(fd, F_ADD_SEALS, SEALS));
+		CHECK_RC(segment_open(fd, &segment, NULL), -EPROTO);
+		close(fd);
+	}
+	forged_close(&forged);
+}
+
+CHECK_TEST(test_file_with_a_name_is_refused)
+{
+	struct forged forged = forged_new(NULL, 1, SEALS);
+	struct segment segment;
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/segment", check_dir());
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(pwrite(fd, &forged.shm->header, sizeof(forged.shm->header), 0) > 0);
+	CHECK_OK(ftruncate(fd, VOW_SHM_SIZE));
+	CHECK_RC(segment_open(fd, &segment, NULL), -EPERM);
+	close(fd);
+	forged_close(&forged);
 }
 
 CHECK_TEST(test_header_that_contradicts_itself_is_refused)
 {
 	struct forged forged = forged_new(NULL, 1, SEALS);
 	struct vow_shm_header good = forged.shm->header;
-	struct vow_shm_header bad[7];
+	struct vow_shm_header bad[12];
 	struct segment segment;
 
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
@@ -58,6 +100,11 @@ CHECK_TEST(test_header_that_contradicts_itself_is_refused)
 	bad[4].id = 0;
 	memset(bad[5].service, 'x', sizeof(bad[5].service));
 	bad[6].hist_slots = 5378;
+	bad[7].header_size++;
+	bad[8].names = 1025;
+	bad[9].directory = 4095;
+	bad[10].hist_scale = 6;
+	bad[11].service[0] = '\0';
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		forged.shm->header = bad[i];
 		CHECK_RC(segment_open(forged.fd, &segment, NULL), -EPROTO);
@@ -210,8 +257,9 @@ CHECK_TEST(test_hostile_application_harms_no_other)
 	bad.shm->lanes[0].exemplars = UINT64_MAX - 1;
 	bad.shm->lanes[0].exemplars_taken = 0;
 	bad.shm->lanes[1].tail = UINT64_MAX / 2;
-	bad.shm->header.version = 99;
-	bad.shm->header.size = 1;
+	/* Whose it is was read once: it can become nobody else's. */
+	bad.shm->header = (struct vow_shm_header){
+		.version = 99, .size = 1, .id = 2, .pid = 1, .service = "good"};
 	bad.shm->counters.lanes = UINT32_MAX;
 	bad.shm->counters.names = UINT32_MAX;
 	for (unsigned i = 0; i < VOW_SHM_DIRECTORY; i++)
@@ -233,9 +281,15 @@ CHECK_TEST(test_hostile_application_harms_no_other)
 		lanes_agent_find(agent, SERIES_APP, "", "/x", CLASS_2XX);
 	CHECK_STR(route->key.service, "good");
 	CHECK_EQ_U64(route->counts.count, 11);
-	CHECK_EQ_U64(
-		lanes_agent_find(agent, SERIES_APP, "", "{unnamed}", CLASS_ERROR)->counts.count,
-		10);
+	/* Each lasted for 1000 ns: in the bucket, in the sum, as the maximum. */
+	CHECK_EQ_U64(route->latency.count, 11);
+	CHECK_EQ_U64(route->latency.slots[hist_slot(1000)], 11);
+	CHECK_EQ_U64(route->latency.sum_ns, 11 * 1000);
+	CHECK_EQ_U64(route->latency.max_ns, 1000);
+	const struct lanes_agent_total *unnamed =
+		lanes_agent_find(agent, SERIES_APP, "", "{unnamed}", CLASS_ERROR);
+	CHECK_STR(unnamed->key.service, "forged");
+	CHECK_EQ_U64(unnamed->counts.count, 10);
 	struct collector_status status = lanes_agent_status(agent);
 	CHECK_EQ_U64(status.drops[1].total, 10);
 	CHECK_STR_HAS(status.problem, "make no sense");
@@ -495,8 +549,10 @@ CHECK_TEST(test_both_sides_meet_at_one_folder_by_any_of_its_names)
 }
 
 CHECK_MAIN("segment", test_sealed_segment_opens_and_others_are_refused_with_the_reason,
-	   test_header_that_contradicts_itself_is_refused, test_names_are_claims,
-	   test_tail_that_jumps_quarantines_its_lane_alone, test_tail_that_runs_back_quarantines,
+	   test_file_of_another_size_than_its_header_says_is_refused,
+	   test_file_with_a_name_is_refused, test_header_that_contradicts_itself_is_refused,
+	   test_names_are_claims, test_tail_that_jumps_quarantines_its_lane_alone,
+	   test_tail_that_runs_back_quarantines,
 	   test_a_page_that_cannot_be_had_ends_the_visit_not_the_program,
 	   test_hostile_application_harms_no_other,
 	   test_wrong_version_is_told_and_the_others_are_read,

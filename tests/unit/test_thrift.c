@@ -10,7 +10,7 @@ static struct thrift_change change;
 static mono_ns now;
 
 /* What a request takes in each step, of all processors at one request a second. */
-static const double each[THRIFT_STEPS] = {10e-6, 9e-6, 4e-6, 0};
+static const double each[THRIFT_STEPS] = {10e-6, 9e-6, 6e-6, 4e-6, 0};
 
 static void begin(void)
 {
@@ -71,8 +71,18 @@ CHECK_TEST(test_each_step_gives_way_to_the_next_after_three_seconds)
 CHECK_TEST(test_step_that_suffices_stays_as_long_as_the_load)
 {
 	begin();
-	/* Counting takes 8 %, but paths would take 18 %. */
-	CHECK_EQ_U64(pass(3600, 20000, 0.1), 2);
+	/* Counting takes 8 %, but records of those that are not busy would take 12 %. */
+	CHECK_EQ_U64(pass(3600, 20000, 0.1), 3);
+	CHECK_EQ_U64(state.step, THRIFT_COUNTS);
+}
+
+CHECK_TEST(test_busy_services_alone_give_way_where_that_suffices)
+{
+	begin();
+	CHECK_EQ_U64(pass(3600, 15000, 0.1), 2);
+	CHECK_EQ_U64(state.step, THRIFT_BUSY);
+	CHECK_STR(thrift_step_name(change.to), "busy");
+	CHECK_EQ_U64(pass(4, 20000, 0.1), 1);
 	CHECK_EQ_U64(state.step, THRIFT_COUNTS);
 }
 
@@ -83,6 +93,9 @@ CHECK_TEST(test_less_load_brings_back_step_by_step)
 	CHECK_EQ_U64(state.step, THRIFT_COUNTS);
 	CHECK_EQ_U64(pass(30, 5000, 0.1), 0);
 	CHECK_EQ_U64(pass(1, 5000, 0.1), 1);
+	CHECK_EQ_U64(state.step, THRIFT_BUSY);
+	CHECK(strstr(change.reason, "would take 3 %") != NULL);
+	CHECK_EQ_U64(pass(31, 5000, 0.1), 1);
 	CHECK_EQ_U64(state.step, THRIFT_NO_PATHS);
 	CHECK(strstr(change.reason, "would take 4.5 %") != NULL);
 	CHECK_EQ_U64(pass(31, 5000, 0.1), 1);
@@ -109,7 +122,7 @@ CHECK_TEST(test_off_is_tried_again_ever_more_seldom)
 	static const dur_ns pauses[] = {60, 120, 240, 480, 960, 1920, 3600, 3600};
 
 	begin();
-	pass(12, 50000, 0.1);
+	pass(16, 50000, 0.1);
 	for (unsigned i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
 		CHECK_EQ_U64(state.step, THRIFT_OFF);
 		CHECK_EQ_U64(thrift_back_at(&state), now + pauses[i] * NS_PER_S);
@@ -124,12 +137,12 @@ CHECK_TEST(test_off_is_tried_again_ever_more_seldom)
 CHECK_TEST(test_after_coming_down_the_first_pause_is_short_again)
 {
 	begin();
-	pass(12, 50000, 0.1);
+	pass(16, 50000, 0.1);
 	pass(60 + 4 + 120, 50000, 0.1);
 	CHECK_EQ_U64(state.step, THRIFT_COUNTS);
 	pass(100, 1000, 0.1);
 	CHECK_EQ_U64(state.step, THRIFT_ALL);
-	pass(12, 50000, 0.1);
+	pass(16, 50000, 0.1);
 	CHECK_EQ_U64(state.step, THRIFT_OFF);
 	CHECK_EQ_U64(thrift_back_at(&state), now + THRIFT_PAUSE_FIRST);
 }
@@ -137,7 +150,7 @@ CHECK_TEST(test_after_coming_down_the_first_pause_is_short_again)
 CHECK_TEST(test_attempt_that_fails_waits_for_the_pause_again)
 {
 	begin();
-	pass(12, 50000, 0.1);
+	pass(16, 50000, 0.1);
 	pass(60, 50000, 0.1);
 	CHECK_EQ_U64(state.step, THRIFT_COUNTS);
 	thrift_failed(&state, now);
@@ -150,7 +163,7 @@ CHECK_TEST(test_without_a_budget_everything_is_captured_at_once)
 {
 	begin();
 	CHECK_EQ_U64(pass(100, 1e6, 0), 0);
-	pass(12, 50000, 0.1);
+	pass(16, 50000, 0.1);
 	CHECK_EQ_U64(state.step, THRIFT_OFF);
 	CHECK_EQ_U64(pass(1, 50000, 0), 1);
 	CHECK_EQ_U64(state.step, THRIFT_ALL);
@@ -161,6 +174,7 @@ CHECK_MAIN("thrift", test_within_the_budget_everything_is_captured,
 	   test_short_excess_changes_nothing,
 	   test_each_step_gives_way_to_the_next_after_three_seconds,
 	   test_step_that_suffices_stays_as_long_as_the_load,
+	   test_busy_services_alone_give_way_where_that_suffices,
 	   test_less_load_brings_back_step_by_step, test_load_between_both_limits_changes_nothing,
 	   test_off_is_tried_again_ever_more_seldom,
 	   test_after_coming_down_the_first_pause_is_short_again,

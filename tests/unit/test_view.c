@@ -59,6 +59,40 @@ CHECK_TEST(test_route_has_exact_counts_and_the_percentiles_of_what_was_observed)
 	series_table_free(table);
 }
 
+/* Asked by service, of which "{overflow}" is wanted, and by route, of which it is not. */
+CHECK_TEST(test_bound_of_the_error_is_wider_where_the_kernel_counted)
+{
+	struct series_table *table = table_new();
+	struct view_query query = {.what = VIEW_ROUTES, .window = WINDOW_10S};
+	struct view *view;
+
+	series_record(series_of(table, SERIES_HTTP, "shop", "{overflow}", "", CLASS_2XX), NS_PER_MS,
+		      SERIES_NO_QUEUE);
+	series_record(series_of(table, SERIES_HTTP, "shop", "/pay", "", CLASS_2XX), NS_PER_MS,
+		      SERIES_NO_QUEUE);
+	series_record(series_of(table, SERIES_USER, "shop", "{user-visible}", "", CLASS_2XX),
+		      NS_PER_MS, SERIES_NO_QUEUE);
+	series_record(series_of(table, SERIES_USER, "calm", "{user-visible}", "", CLASS_2XX),
+		      NS_PER_MS, SERIES_NO_QUEUE);
+	series_tick(table, NS_PER_S, NULL, NULL);
+	view = ask(table, NULL, &query);
+	CHECK_EQ_U64(view->route_count, 4);
+	for (size_t i = 0; i < view->route_count; i++) {
+		const struct series_key *key = &view->routes[i].key;
+		bool exact = strcmp(key->service, "calm") == 0 || key->route[0] == '/';
+
+		CHECK_NEAR(view->routes[i].relative_error, exact ? 0.00271 : 0.415, 1e-9);
+	}
+	view_free(view);
+	strcpy(query.route, "{user-visible}");
+	strcpy(query.service, "shop");
+	view = ask(table, NULL, &query);
+	CHECK_EQ_U64(view->route_count, 1);
+	CHECK_NEAR(view->routes[0].relative_error, 0.415, 1e-9);
+	view_free(view);
+	series_table_free(table);
+}
+
 CHECK_TEST(test_limit_keeps_the_busiest_and_service_the_asked_for)
 {
 	struct series_table *table = table_new();
@@ -84,6 +118,33 @@ CHECK_TEST(test_limit_keeps_the_busiest_and_service_the_asked_for)
 	CHECK_EQ_U64(view->route_count, 2);
 	CHECK_STR(view->routes[0].key.route, "/3");
 	view_free(view);
+	series_table_free(table);
+}
+
+CHECK_TEST(test_a_route_is_asked_for_with_or_without_its_method)
+{
+	struct series_table *table = table_new();
+	struct view_query query = {.what = VIEW_ROUTES, .window = SERIES_TOTAL};
+	static const struct {
+		const char *route;
+		unsigned rows;
+	} cases[] = {
+		{"/pay", 2},	  {"GET /pay", 1}, {"POST /pay", 0},
+		{"GET  /pay", 0}, {"/pa", 0},	   {"GET", 0},
+	};
+
+	series_record(series_of(table, SERIES_HTTP, "shop", "/pay", "", CLASS_2XX), 1, 1);
+	series_record(series_of(table, SERIES_HTTP, "shop", "/other", "", CLASS_2XX), 1, 1);
+	series_record(series_of(table, SERIES_APP, "shop", "/pay", "", CLASS_OK), 1, 1);
+	series_tick(table, NS_PER_S, NULL, NULL);
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		struct view *view;
+
+		strcpy(query.route, cases[i].route);
+		view = ask(table, NULL, &query);
+		CHECK_EQ_U64(view->route_count, cases[i].rows);
+		view_free(view);
+	}
 	series_table_free(table);
 }
 
@@ -313,7 +374,9 @@ CHECK_TEST(test_lack_of_memory_is_an_error_at_every_allocation)
 
 CHECK_MAIN("view", test_names_read_back, test_exemplars_are_those_of_the_window_the_slowest_first,
 	   test_route_has_exact_counts_and_the_percentiles_of_what_was_observed,
+	   test_bound_of_the_error_is_wider_where_the_kernel_counted,
 	   test_limit_keeps_the_busiest_and_service_the_asked_for,
+	   test_a_route_is_asked_for_with_or_without_its_method,
 	   test_routes_without_events_in_the_window_are_no_rows,
 	   test_window_is_no_longer_than_what_was_observed,
 	   test_deliveries_are_grouped_by_event_and_endpoint,

@@ -27,7 +27,7 @@ static struct view *through_bytes(const struct view *view)
 
 static void check_board(enum view_what what, unsigned collectors, unsigned objectives,
 			unsigned alerts, unsigned scalers, unsigned decisions, unsigned gauges,
-			unsigned hosts)
+			unsigned hosts, unsigned traced)
 {
 	struct board *board = board_full();
 	struct view view = {.query = {.what = what}, .at = WALL, .board = board};
@@ -46,9 +46,11 @@ static void check_board(enum view_what what, unsigned collectors, unsigned objec
 	CHECK_EQ_U64(got->decision_count, decisions);
 	CHECK_EQ_U64(got->gauge_count, gauges);
 	CHECK_EQ_U64(got->host_count, hosts);
+	CHECK_EQ_U64(got->traced_count, traced);
 	CHECK_MEM(got->collectors, board->collectors, collectors * sizeof(*board->collectors));
 	CHECK_MEM(got->gauges, board->gauges, gauges * sizeof(*board->gauges));
 	CHECK_MEM(got->hosts, board->hosts, hosts * sizeof(*board->hosts));
+	CHECK_MEM(got->traced, board->traced, traced * sizeof(*board->traced));
 	if (objectives) {
 		CHECK_STR(got->objectives[0].objective.name, "api");
 		CHECK_EQ_U64(got->objectives[0].objective.threshold_ns, 200 * NS_PER_MS);
@@ -81,12 +83,13 @@ static void check_board(enum view_what what, unsigned collectors, unsigned objec
 
 CHECK_TEST(test_board_survives_the_bytes_in_the_parts_that_a_view_names)
 {
-	check_board(VIEW_STATUS, 1, 1, 0, 1, 0, 1, 1);
-	check_board(VIEW_SLO, 0, 1, 0, 0, 0, 0, 0);
-	check_board(VIEW_ALERTS, 0, 1, 1, 0, 0, 0, 0);
-	check_board(VIEW_SCALE, 0, 0, 0, 1, 1, 0, 0);
-	check_board(VIEW_DOCTOR, 1, 0, 0, 0, 0, 0, 1);
-	check_board(VIEW_HOSTS, 0, 0, 0, 0, 0, 0, 1);
+	check_board(VIEW_STATUS, 1, 1, 0, 1, 0, 1, 1, 0);
+	check_board(VIEW_SLO, 0, 1, 0, 0, 0, 0, 0, 0);
+	check_board(VIEW_ALERTS, 0, 1, 1, 0, 0, 0, 0, 0);
+	check_board(VIEW_SCALE, 0, 0, 0, 1, 1, 0, 0, 0);
+	check_board(VIEW_DOCTOR, 1, 0, 0, 0, 0, 0, 1, 0);
+	check_board(VIEW_HOSTS, 0, 0, 0, 0, 0, 0, 1, 0);
+	check_board(VIEW_TRACED, 0, 0, 0, 0, 0, 0, 0, 2);
 }
 
 CHECK_TEST(test_rows_survive_the_bytes)
@@ -166,6 +169,59 @@ CHECK_TEST(test_question_is_answered_as_bytes)
 	view = NULL;
 	CHECK_RC(view_decode(answer, answer_size, &view, &d), 1);
 	CHECK_STR(d.where, "question");
+	free(answer);
+	free(question);
+	series_table_free(table);
+}
+
+/* What the other side reads of an order; the field of what is asked may be set by hand. */
+static int order_through_bytes(const struct trace_order *order, enum view_what what,
+			       struct view_query *read)
+{
+	struct view_query query = {.what = what, .trace = *order};
+	uint8_t *bytes;
+	size_t size;
+	int rc;
+
+	CHECK_OK(view_query_encode(&query, &bytes, &size));
+	rc = view_query_decode(bytes, size, read, NULL);
+	free(bytes);
+	return rc;
+}
+
+CHECK_TEST(test_order_survives_the_bytes_and_is_checked)
+{
+	struct trace_order order = {.service = "shop", .lasts = 600 * NS_PER_S};
+	struct view_query read;
+
+	CHECK_OK(order_through_bytes(&order, VIEW_TRACED, &read));
+	CHECK_STR(read.trace.service, "shop");
+	CHECK_EQ_U64(read.trace.lasts, 600 * NS_PER_S);
+	CHECK_RC(order_through_bytes(&order, VIEW_STATUS, &read), -EPROTO);
+	order.lasts = TRACE_LASTS_MAX + 1;
+	CHECK_RC(order_through_bytes(&order, VIEW_TRACED, &read), -EPROTO);
+	order = (struct trace_order){.service = "a\nb"};
+	CHECK_RC(order_through_bytes(&order, VIEW_TRACED, &read), -EPROTO);
+	order = (struct trace_order){.service = ""};
+	CHECK_OK(order_through_bytes(&order, VIEW_TRACED, &read));
+	CHECK_STR(read.trace.service, "");
+}
+
+CHECK_TEST(test_order_to_who_traces_nothing_is_refused)
+{
+	struct view_query query = {.what = VIEW_TRACED, .trace = {.service = "shop"}};
+	struct series_table *table = table_new();
+	uint8_t *question, *answer;
+	size_t question_size, answer_size;
+	struct view *view = NULL;
+	struct diag d;
+
+	CHECK_OK(view_query_encode(&query, &question, &question_size));
+	CHECK_OK(
+		view_answer(table, NULL, "", WALL, question, question_size, &answer, &answer_size));
+	CHECK_RC(view_decode(answer, answer_size, &view, &d), 1);
+	CHECK_EQ_I64(d.err, -ENOTSUP);
+	CHECK_STR(d.what, "only agents trace");
 	free(answer);
 	free(question);
 	series_table_free(table);
@@ -261,6 +317,8 @@ CHECK_TEST(test_lack_of_memory_is_an_error_at_every_allocation)
 
 CHECK_MAIN("view_bytes", test_board_survives_the_bytes_in_the_parts_that_a_view_names,
 	   test_rows_survive_the_bytes, test_error_answer_is_handed_up_as_an_error,
-	   test_question_is_answered_as_bytes, test_question_of_another_protocol_or_view_is_refused,
+	   test_question_is_answered_as_bytes, test_order_survives_the_bytes_and_is_checked,
+	   test_order_to_who_traces_nothing_is_refused,
+	   test_question_of_another_protocol_or_view_is_refused,
 	   test_damaged_answers_are_refused_or_read_within_bounds,
 	   test_lack_of_memory_is_an_error_at_every_allocation)

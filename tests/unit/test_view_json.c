@@ -98,6 +98,7 @@ CHECK_TEST(test_json_of_other_views_is_the_documented_one)
 	char *scale = json_of(VIEW_SCALE, NULL, NULL, board);
 	char *hosts = json_of(VIEW_HOSTS, NULL, NULL, board);
 	char *none = json_of(VIEW_SLO, NULL, NULL, NULL);
+	char *traced = json_of(VIEW_TRACED, NULL, NULL, board);
 
 	CHECK_STR_HAS(slo, "\"threshold_ns\":200000000,\"target_ratio\":0.95");
 	CHECK_STR_HAS(slo, "\"good\":90,\"bad\":10,\"compliance_ratio\":0.9,\"breached\":true");
@@ -111,11 +112,21 @@ CHECK_TEST(test_json_of_other_views_is_the_documented_one)
 			 "\"gap_records_total\":2,"
 			 "\"problem\":\"record 7 cannot be read\"}]");
 	CHECK_STR(none, "null");
+	CHECK_STR(traced, "[{\"service\":\"shop\",\"by\":\"command\","
+			  "\"since_unix_ns\":1795315190000000000,"
+			  "\"until_unix_ns\":1795315790000000000,\"processes\":2,"
+			  "\"library\":\"libssl.so.3\",\"how\":\"emulated\",\"looking\":false,"
+			  "\"problem\":null},"
+			  "{\"service\":\"pay-*\",\"by\":\"configuration\","
+			  "\"since_unix_ns\":null,\"until_unix_ns\":null,\"processes\":0,"
+			  "\"library\":null,\"how\":null,\"looking\":true,"
+			  "\"problem\":\"nobody yet\"}]");
 	free(slo);
 	free(alerts);
 	free(scale);
 	free(hosts);
 	free(none);
+	free(traced);
 	board_unref(board);
 }
 

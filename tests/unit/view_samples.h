@@ -28,7 +28,7 @@ static inline struct series *series_of(struct series_table *table, enum series_k
 {
 	struct series_key key = {
 		.kind = (uint8_t)kind,
-		.role = kind == SERIES_HTTP ? SERIES_SERVER : SERIES_CLIENT,
+		.role = kind == SERIES_HTTP || kind == SERIES_USER ? SERIES_SERVER : SERIES_CLIENT,
 		.status_class = (uint8_t)status_class,
 	};
 	struct series *s;
@@ -68,6 +68,10 @@ static inline struct board *board_full(void)
 	board->journal_bytes = 9;
 	board->journal_dropped_records_total = 10;
 	board->journal_failures_total = 11;
+	board->journal_torn_total = 12;
+	board->journal_quarantined_total = 13;
+	board->journal_lost_records_total = 14;
+	board->journal_merged_records_total = 15;
 
 	board->collectors = calloc(1, sizeof(*board->collectors));
 	board->collector_count = 1;
@@ -187,6 +191,16 @@ static inline struct board *board_full(void)
 					      .gap_records_total = 2,
 					      .connected = true,
 					      .problem = "record 7 cannot be read"};
+	board->traced = calloc(2, sizeof(*board->traced));
+	board->traced_count = 2;
+	board->traced[0] = (struct traced_row){.service = "shop",
+					       .since = WALL - 10 * NS_PER_S,
+					       .until = WALL + 590 * NS_PER_S,
+					       .processes = 2,
+					       .library = "libssl.so.3",
+					       .how = "emulated"};
+	board->traced[1] = (struct traced_row){
+		.service = "pay-*", .configured = true, .looking = true, .problem = "nobody yet"};
 	return board;
 }
 
@@ -211,6 +225,7 @@ static inline struct view_route route_full(void)
 	route.p99 = (struct hist_quantile){12, 11, 13};
 	route.max_ns = UINT64_MAX;
 	route.window_s = 10;
+	route.relative_error = 0.00271;
 	return route;
 }
 
