@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_aged [DIR]: what the series table holds after a month of 200 routes in use. With DIR it also
- * leaves there the journal of an agent that has seen them, for bench_agent.py to start one on, and
- * tells for how long the steps of its keyframe kept the agent from everything else.
+ * bench_aged [DIR [short]]: what the series table holds after a month of 200 routes in use. With DIR
+ * it also leaves there the journal of an agent that has seen them, for bench_agent.py to start one on,
+ * and tells for how long the steps of its keyframe kept the agent from everything else. "short" does
+ * the same with a day of 10 routes, which takes a second: for the test that it still runs.
  *
  * The routes are those of a platform in its season: 2000 requests a second in the mean, the most
  * asked route a sixth of them and the others by rank (Zipf), a day that swings by four and Saturdays
@@ -15,6 +16,7 @@
 #include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@
 #include "lib/base/fd.h"
 
 enum { ROUTES = 200, DAYS = 31, SECONDS = 2400, ROUTE_KIB = 41 };
+enum { SHORT_ROUTES = 10, SHORT_DAYS = 1 };
 #define DAY_S	     86400.0
 #define RATE_PER_S   2000.0
 #define SATURDAY     3.0
@@ -41,6 +44,7 @@ struct aged {
 	struct agent agent;
 	struct vow_config config;
 	struct route routes[ROUTES];
+	unsigned route_count, days;
 	uint64_t random;
 	wall_ns begin, now;
 	double since_tick_s;
@@ -166,7 +170,7 @@ static void live(struct aged *a, wall_ns end, double step_s, double before_s)
 		double factor = traffic(a);
 
 		a->now += (wall_ns)(step_s * NS_PER_S);
-		for (unsigned i = 0; i < ROUTES; i++)
+		for (unsigned i = 0; i < a->route_count; i++)
 			route_tick(a, &a->routes[i], step_s, factor);
 		series_tick(a->agent.series, a->now, NULL, NULL);
 	}
@@ -209,7 +213,7 @@ static void table_renew(struct aged *a)
 
 	if (!table || series_restore_clock(table, &clock) || series_snapshot_take(old, &snapshot))
 		exit(1);
-	for (unsigned i = 0; i < ROUTES; i++) {
+	for (unsigned i = 0; i < a->route_count; i++) {
 		a->routes[i].series = series_get(table, series_key_of(a->routes[i].series));
 		if (!a->routes[i].series)
 			exit(1);
@@ -309,13 +313,13 @@ static void aged_init(struct aged *a)
 	a->agent.judge = judge_new(&a->agent.policy, "host:web1");
 	a->agent.exemplars = exemplars_new(1);
 	a->agent.writer = tick_writer_new();
-	a->agent.config = &a->config;
+	a->agent.config = a->agent.began = &a->config;
 	a->config.journal_budget_bytes = 256 << 20;
 	if (!a->agent.series || !a->agent.judge || !a->agent.exemplars || !a->agent.writer)
 		exit(1);
-	for (unsigned i = 0; i < ROUTES; i++)
+	for (unsigned i = 0; i < a->route_count; i++)
 		ranks += 1.0 / (i + 1);
-	for (unsigned i = 0; i < ROUTES; i++)
+	for (unsigned i = 0; i < a->route_count; i++)
 		route_init(a, i, ranks);
 }
 
@@ -329,10 +333,16 @@ int main(int argc, char **argv)
 
 	if (!a)
 		return 1;
+	if (argc > 3 || (argc == 3 && strcmp(argv[2], "short") != 0)) {
+		fputs("usage: bench_aged [DIR [short]]\n", stderr);
+		return 2;
+	}
+	a->route_count = argc == 3 ? SHORT_ROUTES : ROUTES;
+	a->days = argc == 3 ? SHORT_DAYS : DAYS;
 	series_reader_register();
 	aged_init(a);
 	end = clock_wall() / NS_PER_S * NS_PER_S;
-	a->begin = a->now = end - (wall_ns)(DAYS * DAY_S) * NS_PER_S;
+	a->begin = a->now = end - (wall_ns)(a->days * DAY_S) * NS_PER_S;
 	series_tick(a->agent.series, a->now, NULL, NULL);
 	empty = (double)series_table_bytes(a->agent.series);
 	before_mib = resident_mib();
@@ -343,11 +353,11 @@ int main(int argc, char **argv)
 	table_renew(a);
 	live(a, end, 1, 0);
 	bytes = (double)series_table_bytes(a->agent.series);
-	route_kib = (bytes - empty) / ROUTES / 1024;
-	printf("series.aged, 31 days of one route\t%.1f\tKiB\tlimit\t%d\t%.2f\t1.00\n", route_kib,
-	       ROUTE_KIB, route_kib / ROUTE_KIB);
+	route_kib = (bytes - empty) / a->route_count / 1024;
+	printf("series.aged, %u days of one route\t%.1f\tKiB\tlimit\t%d\t%.2f\t1.00\n", a->days,
+	       route_kib, ROUTE_KIB, route_kib / ROUTE_KIB);
 	/* With what the heap lost between its pieces, of this table and of the one before. */
-	printf("# 200 routes: %.2f MiB by the table's count, %.2f MiB resident\n",
+	printf("# %u routes: %.2f MiB by the table's count, %.2f MiB resident\n", a->route_count,
 	       bytes / (1 << 20), resident_mib() - before_mib);
 	if (argc > 1 && journal_leave(a, argv[1], &steps, &d)) {
 		fprintf(stderr, "bench_aged: %s\n", d.what);
