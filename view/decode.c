@@ -98,6 +98,9 @@ static int decode_route(const Vow__V1__RouteRow *row, struct view_route *route, 
 	route->queue_p99_ns = row->queue_p99_ns;
 	route->window_s = decode_real(row->window_s);
 	route->relative_error = decode_real(row->relative_error);
+	/* Who does not know the field says 0, and has no percentiles but a histogram's. */
+	if (route->relative_error <= 0)
+		route->relative_error = HIST_RELATIVE_ERROR;
 	return 0;
 }
 

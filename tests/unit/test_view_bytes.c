@@ -121,6 +121,23 @@ CHECK_TEST(test_rows_survive_the_bytes)
 	view_free(read);
 }
 
+CHECK_TEST(test_older_sender_has_the_error_of_a_histogram)
+{
+	/* An older program's row has no such field, which is how 0 is sent. */
+	struct view_route route = route_full();
+	struct view view = {.query = {.what = VIEW_ROUTES}, .routes = &route, .route_count = 1};
+	struct view *read;
+
+	route.relative_error = 0;
+	read = through_bytes(&view);
+	CHECK_NEAR(read->routes[0].relative_error, HIST_RELATIVE_ERROR, 0);
+	view_free(read);
+	route.relative_error = 0.415;
+	read = through_bytes(&view);
+	CHECK_NEAR(read->routes[0].relative_error, 0.415, 0);
+	view_free(read);
+}
+
 CHECK_TEST(test_error_answer_is_handed_up_as_an_error)
 {
 	struct diag error, d = {0};
@@ -316,8 +333,9 @@ CHECK_TEST(test_lack_of_memory_is_an_error_at_every_allocation)
 }
 
 CHECK_MAIN("view_bytes", test_board_survives_the_bytes_in_the_parts_that_a_view_names,
-	   test_rows_survive_the_bytes, test_error_answer_is_handed_up_as_an_error,
-	   test_question_is_answered_as_bytes, test_order_survives_the_bytes_and_is_checked,
+	   test_rows_survive_the_bytes, test_older_sender_has_the_error_of_a_histogram,
+	   test_error_answer_is_handed_up_as_an_error, test_question_is_answered_as_bytes,
+	   test_order_survives_the_bytes_and_is_checked,
 	   test_order_to_who_traces_nothing_is_refused,
 	   test_question_of_another_protocol_or_view_is_refused,
 	   test_damaged_answers_are_refused_or_read_within_bounds,
