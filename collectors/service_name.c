@@ -74,21 +74,37 @@ void service_names_reload(struct service_names *names, const struct service_matc
 
 /* ---- what a control group says ---------------------------------------------------------------- */
 
+/* The value of a hexadecimal digit, -1: it is none. */
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20; /* systemd reads large letters as well */
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte that an escape \xNN stands for; 0: this is none. */
+static char unit_escape(const char *from, size_t length)
+{
+	int high, low;
+
+	if (length < 4 || from[0] != '\\' || from[1] != 'x')
+		return 0;
+	high = hex_digit(from[2]);
+	low = hex_digit(from[3]);
+	return high < 0 || low < 0 ? 0 : (char)(high << 4 | low);
+}
+
 /* systemd writes bytes that a name may not hold as \xNN; all others stay. */
 static void unit_text(const char *from, size_t length, char name[SERIES_NAME_MAX + 1])
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < length && n < SERIES_NAME_MAX; i++) {
-		unsigned byte;
+		char byte = unit_escape(from + i, length - i);
 
-		if (from[i] == '\\' && length - i >= 4 && from[i + 1] == 'x' &&
-		    sscanf(from + i + 2, "%2x", &byte) == 1 && byte) {
-			name[n++] = (char)byte;
-			i += 3;
-		} else {
-			name[n++] = from[i];
-		}
+		name[n++] = byte ? byte : from[i];
+		i += byte ? 3 : 0;
 	}
 	name[n] = '\0';
 }

@@ -128,7 +128,7 @@ static int list_part(struct host_listen *listen, mono_ns now)
 {
 	uint32_t answer[ANSWER_MAX / sizeof(uint32_t)];
 	ssize_t n = recv(listen->fd, answer, sizeof(answer), 0);
-	size_t left = n > 0 ? (size_t)n : 0;
+	ssize_t left = n; /* signed: the padding of the last one may not be there */
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;

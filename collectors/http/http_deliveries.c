@@ -290,7 +290,8 @@ void http_deliveries_step(struct http_deliveries *d, mono_ns now)
 			delivery_file(d, entry);
 			entry->state = DONE;
 		}
-		if (quiet)
+		/* A success that came to be known late is filed first. */
+		if (quiet && entry->state != ACCEPTED)
 			delivery_drop(d, entry);
 	}
 }

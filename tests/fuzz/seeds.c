@@ -5,6 +5,10 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -568,6 +572,80 @@ static void seed_bodies(void)
 	seed("json_event", "chunk", chunk, strlen(chunk));
 }
 
+/* ---- the host, and names on it ------------------------------------------------------------------ */
+
+/* A list of one listener, with so many drops, and its end. */
+static size_t put_list(uint8_t *to, uint32_t drops)
+{
+	struct {
+		uint16_t length;
+		struct __attribute__((packed)) {
+			struct nlmsghdr head;
+			struct inet_diag_msg socket;
+			struct rtattr attribute;
+			uint32_t memory[SK_MEMINFO_VARS];
+		} message;
+		uint8_t end[2];
+	} __attribute__((packed)) list = {.length = sizeof(list.message)};
+
+	list.message.head.nlmsg_len = sizeof(list.message);
+	list.message.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	list.message.socket.idiag_family = 2;
+	list.message.socket.id.idiag_sport = 0x901f;
+	list.message.socket.id.idiag_cookie[0] = 9;
+	list.message.attribute.rta_len = sizeof(struct rtattr) + sizeof(list.message.memory);
+	list.message.attribute.rta_type = INET_DIAG_SKMEMINFO;
+	list.message.memory[SK_MEMINFO_DROPS] = drops;
+	memcpy(to, &list, sizeof(list));
+	return sizeof(list);
+}
+
+static void seed_host_listen(void)
+{
+	uint8_t bytes[512];
+	size_t size = put_list(bytes, 3);
+
+	seed("host_listen", "one", bytes, size);
+	size += put_list(bytes + size, 0xfffffff0);
+	size += put_list(bytes + size, 5);
+	seed("host_listen", "wraps", bytes, size);
+}
+
+static void seed_service_names(void)
+{
+	static const char unit[] = "7 (java) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 4711\n"
+				   "1:name=systemd:/\n0::/system.slice/web\\x2dshop.service\n";
+	static const char container[] =
+		"7 (a) b) S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 4711\n"
+		"4:memory:/docker/"
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
+	static const char payload[] = "\n0::/lxc.payload.web\n";
+
+	seed("service_name", "unit", unit, strlen(unit));
+	seed("service_name", "container", container, strlen(container));
+	seed("service_name", "payload", payload, strlen(payload));
+}
+
+static void seed_peers(void)
+{
+	static const char names[] = "\1\17api.example:443\2\12some.where\2\0\1\11"
+				    "127.0.0.1";
+	static const char many[] = "\1\2a1\1\2b1\1\2c1\1\2d1\1\0\1\2a1\1\2e1\1\2a1\7\2a1";
+
+	seed("http_peers", "names", names, sizeof(names) - 1);
+	seed("http_peers", "many", many, sizeof(many) - 1);
+}
+
+static void seed_deliveries(void)
+{
+	/* An attempt is what it is, its id, by how much it comes late, and how long it took. */
+	static const uint8_t retried[] = {3, 1, 7, 0, 2, 3, 9, 7, 0, 2, 1, 90, 1, 90, 2};
+	static const uint8_t lost[] = {3, 1, 7, 0, 2, 0, 3, 5, 7, 200, 2, 2, 3, 9, 7, 0, 1};
+
+	seed("http_deliveries", "retried", retried, sizeof(retried));
+	seed("http_deliveries", "lost", lost, sizeof(lost));
+}
+
 int main(int argc, char **argv)
 {
 	const uint8_t *tick;
@@ -591,6 +669,10 @@ int main(int argc, char **argv)
 	seed_https();
 	seed_tls_sites();
 	seed_bodies();
+	seed_host_listen();
+	seed_service_names();
+	seed_peers();
+	seed_deliveries();
 	tick_writer_free(writer);
 	return 0;
 }

@@ -134,6 +134,24 @@ CHECK_TEST(test_delivery_that_is_quiet_has_failed)
 	end();
 }
 
+CHECK_TEST(test_success_that_comes_to_be_known_late_is_filed)
+{
+	struct http_attempt a = {.id = 1,
+				 .service = "shop",
+				 .event = "invoice.paid",
+				 .peer = "10.0.0.7:443",
+				 .started_at = SEEN,
+				 .ended_at = SEEN + 20 * MS,
+				 .status = 200};
+
+	begin();
+	/* Later than it had to be quiet for, as when quiet is short and the machine is held up. */
+	http_deliveries_attempt(deliveries, &a, SEEN + QUIET + 2 * NS_PER_S);
+	check_filed(SEEN + QUIET + 3 * NS_PER_S, 1, 0, 0);
+	check_filed(SEEN + QUIET + 4 * NS_PER_S, 1, 1, 0);
+	end();
+}
+
 CHECK_TEST(test_nothing_is_said_of_what_may_have_begun_before_the_start)
 {
 	begin();
@@ -199,6 +217,7 @@ CHECK_TEST(test_events_beyond_the_cap_are_other)
 
 CHECK_MAIN("http_deliveries", test_retries_are_one_delivery_from_first_attempt_to_success,
 	   test_attempts_out_of_order_are_the_same_delivery, test_delivery_that_is_quiet_has_failed,
+	   test_success_that_comes_to_be_known_late_is_filed,
 	   test_nothing_is_said_of_what_may_have_begun_before_the_start,
 	   test_nothing_is_said_of_what_a_loss_may_concern,
 	   test_table_is_bounded_and_eviction_counted, test_events_beyond_the_cap_are_other)

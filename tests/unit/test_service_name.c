@@ -126,6 +126,12 @@ CHECK_TEST(test_cgroup_paths_name_units_and_containers)
 		{"", ""},
 		{"///", ""},
 		{".service", ""},
+		/* escapes, and what only begins as one */
+		{"/web\\x2dshop\\x2Ds.service", "web-shop-s"},
+		{"/a\\x2z.service", "a\\x2z"},
+		{"/a\\x-1b.service", "a\\x-1b"},
+		{"/a\\x 9b.service", "a\\x 9b"},
+		{"/a\\x00b\\x2.service", "a\\x00b\\x2"},
 	};
 	char name[SERIES_NAME_MAX + 1];
 
