@@ -217,11 +217,15 @@ static void keeper_alone(struct keeper *keeper)
 		keeper_end(keeper);
 }
 
-/* Those of an agent that cannot be told of them wait in the socket. */
+/*
+ * Those of an agent that cannot be told of them wait in the socket. So do all while no porter can be
+ * started: the agent sees them wait, takes them itself, and says why if it cannot either.
+ */
 static bool keeper_hears_applications(const struct keeper *keeper)
 {
 	return keeper->intake >= 0 && !keeper->deaf && !keeper->end_at &&
-	       keeper->held.passing < HELD_PASSING && porters_have_room(keeper->guests);
+	       !porters_problem(keeper->guests)[0] && keeper->held.passing < HELD_PASSING &&
+	       porters_have_room(keeper->guests);
 }
 
 enum { POLL_DOOR, POLL_WATCH, POLL_SIGNALS, POLL_AGENT, POLL_INTAKE, POLL_GUESTS, POLL_CALLERS };

@@ -34,8 +34,7 @@ struct keeper {
 	struct held_table held;
 	bool hello_due, ready_due; /* to be told to the agent: first, and behind all that is held */
 	uint32_t refused_told;
-	uint32_t
-		strange; /* applications that handed over what is no memory, to be told to the agent */
+	uint32_t strange; /* applications that handed over no memory, to be told to the agent */
 	pid_t strange_pid; /* the last of them */
 	struct porters_bar barred_told;
 	dur_ns patience; /* without an agent */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The list of request headers, and of fields of bodies, that the HTTP programs look for
- * (bpf/http_header.h), made of their names, and what was found as text. Any thread; nothing blocks or allocates.
+ * (bpf/http_header.h), made of their names, and what was found as text. Any thread; nothing blocks
+ * or allocates.
  */
 #ifndef VOW_COLLECTORS_HTTP_NAMES_H
 #define VOW_COLLECTORS_HTTP_NAMES_H

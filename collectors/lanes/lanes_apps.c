@@ -280,11 +280,9 @@ void lanes_on_found(void *arg, int memfd, int connection, pid_t pid, pid_t inner
 
 void lanes_on_strange(void *arg, pid_t pid)
 {
-	struct segment none = {0};
 	struct diag d = {0};
 
-	/* The text of what is no memory, which is no descriptor here. */
-	segment_open(-1, &none, &d);
+	segment_is_no_memfd(&d);
 	lanes_refuse(arg, pid, &d);
 }
 

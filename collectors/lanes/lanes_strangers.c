@@ -14,8 +14,11 @@ void lanes_on_strangers(void *arg, const struct keep_message *message)
 	if (message->kind == KEEP_BARRED)
 		lanes->keeper_barred = (struct porters_bar){
 			.count = message->count, .user = message->user, .pid = (pid_t)message->pid};
-	for (uint32_t i = 0; message->kind == KEEP_STRANGE && i < message->count; i++)
-		lanes_on_strange(lanes, (pid_t)message->pid);
+	if (message->kind != KEEP_STRANGE || !message->count)
+		return;
+	lanes_on_strange(lanes, (pid_t)message->pid);
+	/* Only of the last one it is known who it was. */
+	lanes->refused_total += message->count - 1;
 }
 
 bool lanes_strangers_problem(const struct lanes *lanes, char *text, size_t size)

@@ -43,8 +43,7 @@ struct keep_message {
 	/* SEGMENT without a connection: the owner's; HELLO of a keeper: its own; STRANGE, BARRED: whose
 	 * doing it was, the last one */
 	uint32_t pid;
-	uint32_t
-		count; /* REFUSED; STRANGE: further ones; BARRED: all there are now, see porters.h */
+	uint32_t count; /* REFUSED; STRANGE: so many more; BARRED: all there are now (porters.h) */
 	uint64_t wait_ns; /* HELLO of an agent: how long to wait for the next one */
 	uint32_t user; /* BARRED */
 	uint32_t unused;

@@ -85,14 +85,18 @@ int segment_guard(int (*visit)(void *arg), void *arg)
 
 static const char made_by_libvow[] = "share a memfd made by vow_open()";
 
+int segment_is_no_memfd(struct diag *d)
+{
+	return diag_set(d, -EPERM, NULL, made_by_libvow, "the shared segment is not a memfd");
+}
+
 static int segment_check_file(int fd, struct stat *st, struct diag *d)
 {
 	struct statfs fs;
 	int seals = fcntl(fd, F_GET_SEALS);
 
 	if (seals < 0 || fstatfs(fd, &fs) != 0 || fs.f_type != TMPFS_MAGIC)
-		return diag_set(d, -EPERM, NULL, made_by_libvow,
-				"the shared segment is not a memfd");
+		return segment_is_no_memfd(d);
 	if ((seals & SEGMENT_SEALS) != SEGMENT_SEALS)
 		return diag_set(d, -EPERM, NULL,
 				"seal it with F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL",

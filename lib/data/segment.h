@@ -35,6 +35,8 @@ struct segment {
  *   or the errno of the kernel.
  */
 int segment_open(int fd, struct segment *segment, struct diag *d);
+/* -EPERM with d filled as there, for who knows of a descriptor that it is no memfd without having it. */
+int segment_is_no_memfd(struct diag *d);
 void segment_close(struct segment *segment); /* a closed or all-zero segment is allowed */
 
 /* Bytes of memory that it takes, whoever touched them first; by the kernel. One system call. */

@@ -3,6 +3,7 @@
 """What strangers hand over: behind a descriptor may be a file system that never answers, and nobody but
 the one who sent it may have to wait for it."""
 import contextlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -116,6 +117,29 @@ def endures(s, vowd, user, keep="1h", dirty=False, stop=None):
         app.rest()
     all_reported(s, apps)
     equal(vowd.stop(), 0, "status of vowd")
+
+
+@test
+@needs("vowd", "vow")
+def a_porter_that_cannot_be_started_is_told_of(s):
+    settle(s)
+    program = os.path.join(s.dir("bin"), "vow-keep")
+    shutil.copy(s.program("vowd"), s.dir("bin"))
+    shutil.copy(s.program("vow-keep"), program)
+    vowd = s.start(s.path("bin", "vowd"), "--dir", s.dir("run"), name="vowd")
+    keeper(s, 0)
+    os.rename(program, f"{program}.away")
+    apps = {name: App(s, name).more() for name in ("first", "second")}
+    s.until(lambda: "vow-keep" in problem(s), 15, "word of what lacks")
+    doctor = s.run(s.program("vow"), "--dir", s.dir("run"), "doctor", status=None).stdout
+    check("vow-keep" in doctor, "doctor says it")
+    os.rename(f"{program}.away", program)
+    s.until(lambda: not problem(s), 15, "the end of it")
+    keeper(s, len(apps))
+    for app in apps.values():
+        app.rest()
+    all_reported(s, apps)
+    at_most(vowd.log().count("no porter"), 1, "lines of the log")
 
 
 @test
