@@ -302,4 +302,25 @@ def agent_counts_equal_the_access_log(s):
     equal(agent.program.stop(), 0, "exit status of vowd")
 
 
+@test
+@needs("bpf", "nginx")
+def the_share_of_routes_beyond_the_cap_is_told(s):
+    server = s.nginx("location / { return 200 'ok'; }")
+    agent = Agent(s, "shop", server.port, "capture: {routes_per_service: 2}\n")
+
+    def share():
+        return [row["value"] for row in s.vow("status", dir=agent.run)["gauges"]
+                if (row["service"], row["name"]) == ("shop", "routes_other_ratio")]
+
+    for path in ("/first", "/second", "/first"):
+        s.http(server.url(path))
+    s.until(lambda: agent.count() == 3, 10, "requests of routes within the cap")
+    equal(share(), [], "share of others while there is none")
+    s.http(server.url("/third"))
+    s.until(lambda: share() == [1 / 4], 10, "one of four requests")
+    for path in ("/fourth", "/third", "/second", "/first"):
+        s.http(server.url(path))
+    s.until(lambda: share() == [3 / 8], 10, "three of eight requests")
+
+
 main("capture_nginx")

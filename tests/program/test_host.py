@@ -49,6 +49,27 @@ def tasks_that_wait_for_a_processor_are_an_alarm(s):
     s.until(lambda: host.gauge("psi_cpu_some_ratio") > 0.5, 10, "pressure of half a second")
 
 
+WRITE_THROUGH = """
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_DSYNC, 0o600)
+while True:
+    os.pwrite(fd, os.urandom(4096), 0)
+"""
+
+
+@test
+def tasks_that_wait_for_a_disk_are_an_alarm(s):
+    host = Host(s)
+    if host.gauge("psi_io_alarms_total") is None:
+        skip(f"no alarms here: {host.collector()['problem']}")
+    if s.run("stat", "-f", "-c", "%T", s.root).stdout.strip() in ("tmpfs", "ramfs"):
+        skip("no disk below the scratch folder")
+    before = host.gauge("psi_io_alarms_total")
+    for i in range(3):
+        s.start(sys.executable, "-c", WRITE_THROUGH, s.path(f"block{i}"), name="writer")
+    s.until(lambda: host.gauge("psi_io_alarms_total") > before, 20, "alarm")
+
+
 @test
 def a_full_listen_queue_is_counted_for_its_address(s):
     host = Host(s)
