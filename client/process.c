@@ -330,7 +330,7 @@ static int process_open_first(void)
 
 	if (rc < 0)
 		return rc;
-	ticks_calibrate(&process_saved.ticks);
+	ticks_calibrate(&process_saved.ticks, TICKS_SOURCE);
 	ticks_use(&process_saved.ticks);
 	rc = process_open(process);
 	if (rc < 0) {

@@ -7,8 +7,6 @@
 
 struct ticks ticks_mine;
 
-#define TICKS_SOURCE "/sys/devices/system/clocksource/clocksource0/current_clocksource"
-
 #if defined(__x86_64__)
 struct ticks_pair {
 	uint64_t tsc;
@@ -33,27 +31,26 @@ static struct ticks_pair ticks_pair_read(void)
 	}
 	return best;
 }
+#endif
 
-/* The kernel trusts the counter (constant, running in sleep, the same on all cores). */
-static int ticks_tsc_trusted(void)
+bool ticks_tsc_trusted(const char *path)
 {
 	char source[16] = "";
-	int fd = open(TICKS_SOURCE, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return 0;
+		return false;
 	ssize_t length = read(fd, source, sizeof(source) - 1);
 	close(fd);
 	return length >= 4 && memcmp(source, "tsc\n", 4) == 0;
 }
-#endif
 
-void ticks_calibrate(struct ticks *ticks)
+void ticks_calibrate(struct ticks *ticks, const char *source)
 {
 	ticks->clock = VOW_SHM_CLOCK_MONOTONIC;
 	ticks->ratio = UINT64_C(1) << 32;
 #if defined(__x86_64__)
-	if (!ticks_tsc_trusted())
+	if (!ticks_tsc_trusted(source))
 		return;
 	struct ticks_pair first = ticks_pair_read(), last;
 	do
@@ -64,6 +61,8 @@ void ticks_calibrate(struct ticks *ticks)
 	ticks->clock = VOW_SHM_CLOCK_TSC;
 	ticks->ratio = (uint64_t)(((unsigned __int128)(last.ns - first.ns) << 32) /
 				  (last.tsc - first.tsc));
+#else
+	(void)source;
 #endif
 }
 

@@ -6,6 +6,7 @@
 #ifndef VOW_CLIENT_TICKS_H
 #define VOW_CLIENT_TICKS_H
 
+#include <stdbool.h>
 #include <time.h>
 #include <vow/shm.h>
 
@@ -22,8 +23,16 @@ struct ticks {
 
 extern struct ticks ticks_mine; /* written by ticks_use() only */
 
+/* The file in which the kernel names the clock it keeps time by; tests bring their own. */
+#define TICKS_SOURCE "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+
+/*
+ * Whether the kernel trusts the counter: it is constant, runs in sleep, and is the same on all cores.
+ * Not where the file cannot be read.
+ */
+bool ticks_tsc_trusted(const char *source);
 /* Chooses the clock and measures its rate, in about a millisecond, to about 50 parts in 10^6. */
-void ticks_calibrate(struct ticks *ticks);
+void ticks_calibrate(struct ticks *ticks, const char *source);
 /* From now on ticks_now() is of this clock. vow_open() only. */
 void ticks_use(const struct ticks *ticks);
 
