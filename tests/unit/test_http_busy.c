@@ -1,65 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which processes are told to be those of busy services, by the pairs of a second. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "collectors/http/http_busy.h"
-#include "config/config.h"
-#include "tests/unit/check.h"
+#include "tests/unit/http_named.h"
 
-static struct vow_config config;
-static struct series_table *series_table;
-static struct http_series *names;
+static struct http_named named;
 static struct http_busy *busy;
 static mono_ns now;
 
 static void world_open(void)
 {
-	static const struct series_table_options series = {.series_max = 1000};
-	/* No process lives there: services are the commands of the records. */
-	struct http_series_options options = {.config = &config, .proc = "/nonexistent"};
-
-	series_table = series_table_new(&series);
-	options.table = series_table;
-	names = http_series_new(&options);
+	http_named_open(&named);
 	busy = calloc(1, sizeof(*busy));
-	CHECK(series_table && names && busy);
+	CHECK(busy);
 	busy->per_s = 1000;
 	now = 1000 * NS_PER_S;
-	http_busy_second(busy, names, true, now);
+	http_busy_second(busy, named.names, true, now);
 }
 
 static void world_close(void)
 {
-	http_series_free(names);
-	series_table_free(series_table);
+	http_named_close(&named);
 	free(busy);
-}
-
-static struct http_record record_of(const char *command, uint32_t pid, uint8_t role)
-{
-	struct http_record r = {.pid = pid, .role = role, .local_port = 80};
-
-	snprintf(r.command, sizeof(r.command), "%s", command);
-	return r;
 }
 
 static void pairs(const char *command, uint32_t pid, uint8_t role, uint64_t count)
 {
-	struct http_record r = record_of(command, pid, role);
+	struct http_record r = http_named_record(command, pid, role);
 
 	http_busy_pairs(busy, &r, count);
 }
 
 static void second(bool wanted)
 {
-	http_busy_second(busy, names, wanted, now += NS_PER_S);
+	http_busy_second(busy, named.names, wanted, now += NS_PER_S);
 }
 
 static bool is_told(uint32_t pid, uint8_t role)
 {
-	struct http_record r = record_of("", pid, role);
+	struct http_record r = http_named_record("", pid, role);
 
 	return busy_has(&busy->set, tally_key(&r));
 }

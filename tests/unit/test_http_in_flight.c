@@ -4,46 +4,35 @@
 #include <string.h>
 
 #include "collectors/http/http_in_flight.h"
-#include "config/config.h"
-#include "tests/unit/check.h"
+#include "tests/unit/http_named.h"
 
 #define NOW (1000 * NS_PER_S)
 
-static struct vow_config config;
-static struct series_table *series_table;
-static struct http_series *names;
+static struct http_named named;
 static struct gauge_table *gauges;
 static struct http_in_flight in_flight;
 static struct http_tally table; /* as the sweep's */
 
 static void world_open(void)
 {
-	static const struct series_table_options series = {.series_max = 1000};
-	/* No process lives there: services are the commands of the records. */
-	struct http_series_options options = {.config = &config, .proc = "/nonexistent"};
-
-	series_table = series_table_new(&series);
-	options.table = series_table;
-	names = http_series_new(&options);
+	http_named_open(&named);
 	gauges = gauge_table_new(0);
-	CHECK(series_table && names && gauges);
+	CHECK(gauges);
 	memset(&in_flight, 0, sizeof(in_flight));
 	memset(&table, 0, sizeof(table));
 }
 
 static void world_close(void)
 {
-	http_series_free(names);
-	series_table_free(series_table);
+	http_named_close(&named);
 	gauge_table_free(gauges);
 }
 
 /* The sweep finds so many requests of a process, of which the first is the oldest. */
 static void found(const char *command, uint32_t pid, uint8_t role, unsigned count, mono_ns from)
 {
-	struct http_record r = {.pid = pid, .role = role, .local_port = 80};
+	struct http_record r = http_named_record(command, pid, role);
 
-	snprintf(r.command, sizeof(r.command), "%s", command);
 	for (unsigned i = 0; i < count; i++) {
 		r.started_at = from + i;
 		tally_add(&table, &r, 1);
@@ -56,7 +45,8 @@ static void round_at(uint64_t count, mono_ns now)
 	http_in_flight_begin(&in_flight, count, count ? now - NS_PER_S : 0);
 	for (unsigned i = 0; i < TALLY_PLACES; i++)
 		if (table.places[i].key)
-			http_by_service_add(&in_flight.services, names, &table.places[i], now);
+			http_by_service_add(&in_flight.services, named.names, &table.places[i],
+					    now);
 	in_flight.services.placeless += table.placeless;
 	http_in_flight_gauges(&in_flight, gauges, now);
 	memset(&table, 0, sizeof(table));
