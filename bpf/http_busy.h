@@ -17,15 +17,10 @@ struct http_busy_set {
 	__u64 keys[BUSY_PLACES]; /* tally_key(); 0: free */
 };
 
-static inline __attribute__((always_inline)) __u32 busy_home(__u64 key)
-{
-	return (__u32)(key * 0x9e3779b97f4a7c15ULL >> (64 - BUSY_BITS));
-}
-
 static inline __attribute__((always_inline)) int busy_has(const struct http_busy_set *set,
 							  __u64 key)
 {
-	__u32 home = busy_home(key);
+	__u32 home = tally_home(key, BUSY_BITS);
 
 #ifdef __bpf__
 #pragma clang loop unroll(disable)

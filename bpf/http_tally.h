@@ -40,13 +40,19 @@ static inline __attribute__((always_inline)) __u64 tally_key(const struct http_r
 	       (__u64)(r->role & 1) << TALLY_ROLE_SHIFT | 1;
 }
 
+/* Where a key is looked for first, in a table of 1 << bits places (Knuth's multiplicative hashing). */
+static inline __attribute__((always_inline)) __u32 tally_home(__u64 key, unsigned bits)
+{
+	return (__u32)(key * 0x9e3779b97f4a7c15ULL >> (64 - bits));
+}
+
 /* So many more, of which the record is filled as far as their request is known. */
 static inline __attribute__((always_inline)) void tally_add(struct http_tally *table,
 							    const struct http_record *r,
 							    __u64 count)
 {
 	__u64 key = tally_key(r);
-	__u32 home = (__u32)(key * 0x9e3779b97f4a7c15ULL >> (64 - TALLY_BITS));
+	__u32 home = tally_home(key, TALLY_BITS);
 
 #ifdef __bpf__
 #pragma clang loop unroll(disable)

@@ -12,7 +12,7 @@ void http_busy_pairs(struct http_busy *busy, const struct http_record *record, u
 
 static void set_add(struct http_busy_set *set, uint64_t key)
 {
-	uint32_t home = busy_home(key);
+	uint32_t home = tally_home(key, BUSY_BITS);
 
 	for (uint32_t i = 0; i < BUSY_PROBES; i++) {
 		uint64_t *place = (uint64_t *)&set->keys[(home + i) & (BUSY_PLACES - 1)];
@@ -27,40 +27,43 @@ static void set_add(struct http_busy_set *set, uint64_t key)
 
 /* A service that was busy is so until it has half as much, lest it goes to and fro. */
 static bool is_busy(const struct http_busy *busy, const struct http_by_service_row *row,
-		    const struct http_busy_set *before, uint64_t key, double seconds)
+		    double seconds)
 {
-	double limit = (double)busy->per_s / (busy_has(before, key) ? 2 : 1);
+	double limit = (double)busy->per_s / (row->busy ? 2 : 1);
 
-	return row && (double)row->count > limit * seconds;
+	return (double)row->count > limit * seconds;
 }
 
-/* Twice over the processes: what a service has is known once all of them were added. */
+/* What a service has is known once all processes were added: so they are gone through twice. */
 static void set_fill(struct http_busy *busy, struct http_series *series, double seconds,
 		     mono_ns now)
 {
-	struct http_by_service_row *rows[TALLY_PLACES] = {0};
-	const struct http_busy_set before = busy->set;
+	const struct http_tally_place *places = busy->tally.places;
+	const struct http_by_service_row *rows[TALLY_PLACES] = {0};
 
-	memset(&busy->set, 0, sizeof(busy->set));
 	http_by_service_begin(&busy->services);
 	for (unsigned i = 0; i < TALLY_PLACES; i++)
-		if (busy->tally.places[i].key)
-			rows[i] = http_by_service_add(&busy->services, series,
-						      &busy->tally.places[i], now);
-	for (unsigned i = 0; i < TALLY_PLACES; i++) {
-		uint64_t key = busy->tally.places[i].key;
+		if (places[i].key)
+			rows[i] = http_by_service_add(&busy->services, series, &places[i], now);
+	for (unsigned i = 0; i < busy->services.row_count; i++) {
+		struct http_by_service_row *row = &busy->services.rows[i];
 
-		if (key && is_busy(busy, rows[i], &before, key, seconds))
-			set_add(&busy->set, key);
+		row->busy = is_busy(busy, row, seconds);
 	}
+	memset(&busy->set, 0, sizeof(busy->set));
+	for (unsigned i = 0; i < TALLY_PLACES; i++)
+		if (rows[i] && rows[i]->busy)
+			set_add(&busy->set, places[i].key);
 }
 
 void http_busy_second(struct http_busy *busy, struct http_series *series, bool wanted, mono_ns now)
 {
 	if (wanted && busy->since && now > busy->since)
 		set_fill(busy, series, (double)(now - busy->since) / NS_PER_S, now);
-	else if (!wanted && busy->since)
+	if (!wanted && busy->since) {
 		memset(&busy->set, 0, sizeof(busy->set));
+		busy->services.row_count = 0;
+	}
 	if (wanted || busy->since)
 		memset(&busy->tally, 0, sizeof(busy->tally));
 	busy->since = wanted ? now : 0;

@@ -6,6 +6,7 @@
 #ifndef VOW_COLLECTORS_HTTP_BY_SERVICE_H
 #define VOW_COLLECTORS_HTTP_BY_SERVICE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/http_tally.h"
@@ -19,6 +20,7 @@ struct http_by_service_row {
 	mono_ns oldest_at; /* as tallied; without any, of no meaning */
 	mono_ns busy_at; /* when there were some last */
 	uint8_t role; /* enum http_role */
+	bool busy; /* of http_busy.h: so it was by the round before */
 	char service[SERIES_NAME_MAX + 1];
 };
 

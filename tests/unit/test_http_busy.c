@@ -80,6 +80,28 @@ CHECK_TEST(test_busy_service_is_so_until_it_has_half_as_much)
 	world_close();
 }
 
+CHECK_TEST(test_half_as_much_is_of_the_service_whoever_of_it_answers)
+{
+	world_open();
+	pairs("shop", 10, HTTP_SERVER, 1200);
+	second(true);
+	/* A worker that came since is of a service that is busy. */
+	pairs("shop", 10, HTTP_SERVER, 300);
+	pairs("shop", 11, HTTP_SERVER, 300);
+	second(true);
+	CHECK(is_told(10, HTTP_SERVER) && is_told(11, HTTP_SERVER));
+	/* All of it is the new one's by now. */
+	pairs("shop", 12, HTTP_SERVER, 600);
+	second(true);
+	CHECK(is_told(12, HTTP_SERVER));
+	/* A second of silence ends it. */
+	second(true);
+	pairs("shop", 12, HTTP_SERVER, 600);
+	second(true);
+	CHECK(!is_told(12, HTTP_SERVER));
+	world_close();
+}
+
 CHECK_TEST(test_nobody_is_told_while_all_is_captured)
 {
 	world_open();
@@ -116,5 +138,6 @@ CHECK_TEST(test_as_many_processes_as_are_tallied_are_told)
 
 CHECK_MAIN("http_busy", test_service_is_busy_by_all_its_processes_in_one_role,
 	   test_busy_service_is_so_until_it_has_half_as_much,
+	   test_half_as_much_is_of_the_service_whoever_of_it_answers,
 	   test_nobody_is_told_while_all_is_captured,
 	   test_as_many_processes_as_are_tallied_are_told)
