@@ -15,6 +15,9 @@
 #include "collectors/lanes/lanes.h"
 #include "lib/base/fd.h"
 
+/* Each is a system call that failed: a million a second for twelve days. */
+#define LANES_LOST_MAX (1ULL << 40)
+
 static void lanes_refuse(struct lanes *lanes, pid_t pid, const struct diag *d)
 {
 	char text[sizeof(lanes->refused)];
@@ -25,12 +28,15 @@ static void lanes_refuse(struct lanes *lanes, pid_t pid, const struct diag *d)
 	snprintf(lanes->refused, sizeof(lanes->refused), "process %d: %.170s", pid, text);
 }
 
-/* What it lost that is not in the tally. A claim: one that runs back is none. */
+/*
+ * What it lost that is not in the tally. A claim: one that runs back is none, nor one that nobody can
+ * have lost, which would let the sum of all run over.
+ */
 uint64_t lanes_app_lost(const struct lanes_app *app)
 {
 	uint64_t lost = segment_counters(&app->segment.segment).lost;
 
-	return lost > app->lost_told ? lost - app->lost_told : 0;
+	return lost > app->lost_told && lost <= LANES_LOST_MAX ? lost - app->lost_told : 0;
 }
 
 static void lanes_left_put(struct lanes *lanes, uint64_t id, uint64_t lost)

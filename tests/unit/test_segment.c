@@ -478,6 +478,27 @@ CHECK_TEST(test_what_a_segment_lost_counts_once_also_when_it_is_let_go_and_taken
 	lanes_agent_free(agent);
 }
 
+/* The sum over all applications, which the hub is told of, shall not run over. */
+CHECK_TEST(test_a_loss_that_nobody_can_have_had_does_not_count)
+{
+	struct lanes_agent *agent = lanes_agent_new();
+	struct forged good = forged_new(agent->dir, 1, SEALS);
+	struct forged bad = forged_new(agent->dir, 2, SEALS);
+
+	attach(agent, "2 applications");
+	good.shm->counters.lost = 7;
+	bad.shm->counters.lost = UINT64_MAX - 3;
+	CHECK_EQ_U64(lost_total(agent), 7);
+	/* Nor when it is let go. */
+	CHECK_OK(fallocate(bad.fd, 0, (off_t)offsetof(struct vow_shm, blocks), 129 << 20));
+	lanes_agent_tick(agent);
+	CHECK_STR_HAS(lanes_agent_status(agent).detail, "1 application ");
+	CHECK_EQ_U64(lost_total(agent), 7);
+	forged_close(&good);
+	forged_close(&bad);
+	lanes_agent_free(agent);
+}
+
 /* Each claim of a block makes the agent look into 22 pages. */
 CHECK_TEST(test_claims_of_what_was_never_written_do_not_fill_the_memory)
 {
@@ -560,6 +581,7 @@ CHECK_MAIN("segment", test_sealed_segment_opens_and_others_are_refused_with_the_
 	   test_a_segment_that_takes_too_much_memory_is_let_go_and_others_are_read,
 	   test_exemplars_of_a_segment_that_is_let_go_stay_in_it,
 	   test_what_a_segment_lost_counts_once_also_when_it_is_let_go_and_taken_again,
+	   test_a_loss_that_nobody_can_have_had_does_not_count,
 	   test_claims_of_what_was_never_written_do_not_fill_the_memory,
 	   test_garbage_at_the_intake_is_survived,
 	   test_both_sides_meet_at_one_folder_by_any_of_its_names)
