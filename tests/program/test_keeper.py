@@ -541,7 +541,7 @@ def the_keeper_of_another_user_is_not_believed(s):
     vowd.stop()
     for name in os.listdir(s.dir("run")):
         if name.endswith(".lock"):
-            os.remove_folder(s.path("run", name))
+            os.remove(s.path("run", name))
     os.chown(s.dir("run"), 0, 0)
     shutil.rmtree(s.path("run", "journal"))
     vowd = agent(s)
