@@ -21,7 +21,8 @@ bool cli_colour(const struct cli_options *options)
 
 struct show cli_stdout(const struct cli_options *options)
 {
-	return (struct show){stdout, screen_width(STDOUT_FILENO), cli_colour(options), "\n"};
+	return (struct show){stdout, screen_width(STDOUT_FILENO), cli_colour(options), "\n",
+			     options->all};
 }
 
 struct view_query cli_query(const struct cli_options *options, enum view_what what,
@@ -48,7 +49,7 @@ struct view_query cli_query(const struct cli_options *options, enum view_what wh
 
 int cli_complain(const struct diag *d, enum cli_status status)
 {
-	struct show show = {stderr, screen_width(STDERR_FILENO), false, "\n"};
+	struct show show = {stderr, screen_width(STDERR_FILENO), false, "\n", false};
 	char line[sizeof(d->where) + sizeof(d->what) + 2];
 
 	snprintf(line, sizeof(line), "%s%s%s", d->where, d->where[0] ? ": " : "", d->what);

@@ -17,7 +17,7 @@ struct cli_options {
 	int output; /* enum cli_output */
 	int colour; /* enum cli_colour */
 	int window; /* enum series_window or CLI_WINDOW_UNSET */
-	bool total, all_hosts, check, off;
+	bool total, all, all_hosts, check, off;
 	dur_ns lasts; /* 0: not given */
 	uint64_t limit;
 };

@@ -15,6 +15,7 @@ struct show {
 	unsigned width; /* columns of the screen; 0: as wide as it takes */
 	bool colour;
 	const char *line_end; /* "\n" */
+	bool all; /* gauges of 0 as well */
 };
 
 /* What view->query.what asks for, whole. */

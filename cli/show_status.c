@@ -118,6 +118,7 @@ void show_collectors(const struct show *show, const struct board *board)
 	show_table(show, table, 0);
 }
 
+/* First what happens: what never did, and queues with nothing in them, are lines to be read past. */
 static void show_gauges(const struct show *show, const struct board *board)
 {
 	static const struct table_column columns[] = {
@@ -126,11 +127,16 @@ static void show_gauges(const struct show *show, const struct board *board)
 		{"VALUE", TABLE_RIGHT, 0, 0},
 	};
 	struct table *table = table_new(columns, ARRAY_LEN(columns));
-	char figure[STR_FIGURE_SIZE];
+	char figure[STR_FIGURE_SIZE], line[SHOW_TEXT_MAX];
+	size_t zeros = 0;
 
 	for (size_t i = 0; i < board->gauge_count; i++) {
 		const struct gauge *row = &board->gauges[i];
 
+		if (row->value == 0 && !show->all) {
+			zeros++;
+			continue;
+		}
 		table_foreign(table, TABLE_DIM, row->host);
 		table_foreign(table, TABLE_PLAIN, row->service);
 		table_foreign(table, TABLE_PLAIN, row->name);
@@ -141,6 +147,11 @@ static void show_gauges(const struct show *show, const struct board *board)
 	if (board->gauge_count)
 		show_end(show);
 	show_table(show, table, 0);
+	if (!zeros)
+		return;
+	snprintf(line, sizeof(line), "%zu gauge%s of 0 %s not shown; --all shows %s", zeros,
+		 zeros == 1 ? "" : "s", zeros == 1 ? "is" : "are", zeros == 1 ? "it" : "them");
+	show_wrapped(show, 0, line);
 }
 
 void show_hosts(const struct show *show, const struct view *view)

@@ -318,7 +318,7 @@ void top_draw(const struct top *top, const struct screen *screen, bool colour)
 	size_t size = 0;
 	char *page = NULL;
 	FILE *to = open_memstream(&page, &size);
-	struct show show = {to, screen->width, colour, screen_line_end()};
+	struct show show = {to, screen->width, colour, screen_line_end(), false};
 	struct top_rows rows;
 
 	if (!to)

@@ -38,6 +38,8 @@ static const struct opt usage_options[] = {
 	    USAGE_TRAFFIC ": only those of this route or event type: '/payments' (captured HTTP, "
 			  "without its method), 'invoice.paid', or as an application named it",
 	    .words = USAGE_TRAFFIC),
+	OPT(struct cli_options, all, "all", 0, OPT_FLAG, NULL, "gauges of 0 as well",
+	    .words = "status"),
 	OPT(struct cli_options, all_hosts, "all-hosts", 'a', OPT_FLAG, NULL,
 	    "hub: one row for all hosts together", .words = "top, routes, deliveries"),
 	OPT(struct cli_options, limit, "limit", 'n', OPT_U64, "N",
@@ -70,9 +72,8 @@ static const struct opts_word usage_words[] = {
 	 .more = "COLLECTOR: a source of figures. TIER: how it captures; off: not at all. "
 		 "EVENTS: what it brought since it started. DROPS: what it saw and could not "
 		 "report, by reason. WHAT: what it does, or why it does not. Objectives stand "
-		 "as in vow slo. GAUGE: last values, each with its unit at the end of its name. "
-		 "OF: what "
-		 "of. VALUE: how much."},
+		 "as in vow slo. GAUGE: last values, each with its unit at the end of its name; "
+		 "those of 0 with --all. OF: what of. VALUE: how much."},
 	{.name = "top",
 	 .help = "live: objectives, routes, deliveries; q quits",
 	 .example = "vow top --window 1m",

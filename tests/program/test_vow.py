@@ -150,6 +150,19 @@ def every_view_fits_a_terminal_of_80_columns(s):
 
 
 @test
+def gauges_of_0_are_counted_and_shown_on_demand(s):
+    folder = known(s)
+    shown = s.run(VOW, "--dir", folder, "status").stdout
+    check("queue_depth" in shown and "cpu_ratio" in shown, f"gauges that are not 0: {shown!r}")
+    check("sockets_in_use" not in shown, f"a gauge of 0: {shown!r}")
+    check("\n1 gauge of 0 is not shown; --all shows it\n" in shown, f"what is not shown: {shown!r}")
+    whole = s.run(VOW, "--dir", folder, "status", "--all").stdout
+    check("sockets_in_use" in whole and "not shown" not in whole, f"with --all: {whole!r}")
+    names = [gauge["name"] for gauge in s.vow("status", dir=folder)["gauges"]]
+    check("sockets_in_use" in names, f"as JSON: {names!r}")
+
+
+@test
 def colour_is_for_terminals_and_on_demand(s):
     folder = known(s)
     check("\033[" in s.run(VOW, "--dir", folder, "slo", "--color", "always").stdout, "no colour")

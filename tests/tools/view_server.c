@@ -270,11 +270,12 @@ static struct board *server_board(wall_ns now)
 	strcpy(board->collectors[1].name, "lanes");
 	strcpy(board->collectors[1].tier, "off");
 	strcpy(board->collectors[1].problem, "switched off in the configuration\033[2J");
-	board->gauges = rows(2, sizeof(*board->gauges));
-	board->gauge_count = 2;
+	board->gauges = rows(3, sizeof(*board->gauges));
+	board->gauge_count = 3;
 	board->gauges[0] = (struct gauge){.name = "cpu_ratio", .value = 0.91};
 	board->gauges[1] = (struct gauge){
 		.service = "worker", .name = "queue_depth", .label = "mail", .value = 17};
+	board->gauges[2] = (struct gauge){.name = "sockets_in_use"};
 	board->hosts = rows(1, sizeof(*board->hosts));
 	board->host_count = 1;
 	strcpy(board->hosts[0].host, "web-1");
