@@ -14,6 +14,7 @@ bench_handler_PARTS += $(COLLECTORS) config lib/model
 bench_aged_LIBS   := -luv -lurcu-memb -lurcu-cds -lprotobuf-c -lm
 bench_aged_PARTS  += agent proto lib/model $(COLLECTORS) view config
 bench_hist_LIBS   := -lm
+bench_journal_LIBS := -luv -lurcu-memb -lm
 bench_series_LIBS := -lurcu-memb -lm
 bench_lane_LIBS   := -lurcu-memb -lm
 bench_lane_PARTS  += $(COLLECTORS)

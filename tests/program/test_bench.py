@@ -7,8 +7,8 @@ import math
 from story import *
 
 # Each within seconds. aged leaves what it made in its folder.
-SHORT = {"aged": ("DIR", "short"), "hist": (), "lane": (), "many": (), "peers": ("observe",),
-         "series": (), "spill": ()}
+SHORT = {"aged": ("DIR", "short"), "hist": (), "journal": ("DIR",), "lane": (),
+         "many": (), "peers": ("observe",), "series": (), "spill": ()}
 # These capture what passes for minutes; test_capture_*.py run the same programs of the kernel.
 LONG = {"handler", "http"}
 
