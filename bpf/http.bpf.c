@@ -11,6 +11,7 @@
  */
 #include "bpf/http_io.h"
 #include "bpf/kernel.h"
+#include "bpf/uring_asked.h"
 #include "bpf/uring_waiting.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -94,22 +95,7 @@ int BPF_PROG(http_sent, struct sock *sk, int ret, int flags)
 	return 0;
 }
 
-/* Requests of io_uring, for which sockets are called behind no system call of their own. */
-SEC("tp_btf/io_uring_submit_req")
-int BPF_PROG(http_uring_asked, struct io_kiocb *request)
-{
-	__u8 opcode = request->opcode;
-	__u64 began;
-
-	if (!uring_moves(opcode) || !capturing)
-		return 0;
-	began = cost_begin(HTTP_COST_URING_ASKED);
-	uring_note((__u64)request, opcode);
-	if (began)
-		cost_end(HTTP_COST_URING_ASKED, began);
-	return 0;
-}
-
+/* Requests of io_uring, for which sockets are called behind no system call of their own; uring_asked.h. */
 SEC("tp_btf/io_uring_complete")
 int BPF_PROG(http_uring_done, void *ring, void *request)
 {

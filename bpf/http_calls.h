@@ -17,6 +17,7 @@
 #include "bpf/socket_find.h"
 #include "bpf/tracked.h"
 #ifndef KERNEL_UNTYPED
+#include "bpf/uring_asked.h"
 #include "bpf/uring_calls.h"
 #endif
 
@@ -107,21 +108,6 @@ int BPF_PROG(http_called, struct pt_regs *regs, long ret)
 /* ---- io_uring --------------------------------------------------------------------------------- */
 
 #ifndef KERNEL_UNTYPED
-
-SEES("io_uring_submit_req")
-int BPF_PROG(http_uring_asked, struct io_kiocb *request)
-{
-	__u8 opcode = request->opcode;
-	__u64 began;
-
-	if (!uring_moves(opcode) || !capturing)
-		return 0;
-	began = cost_begin(HTTP_COST_URING_ASKED);
-	uring_note((__u64)request, opcode);
-	if (began)
-		cost_end(HTTP_COST_URING_ASKED, began);
-	return 0;
-}
 
 static __always_inline int uring_completed(struct uring_result *r)
 {
