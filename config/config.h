@@ -41,7 +41,11 @@ struct receiver { /* who is told of alerts and scaling decisions: a signed JSON 
 };
 
 #define HEADER_NAME_MAX 31
-#define HEADER_NAMES	7 /* of each sort; with traceparent and Host the kernel side has room for 16 */
+/*
+ * Of each sort, ids and types: with traceparent and Host the kernel side has room for 16. Content-Type
+ * is looked for only where a field of bodies is named, which takes one of the 7 and is no header.
+ */
+#define HEADER_NAMES	7
 #define EVENT_FIELD	"json:" /* in front of a name: a field of JSON bodies, and no header */
 #define EVENT_FIELD_MAX 23 /* characters of that name */
 #define EVENT_FIELDS	4 /* of them; the kernel side has no room for more */

@@ -14,6 +14,11 @@
 #define LETTERS		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define PRESENCE	"-signature" /* of such a header only that it is there is told */
 
+_Static_assert(HEADER_NAME_MAX == HTTP_HEADER_NAME, "a header's name that is configured fits");
+_Static_assert(EVENT_FIELD_MAX == HTTP_FIELD_NAME && EVENT_FIELDS == HTTP_FIELDS_MAX,
+	       "so do the fields of bodies");
+_Static_assert(2 * HEADER_NAMES + 2 <= HTTP_HEADERS_MAX, "config/config.h says which these are");
+
 /* ---- names -------------------------------------------------------------------------------------- */
 
 /* A word to compare with, and its mask, of at most eight characters from the byte `at` on. */
