@@ -211,6 +211,8 @@ static __noinline bool request_unanswered(struct socket_call *call)
 	if (!c->fails || c->path_open || !text_read(call->t, &call->p, 0, 16) ||
 	    head_method(call->t->words[0], &path_at) == HTTP_METHOD_NONE)
 		return false;
+	/* They were added before anybody looked at them. */
+	c->record.request_bytes -= call->moved;
 	conn_finish(c, PHASE_REQUEST, HTTP_NO_RESPONSE);
 	return true;
 }

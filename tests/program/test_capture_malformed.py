@@ -126,6 +126,10 @@ def requests_around_malformed_bytes_all_count(s, tier):
         equal([(p.outcome, p.status, p.flags) for p in pairs if p.path == "-"],
               [("complete", 200, PIPELINED)] * WITHOUT_PATH, "requests that cannot be read")
         equal(len(pairs), total, f"pairs of the {role}")
+        asked = {p.path: p.request_bytes for p in pairs if p.path in EXPECTED}
+        own = {path: len(get(path)) for path in asked if path.split("/")[1] in ANSWERS}
+        equal({path: asked[path] for path in own if asked[path] != own[path]}, {},
+              f"bytes of requests of the {role} that are not their own")
 
 
 @test_tiers("vowd", "vow")
