@@ -242,9 +242,10 @@ static int file_at(const struct found *found, struct journal_reader *reader, uin
 
 /*
  * The newest keyframe that is whole and whose record is in the journal; else the one before it. What
- * the disk refuses to show is no reason to go on without: its records may be gone.
+ * the disk refuses to show is no reason to go on without: its records may be gone. Nor is what another
+ * version of vow wrote, which that one can take up.
  */
-static int find_file(struct found *found, struct journal_reader *reader)
+static int find_file(struct found *found, struct journal_reader *reader, struct diag *d)
 {
 	uint64_t *seqs = NULL;
 	size_t count;
@@ -258,13 +259,17 @@ static int find_file(struct found *found, struct journal_reader *reader)
 			found->mark = mark;
 		else if (!rc && !found->passed)
 			found->passed = seqs[count];
+		else if (rc == -EPROTONOSUPPORT)
+			journal_keyframe_refuse(found->dir, seqs[count], d);
 	}
 	free(seqs);
+	if (rc < 0 && rc != -EPROTONOSUPPORT)
+		diag_errno(d, rc, found->dir, NULL, "cannot look for the state that was saved");
 	return rc < 0 ? rc : 0;
 }
 
 /* The newest of those that stand in the first record of a segment. */
-static int find_record(struct found *found, struct journal_reader *reader)
+static int find_record(struct found *found, struct journal_reader *reader, struct diag *d)
 {
 	uint64_t *seqs = NULL;
 	size_t count;
@@ -280,15 +285,16 @@ static int find_record(struct found *found, struct journal_reader *reader)
 		rc = rc < 0 ? rc : 0;
 	}
 	free(seqs);
-	return rc;
+	return rc ? diag_errno(d, rc, found->dir, NULL, "cannot look for the state that was saved")
+		  : 0;
 }
 
-static int find(struct found *found, struct journal_reader *reader)
+static int find(struct found *found, struct journal_reader *reader, struct diag *d)
 {
-	int rc = find_file(found, reader);
+	int rc = find_file(found, reader, d);
 
 	if (!rc && !found->mark.seq)
-		rc = find_record(found, reader);
+		rc = find_record(found, reader, d);
 	if (!rc && found->passed && found->mark.seq)
 		log_warn("journal: the state at record %llu cannot be taken up; going on from "
 			 "record %llu",
@@ -344,9 +350,7 @@ int recovery_run(struct agent *agent, struct diag *d)
 		return rc;
 	struct replay replay = {.agent = agent, .now = clock_wall()};
 	struct found found = {.dir = dir};
-	rc = find(&found, reader);
-	if (rc)
-		diag_errno(d, rc, dir, NULL, "cannot look for the state that was saved");
+	rc = find(&found, reader, d);
 	TESTPOINT(keyframe_found);
 	if (!rc)
 		rc = replay_from(&replay, reader, &found, d);

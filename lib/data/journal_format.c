@@ -322,7 +322,7 @@ int journal_file_open(const char *path, int flags, enum journal_file file,
 int journal_version_refuse(const char *path, struct diag *d)
 {
 	return diag_set(d, -EPROTONOSUPPORT, path, "start the version of vow that wrote it",
-			"a segment of another format version; this vow reads versions %d to %d",
+			"a file of another format version; this vow reads versions %d to %d",
 			JOURNAL_VERSION_READ, JOURNAL_VERSION);
 }
 

@@ -78,7 +78,7 @@ int journal_segment_open(const char *path, int flags, struct journal_header *hea
 int journal_file_open(const char *path, int flags, enum journal_file file,
 		      struct journal_header *header);
 
-/* Says what to do about a segment of another version (in path, a file or folder): -EPROTONOSUPPORT. */
+/* Says what to do about a file of another version (in path; or in that folder): -EPROTONOSUPPORT. */
 int journal_version_refuse(const char *path, struct diag *d);
 
 /*

@@ -302,7 +302,7 @@ int journal_keyframe_read(const char *dir, const struct journal_mark *mark, jour
 		return rc;
 	fd = journal_file_open(path, O_RDONLY, JOURNAL_FILE_KEYFRAME, &header);
 	if (fd < 0)
-		return fd == -EPROTONOSUPPORT ? -EPROTO : fd;
+		return fd;
 	if (header.epoch != mark->epoch || header.first_seq != mark->seq || header.crc != mark->crc)
 		return -EPROTO;
 	cursor.fd = fd;
@@ -313,6 +313,13 @@ int journal_keyframe_read(const char *dir, const struct journal_mark *mark, jour
 	}
 	journal_cursor_deinit(&cursor);
 	return rc;
+}
+
+int journal_keyframe_refuse(const char *dir, uint64_t seq, struct diag *d)
+{
+	char path[PATH_MAX];
+
+	return journal_version_refuse(keyframe_path(path, dir, seq) < 0 ? dir : path, d);
 }
 
 int journal_keyframe_list(const char *dir, uint64_t **seqs, size_t *count)

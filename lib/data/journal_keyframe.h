@@ -67,10 +67,13 @@ typedef int (*journal_piece_fn)(void *arg, const uint8_t *bytes, size_t size);
 /*
  * Hands out the pieces of the keyframe behind this record; with fn NULL it only looks whether all of
  * them are there, to be done before anything is taken up. 0; -ENOENT: there is none; -EPROTO: it is
- * broken, of another record, or lacks its end; -ENOMEM, or the disk's errno.
+ * broken, of another record, or lacks its end; -EPROTONOSUPPORT: another version wrote it; -ENOMEM, or the
+ * disk's errno.
  */
 int journal_keyframe_read(const char *dir, const struct journal_mark *mark, journal_piece_fn fn,
 			  void *arg);
+/* Says what to do about one of another version: -EPROTONOSUPPORT. */
+int journal_keyframe_refuse(const char *dir, uint64_t seq, struct diag *d);
 /* Numbers of the keyframes in dir, ascending, as journal_list(). */
 int journal_keyframe_list(const char *dir, uint64_t **seqs, size_t *count);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/keyframe.h"
+#include "agent/recovery.h"
 #include "lib/base/crc32c.h"
 #include "lib/data/journal_writer.h"
 #include "tests/unit/lone_agent.h"
@@ -363,6 +364,28 @@ CHECK_TEST(test_the_keyframe_before_stands_in_for_one_that_is_broken)
 	}
 }
 
+/* Version 3, say, as its header begins as ours does: it has the state, and must not be passed over. */
+CHECK_TEST(test_a_keyframe_of_a_later_version_stops_the_start_and_stays)
+{
+	char path[PATH_MAX];
+	uint8_t header[JOURNAL_HEADER_BYTES];
+
+	two_keyframes("later");
+	keyframe_path(path, 2);
+	int fd = open(path, O_RDWR);
+	CHECK(pread(fd, header, sizeof(header), 0) == sizeof(header));
+	header[8] = JOURNAL_VERSION + 1;
+	memcpy(header + 60, &(uint32_t){crc32c(0, header, 60)}, 4);
+	CHECK(pwrite(fd, header, sizeof(header), 0) == sizeof(header));
+	close(fd);
+	diag = (struct diag){0};
+	CHECK_RC(recovery_run(&agent, &diag), -EPROTONOSUPPORT);
+	CHECK_STR_HAS(diag.where, "0000000000000002.vowk");
+	CHECK_STR_HAS(diag.fix, "start the version of vow that wrote it");
+	CHECK_OK(access(path, F_OK));
+	agent_end();
+}
+
 /* As when a machine crashed whose disk had stored the keyframe and not yet the record. */
 CHECK_TEST(test_a_keyframe_counts_with_its_own_record_alone)
 {
@@ -619,6 +642,7 @@ CHECK_MAIN("saving", test_a_keyframe_has_its_name_behind_a_stored_record,
 	   test_turns_and_segments_go_on_between_steps,
 	   test_three_keyframes_stay_and_none_that_was_not_finished,
 	   test_the_keyframe_before_stands_in_for_one_that_is_broken,
+	   test_a_keyframe_of_a_later_version_stops_the_start_and_stays,
 	   test_a_keyframe_counts_with_its_own_record_alone,
 	   test_a_journal_of_version_1_is_gone_on_with,
 	   test_a_keyframe_that_finds_no_room_is_tried_again_later,
