@@ -17,6 +17,7 @@
 #define DOCTOR_CHECKS_MAX 256 /* collectors and hosts of a hub beyond it are not listed */
 /* Records that may wait for the hub before it is remarkable: a minute of ticks. */
 #define DOCTOR_LAG_RECORDS 60
+#define DOCTOR_TURN_LATE   (5 * NS_PER_S)
 
 struct doctor {
 	struct view_check *checks;
@@ -210,6 +211,20 @@ static void doctor_hosts(struct doctor *doctor, const struct view *view)
 	}
 }
 
+/* Its answers come from a thread of their own: they go on when nothing else does. */
+static void doctor_turns(struct doctor *doctor, const struct view *view)
+{
+	char age[STR_FIGURE_SIZE];
+
+	if (view->at < view->board->at + DOCTOR_TURN_LATE)
+		return;
+	doctor_say(doctor_add(doctor, VIEW_BAD, "agent now",
+			      "it waits for the kernel, a disk or a debugger: see /proc/PID/stack; "
+			      "kill -9 loses nothing"),
+		   "its last turn was %s ago, where one comes each second: nothing is taken in",
+		   figure_age(age, sizeof(age), view->board->at, view->at));
+}
+
 static void doctor_of_view(struct doctor *doctor, const struct view *view, bool hub)
 {
 	const struct board *board = view->board;
@@ -221,6 +236,8 @@ static void doctor_of_view(struct doctor *doctor, const struct view *view, bool 
 	}
 	doctor_say(doctor_add(doctor, VIEW_GOOD, hub ? "hub" : "agent", NULL),
 		   "%s %s on %s, pid %u", board->program, board->version, board->host, board->pid);
+	if (!hub)
+		doctor_turns(doctor, view);
 	for (size_t i = 0; i < board->collector_count; i++)
 		doctor_collector(doctor, &board->collectors[i]);
 	if (board->series_other_total)

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The agent from outside: killed and restarted, fed garbage, out of disk, without rights."""
+import json
 import random
 import re
 import socket
 import struct
 
+import testpoints
 from story import *
 
 
@@ -224,6 +226,26 @@ def connections_beyond_the_limit_are_let_go_and_others_served(s):
     for client in clients:
         client.close()
     s.until(lambda: s.vow("status", dir=s.dir("run")), 5, "answer after the crowd")
+
+
+def doctors(s):
+    said = s.run(s.program("vow"), "--dir", s.dir("run"), "doctor", "-o", "json", status=None).stdout
+    return {check["name"]: check for check in json.loads(said)["checks"]}
+
+
+@test
+@needs("vowd", "vow")
+def turns_that_do_not_come_any_more_are_told(s):
+    vowd = agent(s)
+    check("agent now" not in doctors(s), "no word while they come")
+    # Its other threads go on, and answer.
+    thread = testpoints.Traced(vowd.pid, s.program("vowd")).attach()
+    s.until(lambda: "agent now" in doctors(s), 15, "word of it")
+    now = doctors(s)["agent now"]
+    equal(now["grade"], "bad", "grade")
+    check("its last turn was" in now["what"], f"doctor said {now['what']!r}")
+    thread.detach()
+    s.until(lambda: "agent now" not in doctors(s), 10, "the end of it")
 
 
 @test

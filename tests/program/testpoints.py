@@ -11,7 +11,7 @@ import struct
 import time
 
 PTRACE_TRACEME, PTRACE_PEEKTEXT, PTRACE_PEEKUSER, PTRACE_POKETEXT, PTRACE_POKEUSER = 0, 1, 3, 4, 6
-PTRACE_CONT, PTRACE_SINGLESTEP, PTRACE_ATTACH = 7, 9, 16
+PTRACE_CONT, PTRACE_SINGLESTEP, PTRACE_ATTACH, PTRACE_DETACH = 7, 9, 16, 17
 WALL = 0x40000000
 RIP = 16 * 8  # offset in struct user
 BREAKPOINT = 0xcc
@@ -85,6 +85,10 @@ class Traced:
         ptrace(PTRACE_ATTACH, self.pid)
         self.stopped()
         return self
+
+    def detach(self):
+        """It goes on by itself."""
+        ptrace(PTRACE_DETACH, self.pid)
 
     def kill(self):
         os.kill(self.pid, signal.SIGKILL)
