@@ -279,13 +279,9 @@ void http_bpf_busy(struct http_bpf *bpf, const struct http_busy_set *set)
 
 void http_bpf_spare(struct http_bpf *bpf, bool paths, dur_ns records_from, bool busy)
 {
-	/* In this order, lest for an instant more than asked for is left out. */
-	if (busy)
-		__atomic_store_n(bpf->programs.spare_busy, true, __ATOMIC_SEQ_CST);
-	__atomic_store_n(bpf->programs.records_from_ns, records_from, __ATOMIC_SEQ_CST);
-	if (!busy)
-		__atomic_store_n(bpf->programs.spare_busy, false, __ATOMIC_SEQ_CST);
 	__atomic_store_n(bpf->programs.spare_paths, paths, __ATOMIC_RELAXED);
+	http_bpf_programs_records(bpf->programs.records_from_ns, bpf->programs.spare_busy,
+				  records_from, busy);
 	if (bpf->tls)
 		tls_bpf_obey(bpf->tls);
 }

@@ -212,6 +212,16 @@ void http_bpf_programs_busy(struct http_busy_set *theirs, const struct http_busy
 		__atomic_store_n(&theirs->keys[i], set->keys[i], __ATOMIC_RELAXED);
 }
 
+void http_bpf_programs_records(uint64_t *records_from_ns, uint32_t *spare_busy, dur_ns records_from,
+			       bool busy)
+{
+	if (busy)
+		__atomic_store_n(spare_busy, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(records_from_ns, records_from, __ATOMIC_SEQ_CST);
+	if (!busy)
+		__atomic_store_n(spare_busy, 0, __ATOMIC_SEQ_CST);
+}
+
 int http_bpf_programs_explain(int err, char tier, struct diag *d)
 {
 	/* What bpf_refusal() looks for in the kernel's own types does not matter to tier C. */

@@ -16,6 +16,7 @@
 #include "bpf/http_tally.h"
 #include "collectors/http/http_ring.h"
 #include "lib/base/diag.h"
+#include "lib/base/types.h"
 
 struct bpf_link;
 struct bpf_map;
@@ -62,6 +63,14 @@ void http_bpf_programs_close(struct http_bpf_programs *programs); /* zeros are a
 
 /* Sets the programs' set word by word, under programs that look into it. */
 void http_bpf_programs_busy(struct http_busy_set *theirs, const struct http_busy_set *set);
+
+/*
+ * Sets which records are left out, under programs that look: those quicker than records_from (0:
+ * none), busy: of busy services alone. At no time the two words say that more are left out than they
+ * do before or after.
+ */
+void http_bpf_programs_records(uint64_t *records_from_ns, uint32_t *spare_busy, dur_ns records_from,
+			       bool busy);
 
 /*
  * Says why http_bpf_programs_open() failed with err: which tier, why, and what to do. Returns -EPERM

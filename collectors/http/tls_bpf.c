@@ -116,9 +116,10 @@ void tls_bpf_obey(struct tls_bpf *bpf)
 	const struct http_bpf_programs *programs = bpf->programs;
 
 	bpf->skel->bss->spare_paths = *programs->spare_paths;
-	bpf->skel->bss->spare_busy = *programs->spare_busy;
 	http_bpf_programs_busy(&bpf->skel->bss->busy_set, programs->busy_set);
-	bpf->skel->bss->records_from_ns = *programs->records_from_ns;
+	http_bpf_programs_records((uint64_t *)&bpf->skel->bss->records_from_ns,
+				  &bpf->skel->bss->spare_busy, *programs->records_from_ns,
+				  *programs->spare_busy);
 	__atomic_store_n(&bpf->skel->bss->capturing, *programs->capturing, __ATOMIC_RELEASE);
 }
 
