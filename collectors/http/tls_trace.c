@@ -81,6 +81,16 @@ static void trace_lacks_no_more(struct tls_trace *trace)
 	trace->problem[0] = '\0';
 }
 
+/* Nothing is wanted, so nothing is looked for, and nothing lacks. */
+static void trace_rest(struct tls_trace *trace)
+{
+	search_end(trace);
+	trace->sought = false;
+	trace->again = false;
+	trace->lacking = 0;
+	trace->problem[0] = '\0';
+}
+
 void tls_trace_free(struct tls_trace *trace)
 {
 	if (!trace)
@@ -274,7 +284,9 @@ void tls_trace_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns now)
 			trace->sought = false;
 		}
 	}
-	if (!trace->sought && tls_wanted_count(&trace->wanted))
+	if (!tls_wanted_count(&trace->wanted))
+		trace_rest(trace);
+	else if (!trace->sought)
 		search_begin(trace, bpf);
 	if (trace->search)
 		search_step(trace, bpf, now);

@@ -74,4 +74,32 @@ CHECK_TEST(test_a_process_for_which_there_is_no_descriptor_is_told_of_and_tried_
 	idle_end(pid);
 }
 
-CHECK_MAIN("tls_trace", test_a_process_for_which_there_is_no_descriptor_is_told_of_and_tried_again)
+CHECK_TEST(test_what_lacked_is_told_no_more_once_nothing_is_wanted)
+{
+	struct process_list *list = process_list_new();
+	struct vow_config *config;
+	struct tls_trace *trace;
+	mono_ns now = clock_mono();
+	struct diag d;
+
+	CHECK_OK(config_load(NULL, &config, &d));
+	config->tls_on_demand = config->tls_allowed = true;
+	trace = tls_trace_new(config, list);
+	CHECK_RC(tls_trace_order(trace, NULL, &(struct trace_order){"shop", 5 * NS_PER_S}, now, &d),
+		 0);
+	descriptors(false);
+	now += 2 * NS_PER_S;
+	tls_trace_step(trace, NULL, now);
+	CHECK_STR_HAS(tls_trace_problem(trace), "cannot look for processes");
+	/* The order has expired, and still there are no descriptors. */
+	now += 10 * NS_PER_S;
+	tls_trace_step(trace, NULL, now);
+	CHECK_STR(tls_trace_problem(trace), "");
+	descriptors(true);
+	tls_trace_free(trace);
+	config_free(config);
+	process_list_free(list);
+}
+
+CHECK_MAIN("tls_trace", test_a_process_for_which_there_is_no_descriptor_is_told_of_and_tried_again,
+	   test_what_lacked_is_told_no_more_once_nothing_is_wanted)
