@@ -177,6 +177,12 @@ static bool send_spliced(int fd, size_t size)
 			held -= moved;
 		}
 	}
+	/* The client is gone: what is left in the pipe is no other one's body. */
+	if (!good) {
+		close(pipes[0]);
+		close(pipes[1]);
+		pipes[0] = pipes[1] = 0;
+	}
 	return good;
 }
 
