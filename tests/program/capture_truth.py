@@ -76,6 +76,8 @@ def asked_one_by_one(s, tier, first=True, **kind):
     raw.close()
     pairs = pairs_of(s, capture, expected)
     compare(pairs, truth, expected)
+    equal([(p.path, p.request_bytes) for p in pairs if p.request_bytes != len(get(p.path))], [],
+          "requests with other bytes than were sent")
     return pairs, truth.responses()
 
 

@@ -16,11 +16,11 @@ PER_CLIENT, CUT_EVERY, CUTS = 250, 10, {3: "reset", 6: "close", 9: "half"}
 LOSS_ROUNDS = 4
 
 
-for each in ("read", "recv", "readv", "recvmsg", "sendfile", "splice"):
+for each in ("read", "recv", "readv", "recvmsg", "peek", "peekmsg", "sendfile", "splice"):
     row(f"latency_and_bytes_by_{each}_are_as_stamped", stamped, calls=each)
     row(f"messages_of_all_kinds_by_{each}_are_counted",
         lambda s, tier, **kind: exchanged(s, tier, PLAIN, **kind),
-        tiers=ALL_TIERS if each == "recv" else TIERS, calls=each)
+        tiers=ALL_TIERS if each in ("recv", "peek", "peekmsg") else TIERS, calls=each)
 for each in ("v6", "unix"):
     row(f"latency_on_{each}_sockets_is_as_stamped", stamped, listen=each)
 for each in ("threads", "fork", "pass"):

@@ -14,8 +14,9 @@
  * MODEL	loop (one thread), threads (4), fork (4 workers), or pass (a parent accepts, its worker
  *		gets the descriptors by SCM_RIGHTS). Or ask: it is a client, which connects to LISTEN
  *		and asks for each path that comes on stdin
- * CALLS	how bytes move: read, recv, readv, recvmsg (and their counterparts); sendfile and splice
- *		move bodies that way; uring and the other names of truth/uring.c move all through
+ * CALLS	how bytes move: read, recv, readv, recvmsg (and their counterparts); peek and peekmsg are
+ *		recv and recvmsg behind a look at the same bytes (MSG_PEEK), which no stamp includes;
+ *		sendfile and splice move bodies that way; uring and the other names of truth/uring.c move all through
  *		io_uring. Where receives wait there, one connection is served until it ends
  *
  * What a response looks like, its request asks for: /KIND/LENGTH/ANYTHING with a kind of
@@ -64,10 +65,10 @@
 #define CHUNK	      1000
 #define PIECE_WAIT_NS 2000000
 
-enum calls { READ, RECV, READV, RECVMSG, SENDFILE, SPLICE, URING };
+enum calls { READ, RECV, READV, RECVMSG, PEEK, PEEKMSG, SENDFILE, SPLICE, URING };
 
-static const char *const calls_names[URING] = {"read",	  "recv",     "readv",
-					       "recvmsg", "sendfile", "splice"};
+static const char *const calls_names[URING] = {"read", "recv",	  "readv",    "recvmsg",
+					       "peek", "peekmsg", "sendfile", "splice"};
 static enum calls calls;
 static enum uring_way uring_way;
 static int body_file; /* BODY_MAX bytes, for sendfile and splice */
@@ -98,16 +99,30 @@ static ssize_t receive(int fd, char *text, size_t size)
 	parts[1].iov_len = size - parts[0].iov_len;
 	switch (calls) {
 	case RECV:
+	case PEEK:
 		return recv(fd, text, size, 0);
 	case READV:
 		return readv(fd, parts, 2);
 	case RECVMSG:
+	case PEEKMSG:
 		return recvmsg(fd, &message, 0);
 	case URING:
 		return uring_receive(uring_way, fd, text, size);
 	default:
 		return read(fd, text, size);
 	}
+}
+
+/* Looks at what is there and leaves it, where the calls are such: that takes nothing from the socket. */
+static void peek(int fd, char *text, size_t size)
+{
+	struct iovec part = {text, size};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (calls == PEEK)
+		recv(fd, text, size, MSG_PEEK);
+	else if (calls == PEEKMSG)
+		recvmsg(fd, &message, MSG_PEEK);
 }
 
 static __thread uint64_t write_called_ns; /* when the last call that sends was made */
@@ -120,10 +135,12 @@ static ssize_t send_some(int fd, const char *text, size_t size)
 	write_called_ns = now_ns();
 	switch (calls) {
 	case RECV:
+	case PEEK:
 		return send(fd, text, size, MSG_NOSIGNAL);
 	case READV:
 		return writev(fd, parts, 1);
 	case RECVMSG:
+	case PEEKMSG:
 		return sendmsg(fd, &message, MSG_NOSIGNAL);
 	case URING:
 		return uring_send(uring_way, fd, text, size);
@@ -375,6 +392,8 @@ static bool connection_serve(struct connection *c)
 /* Bytes came, or the end; false when the connection is to be closed. */
 static bool connection_ready(struct connection *c)
 {
+	peek(c->fd, c->text + c->held, sizeof(c->text) - 1 - c->held);
+
 	uint64_t called_ns = now_ns();
 	ssize_t got = receive(c->fd, c->text + c->held, sizeof(c->text) - 1 - c->held);
 
@@ -606,8 +625,9 @@ int main(int argc, char **argv)
 	struct source source = {0};
 
 	if (argc != 4 || !calls_parse(argv[3])) {
-		fprintf(stderr, "truth_server LISTEN loop|threads|fork|pass|ask "
-				"read|recv|readv|recvmsg|sendfile|splice|uring[-...]\n");
+		fprintf(stderr,
+			"truth_server LISTEN loop|threads|fork|pass|ask "
+			"read|recv|readv|recvmsg|peek|peekmsg|sendfile|splice|uring[-...]\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
