@@ -61,15 +61,14 @@ def ask(port, n):
     raw.close()
 
 
-@test
-@needs("bpf", "nginx", "haproxy", "gunicorn")
-def request_is_seen_at_all_six_ends(s):
+@test_tiers("nginx", "haproxy", "gunicorn", tiers=ALL_TIERS)
+def request_is_seen_at_all_six_ends(s, tier):
     app = gunicorn(s)
     server = s.nginx(f"location / {{ proxy_pass http://unix:{app}:; }}",
                      http=f"log_format plain '$status $uri'; access_log {s.path('plain.log')} "
                           "plain;")
     port, proxy = haproxy(s, server.port)
-    capture = Capture(s, 0, ring_bytes=ROOMY)
+    capture = Capture(s, 0, ring_bytes=ROOMY, tier=tier)
     at_once(*[(ask, port, n) for n in range(THREADS)])
     total = THREADS * REQUESTS
     s.until(lambda: sum(CHAIN in p.path for p in capture.pairs()) >= 6 * total, 30,

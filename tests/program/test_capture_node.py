@@ -97,10 +97,9 @@ def response_with_a_pause_is_measured_to_its_end(s, tier):
     capture.stop()
 
 
-@test
-@needs("bpf", "node")
-def client_side_mirrors_the_server_side(s):
-    server, capture = start(s)
+@test_tiers("node", tiers=ALL_TIERS)
+def client_side_mirrors_the_server_side(s, tier):
+    server, capture = start(s, tier)
     stamps = [time.monotonic_ns()]
     for path, size in [(f"/item?n={n}", 3) for n in range(5)] + [("/big", 500000), ("/last", 3)]:
         equal(len(s.http(server.url(path))[2]), size, f"bytes of {path}")
