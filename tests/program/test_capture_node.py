@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests of a single-threaded Node server, as server and as client, as the BPF programs see
 them."""
+import collections
+
 from capture import *
 
 SERVER = HOLD + """
@@ -20,6 +22,28 @@ http.createServer((request, response) => {
         response.end('ok\\n');
     }
 }).listen(process.env.PORT, '127.0.0.1');
+"""
+
+# It keeps four connections, each of which it uses again and again, and tells what it got.
+CLIENT = """
+const http = require('http'), now = () => process.hrtime.bigint();
+const agent = new http.Agent({keepAlive: true, maxSockets: 4});
+const paths = ['/tiny', '/missing', '/big', '/made', '/tiny?n=1'];
+let open = 200;
+for (let n = 0; n < 200; n++) {
+    const path = paths[n % paths.length], method = path === '/made' ? 'POST' : 'GET';
+    let began;
+    const request = http.request({agent, host: '127.0.0.1', port: process.env.TO, method, path},
+        (response) => {
+            response.resume();
+            response.on('end', () => {
+                console.log(`${method} ${path} ${response.statusCode} ${now() - began}`);
+                if (!--open) agent.destroy();
+            });
+        });
+    request.on('socket', () => { began = now(); });
+    request.end(method === 'POST' ? 'body'.repeat(n) : undefined);
+}
 """
 
 
@@ -114,6 +138,32 @@ def client_side_mirrors_the_server_side(s, tier):
             at_most(ours.total_ns, stamps[n + 2] - stamps[n], "the same and the next request")
         equal((theirs.remote_port, theirs.pid), (server.port, os.getpid()), "who asked whom")
     capture.stop()
+
+
+@test_tiers("node", "nginx", tiers=ALL_TIERS)
+def a_client_in_node_has_what_it_and_the_server_say(s, tier):
+    server = s.nginx("location /made { return 201; } location / { }")
+    s.write("nginx/www/tiny", "hello\n")
+    s.write("nginx/www/big", bytes(500_000))
+    capture = Capture(s, server.port, tier=tier)
+    said = [line.split() for line in s.run("node", s.write("client.js", CLIENT),
+                                           env={"TO": str(server.port)}).stdout.splitlines()]
+    pairs = capture.wait(200, "client")
+    capture.stop()
+    server.stop()
+    with open(server.access_log, encoding="ascii") as log:
+        # The probes that wait for the listener send no request and leave no line.
+        lines = [line.split() for line in log]
+    count = collections.Counter
+    equal({(p.outcome, p.flags, p.command) for p in pairs}, {("complete", 0, "node")}, "outcome and who")
+    equal(count((p.method, p.path, p.status) for p in pairs),
+          count((method, path.partition("?")[0], int(status)) for method, path, status, _ in said),
+          "method, path and status, against the client's")
+    equal(count((p.method, p.path, p.response_bytes) for p in pairs),
+          count((method, path.partition("?")[0], int(size)) for *_, size, method, path in lines),
+          "bytes of responses, against the server's")
+    for ours, theirs in zip(sorted(p.total_ns for p in pairs), sorted(int(words[3]) for words in said)):
+        at_most(ours, theirs, "what the client itself measured (ns), rank by rank")
 
 
 @test_tiers("node")
