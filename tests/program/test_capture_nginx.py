@@ -89,7 +89,7 @@ def latency_agrees_with_request_time_for_each_request(s):
     at_most(errors[int(0.999 * (len(errors) - 1))], 1.0, "p99.9 of the difference in ms")
 
 
-@test_tiers("nginx")
+@test_tiers("nginx", tiers=ALL_TIERS)
 def slow_reader_is_measured_to_the_last_byte(s, tier):
     server, capture = start(s, "location / { }",
                             env={"LD_PRELOAD": s.program("tests/nginx_clock.so")}, tier=tier)
@@ -104,7 +104,7 @@ def slow_reader_is_measured_to_the_last_byte(s, tier):
     capture.stop()
 
 
-@test_tiers("nginx")
+@test_tiers("nginx", tiers=ALL_TIERS)
 def client_is_measured_from_within_its_send_to_within_its_read(s, tier):
     server, capture = start(s, "location / { return 200 ok; }", tier=tier)
     raw, calls = Raw(server.port), {}
@@ -125,7 +125,7 @@ def client_is_measured_from_within_its_send_to_within_its_read(s, tier):
     capture.stop()
 
 
-@test_tiers("nginx")
+@test_tiers("nginx", tiers=ALL_TIERS)
 def each_pipelined_request_counts(s, tier):
     server, capture = start(s, "location / { return 200 ok; }", tier=tier)
     raw = Raw(server.port)
@@ -142,7 +142,7 @@ def each_pipelined_request_counts(s, tier):
     capture.stop()
 
 
-@test_tiers("nginx")
+@test_tiers("nginx", tiers=ALL_TIERS)
 def long_reads_that_begin_amid_a_pipelined_request_lose_none(s, tier):
     server, capture = start(s, "client_header_buffer_size 16k; location / { return 200 ok; }",
                             tier=tier)
@@ -158,7 +158,7 @@ def long_reads_that_begin_amid_a_pipelined_request_lose_none(s, tier):
     capture.stop()
 
 
-@test_tiers("nginx")
+@test_tiers("nginx", tiers=ALL_TIERS)
 def head_in_pieces_gives_its_whole_path(s, tier):
     server, capture = start(s, "location / { return 200 ok; }", tier=tier)
     for size in (1, 3, 7, 11):
@@ -174,7 +174,7 @@ def head_in_pieces_gives_its_whole_path(s, tier):
     capture.stop()
 
 
-@test_tiers("nginx")
+@test_tiers("nginx", tiers=ALL_TIERS)
 def half_closed_client_gets_its_response_counted(s, tier):
     server, capture = start(s, "location / { limit_rate 64k; }", tier=tier)
     s.write("nginx/www/body", bytes(20_000))
@@ -190,7 +190,7 @@ def half_closed_client_gets_its_response_counted(s, tier):
     capture.stop()
 
 
-@test_tiers("nginx")
+@test_tiers("nginx", tiers=ALL_TIERS)
 def client_that_resets_is_told_apart(s, tier):
     server, capture = start(s, "location / { }", tier=tier)
     s.write("nginx/www/big", bytes(30_000_000))

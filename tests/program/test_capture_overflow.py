@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """While nobody takes records from their rings, requests are counted in the kernel: none is lost,
 none counted twice, and their latencies are the server's."""
-from capture import *
+from capture_truth import *
 
 LOG = "log_format plain '$status $uri';"
 SMALL = "capture: {http_ring: 256KiB}\n"  # 1,024 records
 OVERFLOW = "{overflow}"
-CLOCK_NS = 1000  # by which the kernel's clock for tracing may differ from CLOCK_MONOTONIC
+BUCKETS = 2 * 0.0055  # of 128 an octave
 
 
 def nginx(s):
@@ -134,6 +134,50 @@ def objectives_count_what_has_no_path(s):
     agent.settled()
     slo = {row["name"]: (row["good"], row["bad"]) for row in s.vow("slo", dir=agent.run)}
     equal(slo, {"all-too-slow": (0, 3000), "all-in-time": (3000, 0)}, "good and bad")
+
+
+# A response in three pieces takes its two pauses of 2 ms, and what the machine adds.
+THRESHOLDS_US = (*range(4050, 4400, 25), 4500, 5000, 6000)
+
+
+def ask_in_turn(truth, paths):
+    raw = truth.connect()
+    for path in paths:
+        raw.send(get(path))
+        raw.response()
+    raw.close()
+
+
+@test
+@needs("bpf", "vowd", "vow")
+def thresholds_amid_latencies_are_judged_within_a_bucket(s):
+    """Good and bad of requests that are counted without a record, against bounds of their true latencies,
+    widened by a bucket of theirs and one of those that are kept."""
+    truth = Truth(s, model="threads")
+    agent = Agent(s, "shop", truth.port, SMALL + "objectives:\n" + "".join(
+        f"  - {{name: in-{us}, match: {{service: shop, role: server}}, threshold: {us}us, target: 50%}}\n"
+        for us in THRESHOLDS_US))
+    paths = [f"/pieces/100/{n}" for n in range(3200)]
+    agent.program.signal(19)
+    at_once(*[(ask_in_turn, truth, paths[n::4]) for n in range(4)])
+    agent.program.signal(18)
+    equal(agent.settled(), len(paths), "requests")
+    rows = {row["route"]: row for row in agent.routes()}
+    at_least(rows[OVERFLOW]["count"], 2000, "requests without their paths")
+    said = list(truth.responses().values())
+    equal(len(said), len(paths), "responses of the server")
+    least = sorted(end - start - write - 2 * CLOCK_NS for *_, start, end, _, _, write in said)
+    most = sorted(end - start + read + 2 * CLOCK_NS for *_, start, end, _, read, _ in said)
+    amid = 0
+    for row in s.vow("slo", dir=agent.run):
+        limit = int(row["name"][3:]) * 1000
+        surely = sum(ns < limit * (1 - BUCKETS) for ns in most)
+        perhaps = sum(ns <= limit * (1 + BUCKETS) for ns in least)
+        equal(row["good"] + row["bad"], len(paths), f"requests judged by {row['name']}")
+        check(surely <= row["good"] <= perhaps,
+              f"{row['name']}: {row['good']} good, by the server's stamps {surely} to {perhaps}")
+        amid += 100 <= row["good"] <= len(paths) - 100
+    at_least(amid, 1, "thresholds with latencies on both sides")
 
 
 @test

@@ -16,8 +16,9 @@
  *		and asks for each path that comes on stdin
  * CALLS	how bytes move: read, recv, readv, recvmsg (and their counterparts); peek and peekmsg are
  *		recv and recvmsg behind a look at the same bytes (MSG_PEEK), which no stamp includes;
- *		sendfile and splice move bodies that way; uring and the other names of truth/uring.c move all through
- *		io_uring. Where receives wait there, one connection is served until it ends
+ *		sendfile and splice move bodies that way; uring and the other names of truth/uring.c
+ *		move all through io_uring. Where receives wait there, one connection is served until
+ *		it ends
  *
  * What a response looks like, its request asks for: /KIND/LENGTH/ANYTHING with a kind of
  *
@@ -31,7 +32,8 @@
  *	upgrade		101, then an echo of whatever comes
  *	never		none; the connection closes
  *
- * A HEAD request gets the head alone; after a CONNECT, whatever comes is echoed. Ends with SIGTERM. Prints "ready" on stderr.
+ * A HEAD request gets the head alone; after a CONNECT, whatever comes is echoed. Ends with SIGTERM.
+ * Prints "ready" on stderr.
  */
 #include <arpa/inet.h>
 #include <errno.h>
