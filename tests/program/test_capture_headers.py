@@ -11,11 +11,10 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 
-@test
-@needs("bpf")
-def headers_are_found_wherever_they_stand_and_however_they_are_written(s):
+@test_tiers(tiers=ALL_TIERS)
+def headers_are_found_wherever_they_stand_and_however_they_are_written(s, tier):
     listener = listen(s)
-    capture = Capture(s, listener.getsockname()[1], notes=True)
+    capture = Capture(s, listener.getsockname()[1], notes=True, tier=tier)
     ends = BothEnds(s, listener)
     all_of = (f"traceparent: {PARENT}", "webhook-id: msg_1", "X-GitHub-Event: push",
               "Content-Length: 0")
@@ -58,11 +57,10 @@ def headers_are_found_wherever_they_stand_and_however_they_are_written(s):
     capture.stop()
 
 
-@test
-@needs("bpf")
-def what_is_malformed_is_absent(s):
+@test_tiers(tiers=ALL_TIERS)
+def what_is_malformed_is_absent(s, tier):
     listener = listen(s)
-    capture = Capture(s, listener.getsockname()[1], notes=True)
+    capture = Capture(s, listener.getsockname()[1], notes=True, tier=tier)
     ends = BothEnds(s, listener)
     wrong = {
         "short": PARENT[:-1], "empty": "", "blank": "    ", "ff": "ff" + PARENT[2:],
@@ -95,11 +93,10 @@ def what_is_malformed_is_absent(s):
     capture.stop()
 
 
-@test
-@needs("bpf")
-def head_in_two_reads_gives_what_was_whole_in_the_first_or_nothing(s):
+@test_tiers(tiers=ALL_TIERS)
+def head_in_two_reads_gives_what_was_whole_in_the_first_or_nothing(s, tier):
     listener = listen(s)
-    capture = Capture(s, listener.getsockname()[1], notes=True)
+    capture = Capture(s, listener.getsockname()[1], notes=True, tier=tier)
     ends = BothEnds(s, listener)
     cuts = range(3, 150)
     for cut in cuts:
@@ -117,12 +114,11 @@ def head_in_two_reads_gives_what_was_whole_in_the_first_or_nothing(s):
     at_least(capture.stop()["heads_cut"], 2 * 90, "heads cut")
 
 
-@test
-@needs("bpf")
-def hostile_heads_give_nothing_that_is_not_theirs(s):
+@test_tiers(tiers=ALL_TIERS)
+def hostile_heads_give_nothing_that_is_not_theirs(s, tier):
     """Pieces of heads in a random order, from a seed that is always the same."""
     listener = listen(s)
-    capture = Capture(s, listener.getsockname()[1], notes=True)
+    capture = Capture(s, listener.getsockname()[1], notes=True, tier=tier)
     ends = BothEnds(s, listener)
     pieces = [b"\r\n", b"\n", b"\r", b":", b" ", b"\0", b"traceparent:", b"webhook-id: ", b"x-",
               b"-delivery:", b"X-GitHub-Event: ", b"SECRET", PARENT.encode(), b"\xff" * 7,
@@ -196,11 +192,10 @@ def first_host_that_is_sent_names_the_connection(s, tier):
     capture.stop()
 
 
-@test
-@needs("bpf", "nginx", "vowd", "vow")
-def slow_requests_lead_to_their_traces(s):
+@test_tiers("nginx", "vowd", "vow", tiers=ALL_TIERS)
+def slow_requests_lead_to_their_traces(s, tier):
     server = s.nginx("location / { return 200 ok; }")
-    Agent(s, "shop", server.port)
+    Agent(s, "shop", server.port, tier=tier)
     for n in range(6):
         s.http(server.url(f"/pay?secret={n}"), headers={"traceparent": PARENT.replace("4736", f"000{n}")})
     s.http(server.url("/none"))
@@ -243,12 +238,11 @@ http.createServer((request, response) => {
 QUIET_S = 4  # the machine may hold a retry up for less
 
 
-@test
-@needs("bpf", "node", "vowd", "vow")
-def retries_with_one_id_are_one_delivery(s):
+@test_tiers("node", "vowd", "vow")
+def retries_with_one_id_are_one_delivery(s, tier):
     server = s.node(RECEIVER)
     Agent(s, "hooks", server.port, more="capture: "
-          f"{{delivery_quiet: {QUIET_S}s, http_ring: 16MiB}}\n")
+          f"{{delivery_quiet: {QUIET_S}s, http_ring: 16MiB, http_tier: {tier}}}\n")
     sent = itertools.count()
 
     def send(*pauses, name):

@@ -206,14 +206,13 @@ def client_that_resets_is_told_apart(s, tier):
     capture.stop()
 
 
-@test
-@needs("bpf", "nginx")
-def connection_older_than_the_capture_is_followed(s):
+@test_tiers("nginx", tiers=ALL_TIERS)
+def connection_older_than_the_capture_is_followed(s, tier):
     server, _ = start(s, "location / { return 200 ok; }", capture=False)
     raw = Raw(server.port)
     raw.send(get("/before"))
     raw.response()
-    capture = Capture(s, server.port)
+    capture = Capture(s, server.port, tier=tier)
     raw.send(get("/then"))
     raw.response()
     pair, = capture.wait(1, "server")
