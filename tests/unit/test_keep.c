@@ -13,6 +13,7 @@
 #include <vow/shm.h>
 
 #include "keep/keeper.h"
+#include "lib/base/passing.h"
 #include "lib/data/keep_wire.h"
 #include "lib/data/porter_wire.h"
 #include "tests/unit/check.h"
@@ -231,26 +232,6 @@ CHECK_TEST(test_strange_messages_are_told_apart)
 	close(pair[1]);
 }
 
-/* A message with one descriptor, as an application would send it. */
-static void offer(int to, const void *bytes, size_t size, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.room = {0}};
-	struct iovec part = {.iov_base = (void *)bytes, .iov_len = size};
-	struct msghdr header = {.msg_iov = &part,
-				.msg_iovlen = 1,
-				.msg_control = control.room,
-				.msg_controllen = sizeof(control.room)};
-
-	control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
-					  .cmsg_level = SOL_SOCKET,
-					  .cmsg_type = SCM_RIGHTS};
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	CHECK_EQ_I64(sendmsg(to, &header, 0), (int64_t)size);
-}
-
 /* The lowest descriptor that is free. */
 static int next_free(void)
 {
@@ -280,7 +261,7 @@ CHECK_TEST(test_what_an_application_sent_is_looked_at_and_stays_until_it_is_thro
 	porter_prepare(pair[1]);
 	before = next_free();
 	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
-		offer(pair[0], sent[i].bytes, sent[i].size, sent[i].fd);
+		CHECK_OK(passing_send(pair[0], sent[i].bytes, sent[i].size, &sent[i].fd, 1));
 		for (unsigned again = 0; again < 2; again++) {
 			CHECK_EQ_U64(porter_next(pair[1]), PORTER_LADEN);
 			CHECK_EQ_I64(next_free(), before);
@@ -306,7 +287,7 @@ CHECK_TEST(test_a_connection_is_emptied_up_to_the_first_descriptor_or_wholly)
 	CHECK_EQ_U64(porter_next(pair[1]), PORTER_EMPTY);
 	CHECK_EQ_I64(send(pair[0], "", 0, 0), 0);
 	CHECK_EQ_U64(porter_next(pair[1]), PORTER_PLAIN);
-	offer(pair[0], "x", 1, fd);
+	CHECK_OK(passing_send(pair[0], "x", 1, &fd, 1));
 	CHECK_EQ_I64(send(pair[0], "y", 1, 0), 1);
 	CHECK(!porter_empty(pair[1], false));
 	CHECK_EQ_U64(porter_next(pair[1]), PORTER_LADEN);

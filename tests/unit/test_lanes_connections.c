@@ -9,6 +9,7 @@
 
 #include "client/intake.h"
 #include "lib/base/fd.h"
+#include "lib/base/passing.h"
 #include "lib/data/keep_wire.h"
 #include "lib/data/rendezvous.h"
 #include "tests/unit/lanes_application.h"
@@ -47,22 +48,9 @@ static int connect_only(const char *dir)
 
 static void hand_over(int fd, int memfd)
 {
-	struct vow_shm_hello hello = {.magic = VOW_SHM_MAGIC, .version = VOW_SHM_VERSION};
-	struct iovec part = {.iov_base = &hello, .iov_len = sizeof(hello)};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.room = {0}};
-	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = control.room,
-				 .msg_controllen = sizeof(control.room)};
+	const struct vow_shm_hello hello = {.magic = VOW_SHM_MAGIC, .version = VOW_SHM_VERSION};
 
-	control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
-					  .cmsg_level = SOL_SOCKET,
-					  .cmsg_type = SCM_RIGHTS};
-	memcpy(CMSG_DATA(&control.header), &memfd, sizeof(memfd));
-	CHECK_EQ_I64(sendmsg(fd, &message, 0), sizeof(hello));
+	CHECK_OK(passing_send(fd, &hello, sizeof(hello), &memfd, 1));
 }
 
 static void polls(struct lanes_agent *agent, unsigned count)
