@@ -2,12 +2,12 @@
 #include "client/intake.h"
 
 #include <stdbool.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vow/shm.h>
 
+#include "lib/base/passing.h"
 #include "lib/data/rendezvous.h"
 
 /* The segment tells what the application does: not everyone who makes a socket may have it. */
@@ -25,25 +25,9 @@ static bool intake_trusted(const char *dir, int fd)
 
 static bool intake_send(int fd, int memfd)
 {
-	struct vow_shm_hello hello = {.magic = VOW_SHM_MAGIC, .version = VOW_SHM_VERSION};
-	struct iovec part = {.iov_base = &hello, .iov_len = sizeof(hello)};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.room = {0}};
-	struct msghdr message = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room),
-	};
-	struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+	const struct vow_shm_hello hello = {.magic = VOW_SHM_MAGIC, .version = VOW_SHM_VERSION};
 
-	rights->cmsg_level = SOL_SOCKET;
-	rights->cmsg_type = SCM_RIGHTS;
-	rights->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(rights), &memfd, sizeof(int));
-	return sendmsg(fd, &message, MSG_NOSIGNAL) == sizeof(hello);
+	return passing_send(fd, &hello, sizeof(hello), &memfd, 1) == 0;
 }
 
 int intake_offer(const char *dir, int memfd)

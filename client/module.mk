@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # libvow: what applications link. The shared and the static library hold the same objects: this
-# folder and the two files of lib/data that it shares with the agent; only vow_* is visible.
+# folder and the three files of lib/ that it shares with the agent; only vow_* is visible.
 
 VOW_SO      := libvow.so.0
 VOW_OBJ     := $(patsubst %.c,$(B)/%.o,$(wildcard client/*.c)) \
-               $(B)/lib/data/hist_table.o $(B)/lib/data/rendezvous.o
+               $(B)/lib/base/passing.o $(B)/lib/data/hist_table.o $(B)/lib/data/rendezvous.o
 
 EXTRA_TARGETS   += $(B)/libvow.so $(B)/libvow.a
 INSTALL_TARGETS += install-libvow
