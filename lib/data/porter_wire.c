@@ -23,11 +23,9 @@ int porter_receive(int fd, struct porter_message *message, int *passed)
 	bool cut = false;
 	ssize_t size = passing_receive(fd, 0, &got, sizeof(got), passed, 1, &cut);
 
-	if (size <= 0)
-		return (int)size;
 	if (size != sizeof(got) || got.version != PORTER_VERSION) {
-		fd_closep(passed);
-		return -EPROTO;
+		fd_closep(passed); /* also of one without bytes, which counts as the end */
+		return size <= 0 ? (int)size : -EPROTO;
 	}
 	*message = got;
 	return 1;

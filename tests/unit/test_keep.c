@@ -278,6 +278,27 @@ CHECK_TEST(test_what_an_application_sent_is_looked_at_and_stays_until_it_is_thro
 	close(pair[1]);
 }
 
+CHECK_TEST(test_what_came_with_no_message_of_a_porter_does_not_stay_open)
+{
+	const struct porter_message foreign = {.version = PORTER_VERSION + 1};
+	int pair[2], memory = memory_of(0), before, passed;
+	struct porter_message got;
+
+	CHECK_OK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair));
+	before = next_free();
+	CHECK_OK(passing_send(pair[0], &foreign, sizeof(foreign), &memory, 1));
+	CHECK_RC(porter_receive(pair[1], &got, &passed), -EPROTO);
+	CHECK_EQ_I64(passed, -1);
+	CHECK_EQ_I64(next_free(), before);
+	CHECK_OK(passing_send(pair[0], "", 0, &memory, 1)); /* it looks like the end */
+	CHECK_RC(porter_receive(pair[1], &got, &passed), 0);
+	CHECK_EQ_I64(passed, -1);
+	CHECK_EQ_I64(next_free(), before);
+	close(memory);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 CHECK_TEST(test_a_connection_is_emptied_up_to_the_first_descriptor_or_wholly)
 {
 	int pair[2], fd = memory_of(0);
@@ -362,6 +383,7 @@ CHECK_MAIN("keep", test_a_segment_is_held_once_and_let_go_by_its_inode,
 	   test_a_segment_that_grew_beyond_its_quota_goes, test_a_process_is_known_by_its_start,
 	   test_a_message_arrives_with_its_descriptors,
 	   test_what_an_application_sent_is_looked_at_and_stays_until_it_is_thrown_away,
+	   test_what_came_with_no_message_of_a_porter_does_not_stay_open,
 	   test_a_connection_is_emptied_up_to_the_first_descriptor_or_wholly,
 	   test_strange_messages_are_told_apart, test_a_peer_that_does_not_read_makes_nobody_wait,
 	   test_without_memory_a_keeper_tells_later_what_it_holds)
