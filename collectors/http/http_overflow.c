@@ -166,10 +166,17 @@ static void record_fill(struct http_record *r, const struct http_overflow_bank *
 	r->command[sizeof(r->command) - 1] = '\0';
 }
 
+/*
+ * As many whole latencies as the cell counts, of the same sum. To say the mean of all would make their
+ * sum larger than their number times the largest, and such a histogram is refused. One that is above
+ * the mean by 1 lies in the cell's bucket like it, since a true one is at least as large.
+ */
 static void hist_add_cell(struct hist *hist, const struct http_overflow_cell *cell)
 {
-	hist_record(hist, cell->sum_ns / cell->count, cell->count);
-	hist->sum_ns = hist_sum(hist->sum_ns, cell->sum_ns % cell->count);
+	uint64_t mean = cell->sum_ns / cell->count, above = cell->sum_ns % cell->count;
+
+	hist_record(hist, mean, cell->count - above);
+	hist_record(hist, mean + 1, above);
 }
 
 /* Hands over the sum that begins with the first of `count` cells; returns how many are its own. */

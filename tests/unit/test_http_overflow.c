@@ -285,6 +285,46 @@ CHECK_TEST(test_bank_with_a_writer_inside_is_left_for_later)
 }
 
 /* Latencies and processes without end: counts stay, the scale falls, and then what is told lost. */
+/* As vowd files a sum: packed, which says no to a sum of latencies above count times the largest. */
+static void check_packs(const struct hist *hist, uint64_t count, uint64_t total_ns)
+{
+	static uint8_t packed[HIST_PACKED_MAX];
+	ssize_t size = hist_pack(hist, packed, sizeof(packed));
+	uint64_t said = 0, said_ns = 0;
+
+	CHECK(size > 0);
+	CHECK_OK(hist_packed_totals(packed, (size_t)size, &said, &said_ns, NULL));
+	CHECK_EQ_U64(said, count);
+	CHECK_EQ_U64(said_ns, total_ns);
+}
+
+CHECK_TEST(test_few_pairs_of_one_bucket_can_be_filed)
+{
+	static const struct {
+		uint64_t first_ns, second_ns;
+	} pairs[] = {{0, 1}, {1, 2}, {100000, 100001}, {90000000, 90000333}, {1, 99999}};
+
+	begin();
+	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		for (unsigned level = 0; level < OVERFLOW_LEVELS; level++) {
+			struct http_record first = record_of(7, 200, pairs[i].first_ns);
+			struct http_record second = record_of(7, 200, pairs[i].second_ns);
+			uint64_t total_ns = first.total_ns + second.total_ns;
+
+			first.queue_ns = first.total_ns;
+			second.queue_ns = second.total_ns;
+			/* As if so many were in use, which makes buckets coarse. */
+			shared->banks[shared->bank].cells_used =
+				(uint64_t)level * OVERFLOW_CELLS / OVERFLOW_LEVELS;
+			CHECK(overflow_add(shared, 0, &first));
+			CHECK(overflow_add(shared, 0, &second));
+			CHECK_EQ_U64(drain(), 2);
+			check_packs(&all, 2, total_ns);
+			check_packs(&waits, 2, total_ns);
+		}
+	end();
+}
+
 CHECK_TEST(test_scale_falls_before_anything_is_lost)
 {
 	uint64_t state = 7, exact_ns = 0, added = 0;
@@ -449,7 +489,7 @@ CHECK_MAIN("http_overflow", test_kernel_finds_the_slot_that_the_agent_finds,
 	   test_waits_of_unknown_length_and_unended_pairs_have_no_latency,
 	   test_turns_within_tls_have_sums_of_their_own,
 	   test_bank_with_a_writer_inside_is_left_for_later,
-	   test_scale_falls_before_anything_is_lost,
+	   test_few_pairs_of_one_bucket_can_be_filed, test_scale_falls_before_anything_is_lost,
 	   test_coarse_cell_is_off_by_no_more_than_its_width, test_what_finds_no_place_is_told_lost,
 	   test_more_processes_than_have_a_place_are_counted_together,
 	   test_overflow_that_cannot_be_mapped_is_an_error,
