@@ -5,7 +5,7 @@
 FUZZ_SRC  := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ      := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/fuzzers/%)
 FUZZ_SHARED := $(B)/tests/fuzz/fuzz.o $(B)/tests/fuzz/forged.o
-FUZZ_PARTS := lib/base lib/data lib/model client proto config view $(COLLECTORS) agent
+FUZZ_PARTS := lib/base lib/data lib/model client proto config view $(COLLECTORS) agent keep
 FUZZ_LIBS := -luv -lcyaml -lyaml -lprotobuf-c -ljansson -lurcu-memb -lurcu-cds -lbpf -lelf -lcap -lm
 
 $(FUZZ): $(B)/fuzzers/%: $(B)/tests/fuzz/fuzz_%.o \

@@ -4,6 +4,7 @@
  * Configurations are texts and lie beside them, written by hand.
  */
 #include <elf.h>
+#include <endian.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -14,10 +15,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vow/shm.h>
 
 #include "agent/keyframe.h"
 #include "lib/base/fd.h"
 #include "lib/data/journal.h"
+#include "lib/data/keep_wire.h"
+#include "lib/data/porter_wire.h"
 #include "lib/model/judge.h"
 #include "proto/stream.h"
 #include "proto/tick.h"
@@ -306,6 +310,108 @@ static void seed_controls(void)
 	series_reader_unregister();
 	board_unref(board);
 	series_table_free(table);
+}
+
+/* A byte for the size of pieces; questions, each with its length; the last one's may be wrong. */
+static void seed_frames(const char *name, uint8_t piece, bool order, uint32_t last)
+{
+	const struct view_query queries[] = {
+		{.what = VIEW_STATUS},
+		{.what = order ? VIEW_TRACED : VIEW_ROUTES, .trace.lasts = order ? NS_PER_MIN : 0},
+		{.what = VIEW_DOCTOR}};
+	uint8_t frames[1024] = {piece}, *bytes;
+	struct view_query query;
+	size_t size, at = 1;
+
+	for (unsigned i = 0; i < 2 * ARRAY_LEN(queries); i++) {
+		query = queries[i % ARRAY_LEN(queries)];
+		if (query.what == VIEW_TRACED)
+			strcpy(query.trace.service, "shop");
+		must(!view_query_encode(&query, &bytes, &size), "question");
+		must(at + 4 + size + 4 < sizeof(frames), "questions");
+		memcpy(frames + at, &(uint32_t){htole32((uint32_t)size)}, 4);
+		memcpy(frames + at + 4, bytes, size);
+		at += 4 + size;
+		free(bytes);
+	}
+	memcpy(frames + at, &(uint32_t){htole32(last)}, 4);
+	seed("control_frames", name, frames, at + 4);
+}
+
+static void seed_control_frames(void)
+{
+	seed_frames("questions", 255, false, 0);
+	seed_frames("orders", 6, true, 7);
+	seed_frames("too-long", 2, false, 1 << 20);
+}
+
+/* ---- a keeper and porters, as fuzz_keep.c reads them ---------------------------------------------- */
+
+enum { WHOLE = 4, KNOWN_INODE = 8, LATER = 32 };
+
+/* Flags with the number of descriptors, what they are of, and a size that does not count. */
+static size_t put_sent(uint8_t *to, uint8_t flags, uint8_t kinds, const void *bytes, size_t size)
+{
+	to[0] = WHOLE | flags;
+	to[1] = kinds;
+	to[2] = 0;
+	memcpy(to + 3, bytes, size);
+	return 3 + size;
+}
+
+static void seed_keep(const char *name, uint8_t who, const struct keep_message *messages,
+		      const uint8_t *flags, unsigned count)
+{
+	uint8_t bytes[512] = {who};
+	size_t size = 1;
+
+	for (unsigned i = 0; i < count; i++)
+		size += put_sent(bytes + size, flags[i], i & 1, &messages[i], sizeof(messages[i]));
+	seed("keep", name, bytes, size);
+}
+
+static void seed_porter(const char *name, uint8_t who, bool hello,
+			const struct porter_message *messages, const uint8_t *flags, unsigned count)
+{
+	static const struct vow_shm_hello sent = {.magic = VOW_SHM_MAGIC,
+						  .version = VOW_SHM_VERSION};
+	uint8_t bytes[512] = {who};
+	size_t size = 1;
+
+	if (hello)
+		size += put_sent(bytes + size, 1, 0, &sent, sizeof(sent));
+	for (unsigned i = 0; i < count; i++)
+		size += put_sent(bytes + size, flags[i], hello ? 3 : 0, &messages[i],
+				 sizeof(messages[i]));
+	seed("keep", name, bytes, size);
+}
+
+static void seed_keeps(void)
+{
+	static const struct keep_message to_keeper[] = {{.kind = KEEP_HELLO, .wait_ns = NS_PER_S},
+							{.kind = KEEP_SEGMENT},
+							{.kind = KEEP_LISTENER, .inode = 7},
+							{.kind = KEEP_SEGMENT, .pid = 1},
+							{.kind = KEEP_LET_GO}};
+	static const struct keep_message to_agent[] = {{.kind = KEEP_HELLO, .pid = 9},
+						       {.kind = KEEP_SEGMENT},
+						       {.kind = KEEP_READY},
+						       {.kind = KEEP_STRANGE, .count = 3},
+						       {.kind = KEEP_BARRED, .count = 1}};
+	static const struct porter_message orders[] = {{.kind = PORTER_LOOK, .number = 7},
+						       {.kind = PORTER_DROP}};
+	static const struct porter_message answers[] = {
+		{.kind = PORTER_SEEN, .number = 1, .verdict = PORTER_MEMORY},
+		{.kind = PORTER_DONE, .number = 1},
+		{.kind = PORTER_SEEN, .number = 3, .verdict = PORTER_STRANGE},
+		{.kind = PORTER_DONE, .number = 3}};
+
+	seed_keep("to-keeper", 0, to_keeper, (const uint8_t[]){0, 1, 1, 2, KNOWN_INODE}, 5);
+	seed_keep("to-agent", 1, to_agent, (const uint8_t[]){1, 2, 0, 0, 0}, 5);
+	seed_keep("later-agent", 0, to_keeper, (const uint8_t[]){0, 1 | LATER, 1, 2, 0}, 5);
+	seed_keep("later-keeper", 1, to_agent, (const uint8_t[]){LATER, 2, 0, 0, 0}, 5);
+	seed_porter("to-porter", 2, true, orders, (const uint8_t[]){1, 1}, 2);
+	seed_porter("from-porter", 3, false, answers, (const uint8_t[]){1, 0, 0, 0}, 4);
 }
 
 /* ---- the journal ------------------------------------------------------------------------------- */
@@ -662,6 +768,8 @@ int main(int argc, char **argv)
 	seed_keyframes();
 	seed_streams(tick, size);
 	seed_controls();
+	seed_control_frames();
+	seed_keeps();
 	seed_journals(tick, size);
 	seed_lanes();
 	seed_exemplars();
