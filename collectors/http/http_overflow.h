@@ -19,9 +19,9 @@ struct http_overflow_sum {
 	struct http_record record;
 	uint64_t count; /* pairs */
 	/*
-	 * Of complete ones, empty else. Their sums are exact. All latencies of a cell are in the
-	 * slot of their mean: their own as long as the scale was 7, else off by at most 2.2 % (scale
-	 * 5), 9.1 % (3), 41.5 % (1). max_ns is the mean of the highest cell.
+	 * Of complete ones, empty else. Their sums are exact. All latencies of a cell are told as
+	 * their mean, rounded down or up: in their own slot as long as the scale was 7, else off by
+	 * at most 2.2 % (scale 5), 9.1 % (3), 41.5 % (1). max_ns is the mean of the highest cell.
 	 */
 	const struct hist *latency;
 	const struct hist *queue; /* waits in the socket, of those of whom they are known */

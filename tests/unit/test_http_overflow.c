@@ -284,7 +284,6 @@ CHECK_TEST(test_bank_with_a_writer_inside_is_left_for_later)
 	end();
 }
 
-/* Latencies and processes without end: counts stay, the scale falls, and then what is told lost. */
 /* As vowd files a sum: packed, which says no to a sum of latencies above count times the largest. */
 static void check_packs(const struct hist *hist, uint64_t count, uint64_t total_ns)
 {
@@ -325,6 +324,7 @@ CHECK_TEST(test_few_pairs_of_one_bucket_can_be_filed)
 	end();
 }
 
+/* Latencies and processes without end: counts stay, the scale falls, and then what is told lost. */
 CHECK_TEST(test_scale_falls_before_anything_is_lost)
 {
 	uint64_t state = 7, exact_ns = 0, added = 0;
