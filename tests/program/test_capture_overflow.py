@@ -7,7 +7,7 @@ from capture_truth import *
 LOG = "log_format plain '$status $uri';"
 SMALL = "capture: {http_ring: 256KiB}\n"  # 1,024 records
 OVERFLOW = "{overflow}"
-BUCKETS = 2 * 0.0055  # of 128 an octave
+BUCKETS = 0.022 + 0.0055  # of 32 an octave, when a quarter of them is in use, and of 128
 
 
 def nginx(s):
@@ -152,7 +152,7 @@ def ask_in_turn(truth, paths):
 @needs("bpf", "vowd", "vow")
 def thresholds_amid_latencies_are_judged_within_a_bucket(s):
     """Good and bad of requests that are counted without a record, against bounds of their true latencies,
-    widened by a bucket of theirs and one of those that are kept."""
+    widened by a bucket of the kernel's and one of those that are kept."""
     truth = Truth(s, model="threads")
     agent = Agent(s, "shop", truth.port, SMALL + "objectives:\n" + "".join(
         f"  - {{name: in-{us}, match: {{service: shop, role: server}}, threshold: {us}us, target: 50%}}\n"
