@@ -15,6 +15,7 @@
 
 #define PIECE_MAX     15 /* bytes of a call that are taken up as a piece of an answer */
 #define PIECES_ENOUGH 12 /* of a status line: "HTTP/1.1 200" */
+#define INTERIMS_MAX  8 /* interim answers in one call; servers hint at things once or twice */
 
 /*
  * One socket call that moved bytes. To functions that are __checked_once, and to who gave it to one
@@ -349,6 +350,11 @@ static __always_inline bool response_goes_on(const struct http_conn *c)
 	return c->phase == PHASE_RESPONSE && (c->left != LEFT_UNKNOWN || c->chunked == 1);
 }
 
+static __always_inline bool is_interim(__u16 status)
+{
+	return status >= 100 && status < 200 && status != 101;
+}
+
 /* Status of the response that begins in t, 0 when none does. */
 static __always_inline __u16 response_status(const struct head_text *t)
 {
@@ -356,18 +362,26 @@ static __always_inline __u16 response_status(const struct head_text *t)
 }
 
 /*
- * Behind an interim answer (1xx, but for 101) the final one may share the call: the status of
- * that, 0 when it does not come yet.
+ * Behind an interim answer (1xx, but for 101) the final one may share the call, and so may further
+ * interim ones: the status of the final one, 0 when it does not come yet.
  */
 static __noinline __u16 response_interim(struct head_text *t, struct payload *p)
 {
-	head_scan(t);
-	if (!t->end || t->end >= t->length)
-		return 0;
-	p->at += t->end;
-	p->length -= t->end;
-	p->skipped = t->end;
-	return text_read(t, p, 0, HEAD_MAX) ? response_status(t) : 0;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < INTERIMS_MAX; i++) {
+		__u16 status;
+
+		head_scan(t);
+		if (!t->end || t->end >= t->length)
+			break;
+		p->at += t->end;
+		p->length -= t->end;
+		p->skipped += t->end;
+		status = text_read(t, p, 0, HEAD_MAX) ? response_status(t) : 0;
+		if (!is_interim(status))
+			return status;
+	}
+	return 0;
 }
 
 /* Takes up the next byte of an answer in pieces. Returns whether its head ends with it. */
@@ -433,7 +447,7 @@ static __always_inline bool response_seen(struct socket_call *call)
 		response_more(call, moved);
 		return true;
 	}
-	if (status < 200 && status != 101) {
+	if (is_interim(status)) {
 		status = response_interim(t, &call->p);
 		moved -= call->p.skipped;
 		if (!status)

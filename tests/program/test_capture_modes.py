@@ -47,6 +47,40 @@ def interim_answers_are_no_responses(s, tier):
                   ("/early/10", "GET", "\r\n")])
 
 
+def between_own_ends(s, tier, request, *answers, flags=0, half=False, held_s=0):
+    """The pairs of a server and its client, both ours, whose request goes out by these flags and is
+    answered call by call; half: with the client's FIN."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    capture = Capture(s, listener.getsockname()[1], ring_bytes=ROOMY, tier=tier)
+    client = Raw(listener.getsockname()[1])
+    server, _ = listener.accept()
+    client.socket.send(request, flags)
+    if half:
+        client.socket.shutdown(socket.SHUT_WR)
+    s.arrived(client.socket)
+    time.sleep(held_s)
+    equal(server.recv(len(request), socket.MSG_WAITALL), request, "what came")
+    for answer in answers:
+        server.sendall(answer)
+    s.arrived(server)
+    equal(client.socket.recv(65536), b"".join(answers), "what came back")
+    pairs = capture.wait(1, "server")[0], capture.wait(1, "client")[0]
+    server.close()
+    client.close()
+    capture.stop()
+    return pairs
+
+
+@test_tiers(tiers=ALL_TIERS)
+def interim_answers_in_one_call_do_not_hide_the_final_one(s, tier):
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    final = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno"
+    for pair in between_own_ends(s, tier, get("/hinted").encode(),
+                                 b"HTTP/1.1 100 Continue\r\n\r\n" + 2 * interim + final):
+        equal((pair.path, pair.outcome, pair.status, pair.response_bytes),
+              ("/hinted", "complete", 500, len(final)), f"pair of the {pair.role}")
+
+
 @test_tiers(tiers=ALL_TIERS)
 def response_until_close_ends_with_the_connection(s, tier):
     truth = Truth(s)
