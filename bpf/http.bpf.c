@@ -119,8 +119,11 @@ static __always_inline void socket_arrived(struct sock *sk)
 	struct http_conn *c;
 	__u64 now;
 
-	/* Listening sockets come by here as well. */
-	if (!capturing || !socket_wanted(sk) || sk->__sk_common.skc_state != TCP_ESTABLISHED)
+	/*
+	 * Listening sockets come by here as well. One that has ended its sending half, or just got the
+	 * FIN of its peer in the segment of these bytes, is established no longer.
+	 */
+	if (!capturing || !socket_wanted(sk) || sk->__sk_common.skc_state == TCP_LISTEN)
 		return;
 	c = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!c || c->ignored)

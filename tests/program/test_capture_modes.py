@@ -82,6 +82,16 @@ def interim_answers_in_one_call_do_not_hide_the_final_one(s, tier):
 
 
 @test_tiers(tiers=ALL_TIERS)
+def request_that_came_with_the_end_of_its_client_has_waited(s, tier):
+    """Held back by the kernel until the FIN, so that one segment has both."""
+    server, _ = between_own_ends(s, tier, get("/last").encode(),
+                                 b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+                                 flags=socket.MSG_MORE, half=True, held_s=HELD_S)
+    at_least(server.queue_ns, HELD_S * 1e9, "wait in the socket")
+    equal(server.opening_ns, 0, "accept wait of a connection that was accepted before")
+
+
+@test_tiers(tiers=ALL_TIERS)
 def response_until_close_ends_with_the_connection(s, tier):
     truth = Truth(s)
     capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
