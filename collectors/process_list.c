@@ -40,7 +40,7 @@ static void name_set(struct process_list *list, struct process_known *known, con
 	known->started = 0;
 }
 
-void process_list_add(struct process_list *list, pid_t pid, const char *service, mono_ns now)
+void process_list_add(struct process_list *list, pid_t pid, const char *service, mono_ns at)
 {
 	struct process_known *known;
 	size_t i = 0;
@@ -52,11 +52,12 @@ void process_list_add(struct process_list *list, pid_t pid, const char *service,
 	known = &list->known[i];
 	if (i < list->count) {
 		if (strcmp(known->service, service) != 0) {
-			if (now - known->told_at < NAME_HOLDS)
+			if (at < known->told_at + NAME_HOLDS)
 				return;
 			name_set(list, known, service);
 		}
-		known->told_at = now;
+		if (at > known->told_at)
+			known->told_at = at;
 		return;
 	}
 	if (i == PROCESS_LIST_MAX) {
@@ -67,7 +68,7 @@ void process_list_add(struct process_list *list, pid_t pid, const char *service,
 	}
 	list->count++;
 	list->pids[i] = pid;
-	*known = (struct process_known){.pid = pid, .told_at = now};
+	*known = (struct process_known){.pid = pid, .told_at = at};
 	name_set(list, known, service);
 }
 

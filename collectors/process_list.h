@@ -32,10 +32,11 @@ struct process_list *process_list_new(void); /* NULL when memory lacks */
 void process_list_free(struct process_list *list); /* NULL is allowed */
 
 /*
- * A process has shown itself under a name. When several names are told of one process (by port),
- * the first holds until nobody has said it for 5 s. A NULL list, and pid 0, are ignored.
+ * A process has shown itself under a name, at that time, before or after others. When several names
+ * are told of one process (by port), the first holds until nobody has said it for 5 s. A NULL list,
+ * and pid 0, are ignored.
  */
-void process_list_add(struct process_list *list, pid_t pid, const char *service, mono_ns now);
+void process_list_add(struct process_list *list, pid_t pid, const char *service, mono_ns at);
 
 size_t process_list_count(const struct process_list *list);
 /* i < count; good until the next add or remove. */

@@ -425,6 +425,7 @@ const char *service_name_of(struct service_names *names, const struct service_pr
 	}
 	k->looked_at = now;
 	if (known_look(names, k, process->command))
-		process_list_add(names->processes, k->pid, k->name, now);
+		process_list_add(names->processes, k->pid, k->name,
+				 process->at ? process->at : now);
 	return k->name;
 }

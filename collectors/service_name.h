@@ -37,6 +37,7 @@ struct service_process {
 	pid_t pid;
 	uint16_t port; /* local port when it serves, 0 when it is the client */
 	const char *command; /* what the kernel called it, for a process that is gone by now */
+	mono_ns at; /* when it last showed itself: its pid may be another one's by now; 0: now */
 };
 
 /* The name, valid until the next call; never empty. */

@@ -292,7 +292,8 @@ static void record_taken(void *arg, const struct http_record *record)
 	http_busy_pairs(&http->busy_services, record, 1);
 	if (series && record->flags & HTTP_TLS)
 		tls_trace_saw(http->trace, http->bpf, (pid_t)record->pid,
-			      series_key_of(series)->service);
+			      series_key_of(series)->service,
+			      record->started_at + record->total_ns);
 }
 
 static void sum_taken(void *arg, const struct http_overflow_sum *sum)

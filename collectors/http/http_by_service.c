@@ -10,6 +10,7 @@ static struct http_record record_of(const struct http_tally_place *place)
 		.pid = (uint32_t)(place->key >> TALLY_PID_SHIFT),
 		.local_port = (uint16_t)(place->key >> TALLY_PORT_SHIFT),
 		.role = place->key >> TALLY_ROLE_SHIFT & 1,
+		.started_at = place->oldest_at,
 	};
 
 	memcpy(record.command, place->command, sizeof(record.command));

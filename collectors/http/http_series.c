@@ -290,6 +290,7 @@ const char *http_series_service(struct http_series *series, const struct http_re
 		.pid = (pid_t)r->pid,
 		.port = r->role == HTTP_SERVER ? r->local_port : 0,
 		.command = r->command,
+		.at = r->started_at ? r->started_at + r->total_ns : 0,
 	};
 
 	/* Of a sum of whom the kernel had no room for. */

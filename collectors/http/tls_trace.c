@@ -146,9 +146,12 @@ static int process_probe(struct tls_trace *trace, struct http_bpf *bpf, struct t
 	return rc;
 }
 
-/* speaks: it was seen to speak TLS; else it may well have no library for that. */
+/*
+ * at: when it had that name; its pid may be another process's by now, whom nobody named. speaks: it
+ * was seen to speak TLS; else it may well have no library for that.
+ */
 static void process_take(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid,
-			 const char *service, bool speaks)
+			 const char *service, mono_ns at, bool speaks)
 {
 	struct traced *traced = &trace->traced[trace->count];
 	struct diag d = {0};
@@ -165,6 +168,11 @@ static void process_take(struct tls_trace *trace, struct http_bpf *bpf, pid_t pi
 	if (traced->pidfd < 0) {
 		if (errno != ESRCH)
 			trace_lacks(trace, "follow a process that is wanted", errno);
+		return;
+	}
+	/* Only now: the descriptor is of who is asked about. */
+	if (!process_stat_had("/proc", pid, at)) {
+		close(traced->pidfd);
 		return;
 	}
 	snprintf(traced->service, sizeof(traced->service), "%s", service);
@@ -187,16 +195,17 @@ static void process_take(struct tls_trace *trace, struct http_bpf *bpf, pid_t pi
 }
 
 static void process_look(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid,
-			 const char *service, bool speaks)
+			 const char *service, mono_ns at, bool speaks)
 {
 	if (tls_wanted_meets(&trace->wanted, service) && !is_known(trace, pid))
-		process_take(trace, bpf, pid, service, speaks);
+		process_take(trace, bpf, pid, service, at, speaks);
 }
 
-void tls_trace_saw(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid, const char *service)
+void tls_trace_saw(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid, const char *service,
+		   mono_ns at)
 {
 	if (pid && tls_wanted_count(&trace->wanted))
-		process_look(trace, bpf, pid, service, true);
+		process_look(trace, bpf, pid, service, at, true);
 }
 
 /* ---- looking for them ---------------------------------------------------------------------------- */
@@ -208,9 +217,7 @@ static void search_begin(struct tls_trace *trace, struct http_bpf *bpf)
 	for (size_t i = 0; i < process_list_count(trace->processes); i++) {
 		const struct process_known *known = process_list_at(trace->processes, i);
 
-		/* The pid may be another process's by now, whom nobody named. */
-		if (process_stat_had("/proc", known->pid, known->told_at))
-			process_look(trace, bpf, known->pid, known->service, false);
+		process_look(trace, bpf, known->pid, known->service, known->told_at, false);
 	}
 	search_end(trace);
 	trace->names = service_names_new(config->services, config->service_count, "/proc");
@@ -238,7 +245,8 @@ static void search_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns n
 		process.pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		if (process.pid > 0 && process.pid != getpid() && !is_known(trace, process.pid))
 			process_look(trace, bpf, process.pid,
-				     service_name_of(trace->names, &process, now), false);
+				     service_name_of(trace->names, &process, now), clock_mono(),
+				     false);
 	}
 }
 

@@ -28,8 +28,9 @@ void tls_trace_reload(struct tls_trace *trace, struct http_bpf *bpf,
 int tls_trace_order(struct tls_trace *trace, struct http_bpf *bpf, const struct trace_order *order,
 		    mono_ns now, struct diag *d);
 
-/* A turn within TLS of a process has ended. Costs next to nothing when nothing is wanted. */
-void tls_trace_saw(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid, const char *service);
+/* A turn within TLS of a process has ended, then. Costs next to nothing when nothing is wanted. */
+void tls_trace_saw(struct tls_trace *trace, struct http_bpf *bpf, pid_t pid, const char *service,
+		   mono_ns at);
 
 /*
  * To be called with each poll: looks for processes while there is something new to look for, some at

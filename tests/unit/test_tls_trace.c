@@ -61,7 +61,7 @@ CHECK_TEST(test_a_process_for_which_there_is_no_descriptor_is_told_of_and_tried_
 		tls_trace_step(trace, NULL, now);
 		CHECK_STR_HAS(tls_trace_problem(trace), "cannot look for processes");
 	}
-	tls_trace_saw(trace, NULL, pid, "shop");
+	tls_trace_saw(trace, NULL, pid, "shop", clock_mono());
 	CHECK_STR_HAS(tls_trace_problem(trace), "cannot follow a process");
 	descriptors(true);
 	now += 2 * NS_PER_S;
