@@ -33,6 +33,8 @@ struct tls_trace {
 	DIR *search; /* through /proc, while one is under way */
 	struct service_names *names; /* for that */
 	bool sought; /* what is wanted was looked for among the processes that run */
+	bool renamed; /* services match other processes than they did: all names so far are void */
+	mono_ns named_from; /* names that were told until then are void */
 	int lacking; /* errno of what this process lacked to follow another one; 0: nothing */
 	bool again; /* hence to be looked for once more */
 	mono_ns look_at;
@@ -217,7 +219,8 @@ static void search_begin(struct tls_trace *trace, struct http_bpf *bpf)
 	for (size_t i = 0; i < process_list_count(trace->processes); i++) {
 		const struct process_known *known = process_list_at(trace->processes, i);
 
-		process_look(trace, bpf, known->pid, known->service, known->told_at, false);
+		if (known->told_at > trace->named_from)
+			process_look(trace, bpf, known->pid, known->service, known->told_at, false);
 	}
 	search_end(trace);
 	trace->names = service_names_new(config->services, config->service_count, "/proc");
@@ -252,10 +255,11 @@ static void search_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns n
 
 /* ---- ends ---------------------------------------------------------------------------------------- */
 
-/* Whether process i has ended, or nobody wants its service any more. */
+/* Whether process i has ended, is of who knows which service, or of one that nobody wants any more. */
 static bool is_over(const struct tls_trace *trace, const struct pollfd *ends, unsigned i)
 {
-	return ends[i].revents || !tls_wanted_has(&trace->wanted, trace->traced[i].service);
+	return ends[i].revents || trace->renamed ||
+	       !tls_wanted_has(&trace->wanted, trace->traced[i].service);
 }
 
 static void ended_remove(struct tls_trace *trace, struct http_bpf *bpf)
@@ -292,6 +296,10 @@ void tls_trace_step(struct tls_trace *trace, struct http_bpf *bpf, mono_ns now)
 			trace->sought = false;
 		}
 	}
+	if (trace->renamed) {
+		trace->renamed = false;
+		trace->named_from = now;
+	}
 	if (!tls_wanted_count(&trace->wanted))
 		trace_rest(trace);
 	else if (!trace->sought)
@@ -321,9 +329,18 @@ static void tls_trace_anew(struct tls_trace *trace, struct http_bpf *bpf)
 	ended_remove(trace, bpf);
 }
 
+/* Byte by byte: what is taken for different without being so costs a look at processes. */
+static bool services_differ(const struct vow_config *a, const struct vow_config *b)
+{
+	return a->service_count != b->service_count ||
+	       (a->service_count &&
+		memcmp(a->services, b->services, a->service_count * sizeof(*a->services)) != 0);
+}
+
 void tls_trace_reload(struct tls_trace *trace, struct http_bpf *bpf,
 		      const struct vow_config *config)
 {
+	trace->renamed |= services_differ(trace->wanted.config, config);
 	unsigned ended = tls_wanted_reload(&trace->wanted, config);
 
 	if (ended)

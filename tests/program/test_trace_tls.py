@@ -173,6 +173,35 @@ def service_without_openssl_is_said_to_have_none(s):
 
 @test
 @needs("vowd", "bpf", "nginx", "openssl")
+def process_that_is_of_a_service_no_more_is_read_no_more(s):
+    web = nginx(s, SITES)
+    worker = worker_of(s, web)
+    agent = OnDemand(s, "web", web.port, {"tls": ["web"]})
+    connection = known(s, agent, web)
+
+    def read(path):
+        ask(connection, path)
+        return [row for row in s.vow("routes", "--total", dir=agent.run) if row["route"] == path]
+    s.until(lambda: read("/broken"), 20, "a request of the service, in the clear")
+    check(probed(worker), "no probes in the service's worker")
+    agent.port = s.port()
+    agent.configure({"tls": ["web"]})
+    s.until(lambda: not probed(worker), 10, "the end of its probes")
+    for n in range(3):
+        ask(connection, f"/secret/{n}")
+        s.ticks_later(dir=agent.run)
+    rows = s.vow("routes", "--total", dir=agent.run)
+    equal([row["route"] for row in rows if "secret" in row["route"]], [], "routes in the clear")
+    check(not probed(worker), "probes in who is of another service")
+    # As it was: the next request names it again.
+    agent.port = web.port
+    agent.configure({"tls": ["web"]})
+    s.until(lambda: read("/wait") and probed(worker), 20, "requests of the service once more")
+    connection.close()
+
+
+@test
+@needs("vowd", "bpf", "nginx", "openssl")
 def process_that_got_a_pid_of_the_service_is_not_taken_for_it(s):
     web = nginx(s, SITES)
     worker = worker_of(s, web)
