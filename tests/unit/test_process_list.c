@@ -31,6 +31,11 @@ CHECK_TEST(test_a_name_holds_until_nobody_says_it_any_more)
 	process_list_add(list, 7, "other", 10 * NS_PER_S);
 	CHECK_STR(entry_of(list, 7)->service, "other");
 	CHECK(entry_of(list, 7)->number != number);
+	/* Of a request that ended before, and was heard of later. */
+	process_list_add(list, 7, "shop", 8 * NS_PER_S);
+	CHECK_STR(entry_of(list, 7)->service, "other");
+	process_list_add(list, 7, "other", 6 * NS_PER_S);
+	CHECK_EQ_U64(entry_of(list, 7)->told_at, 10 * NS_PER_S);
 	CHECK_EQ_U64(process_list_count(list), 1);
 	process_list_free(list);
 }
