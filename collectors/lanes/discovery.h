@@ -79,7 +79,4 @@ unsigned discovery_scans(const struct discovery *discovery);
 /* Why connections are not taken, or the scan sees less than everything; "" when nothing is known. */
 const char *discovery_problem(const struct discovery *discovery);
 
-/* Whether process pid still maps the memfd with this inode; true as well when it cannot be told. */
-bool discovery_mapped(const struct discovery *discovery, pid_t pid, ino_t inode);
-
 #endif

@@ -150,26 +150,3 @@ unsigned discovery_scans(const struct discovery *discovery)
 {
 	return discovery->scans;
 }
-
-bool discovery_mapped(const struct discovery *discovery, pid_t pid, ino_t inode)
-{
-	char path[64];
-	char *line = NULL;
-	size_t room = 0;
-	bool mapped = false;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	FILE *maps = fopen(path, "re");
-	if (!maps)
-		return errno != ENOENT;
-	/* 7f12-7f34 rw-s 00000000 00:01 1234   /memfd:vow-1234abcd (deleted) */
-	while (!mapped && getline(&line, &room, maps) > 0) {
-		unsigned long long found;
-
-		mapped = strstr(line, discovery->name) &&
-			 sscanf(line, "%*s %*s %*s %*s %llu", &found) == 1 && found == inode;
-	}
-	free(line);
-	fclose(maps);
-	return mapped;
-}

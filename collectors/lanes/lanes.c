@@ -155,8 +155,9 @@ static void lanes_values(struct lanes *lanes, mono_ns now)
 		if (app->ended)
 			continue;
 		lane_gauges_add(lanes->gauges, &app->segment.segment);
-		process_list_add(lanes->context.processes, app->pid, app->segment.segment.service,
-				 now);
+		if (!app->asked)
+			process_list_add(lanes->context.processes, app->pid,
+					 app->segment.segment.service, now);
 	}
 	lane_gauges_publish(lanes->gauges, lanes->context.gauges, now);
 }
@@ -169,6 +170,7 @@ static uint64_t lanes_poll(void *state, mono_ns now)
 	discovery_step(lanes->discovery, now);
 	if (discovery_scans(lanes->discovery) != lanes->scans)
 		lanes_scanned(lanes);
+	lanes_mapped_step(lanes);
 	lanes_kept_step(lanes, now);
 	lanes_strangers_step(lanes);
 	lanes_overflow(lanes, now);
@@ -214,6 +216,7 @@ static void lanes_close(void *state)
 	while (lanes->redo_count)
 		lanes_redo_drop(lanes, lanes->redo_count - 1);
 	free(lanes->redo);
+	aside_free(lanes->aside);
 	lane_gauges_free(lanes->gauges);
 	free(lanes->work);
 	free(lanes);
@@ -239,8 +242,9 @@ static int lanes_open(const struct collector_context *context, void **state, str
 		lanes->context = *context;
 		lanes->gauges = lane_gauges_new();
 		lanes->work = calloc(1, sizeof(*lanes->work));
+		lanes->aside = aside_new();
 	}
-	if (!lanes || !lanes->gauges || !lanes->work)
+	if (!lanes || !lanes->gauges || !lanes->work || !lanes->aside)
 		diag_errno(d, rc, "lanes", NULL, "cannot begin to read applications");
 	else
 		rc = lanes_discover(lanes, d);
@@ -293,7 +297,8 @@ static void lanes_status(const void *state, struct collector_status *status)
 			? 100.0 * (double)lanes->tally.spilled / (double)lanes->tally.events
 			: 0.0,
 		kept);
-	if (lanes_strangers_problem(lanes, status->problem, sizeof(status->problem)))
+	if (lanes_strangers_problem(lanes, status->problem, sizeof(status->problem)) ||
+	    lanes_mapped_problem(lanes, status->problem, sizeof(status->problem)))
 		return;
 	if (quarantined || broken)
 		snprintf(status->problem, sizeof(status->problem),

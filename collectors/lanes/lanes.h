@@ -13,6 +13,7 @@
 #include "collectors/lanes/lane_gauges.h"
 #include "collectors/lanes/lane_quota.h"
 #include "collectors/lanes/lane_segment.h"
+#include "lib/base/aside.h"
 
 #define LANES_APPS_MAX LANE_QUOTA_APPS /* applications at a time; further ones are refused */
 
@@ -33,6 +34,7 @@ struct lanes_app {
 	struct loop_fd *connection_watch, *pidfd_watch;
 	uint64_t bytes; /* of memory, as of the last look */
 	uint64_t lost_told; /* of what it says it lost: in the tally since it was let go before */
+	bool asked; /* whether the owner goes on, aside: until the answer its pid is not to be trusted */
 	bool ended; /* the owner is gone */
 	unsigned kept; /* by the keeper of this number: keeping_number() */
 	bool let_go; /* takes too much memory: read no more, whatever is in it */
@@ -55,6 +57,7 @@ struct lanes {
 	struct discovery *discovery;
 	struct keeping *keeping; /* NULL: without a keeper */
 	unsigned keeper; /* the last one that was told of segments */
+	struct aside *aside; /* where processes are asked that may never answer */
 	struct lane_gauges *gauges;
 	struct lane_segment_work *work;
 	struct lanes_app *apps[LANES_APPS_MAX];
@@ -95,8 +98,19 @@ void lanes_weigh(struct lanes *lanes);
 void lanes_scanned(struct lanes *lanes);
 /* Observations that it lost and that are not in the tally. */
 uint64_t lanes_app_lost(const struct lanes_app *app);
+/* The owner is gone: a last, thorough round takes everything that is still in the segment. */
+void lanes_app_gone(struct lanes_app *app);
 /* Ends and frees it; what it lost goes to the tally. */
 void lanes_app_end(struct lanes_app *app);
+
+/* ---- lanes_mapped.c: who goes on without a connection -------------------------------------------- */
+
+/* Asks aside whether its owner, whose pid is known, still maps the segment; else it will be gone. */
+void lanes_mapped_ask(struct lanes_app *app);
+/* Takes the answers that came. */
+void lanes_mapped_step(struct lanes *lanes);
+/* Writes who does not answer; false when nobody keeps us waiting. */
+bool lanes_mapped_problem(const struct lanes *lanes, char *text, size_t size);
 
 /* ---- lanes_kept.c: what outlives the agent ------------------------------------------------------ */
 

@@ -70,8 +70,7 @@ void lanes_app_end(struct lanes_app *app)
 	free(app);
 }
 
-/* Its last round is a thorough one: everything that is still in the segment is taken. */
-static void lanes_app_gone(struct lanes_app *app)
+void lanes_app_gone(struct lanes_app *app)
 {
 	if (app->ended)
 		return;
@@ -100,9 +99,10 @@ static void lanes_on_hangup(void *arg, int fd, unsigned ready)
 	loop_fd_unwatch(app->connection_watch);
 	app->connection_watch = NULL;
 	fd_closep(&app->connection);
-	if (app->pid == 0 ||
-	    !discovery_mapped(app->lanes->discovery, app->pid, app->segment.segment.inode))
+	if (app->pid == 0)
 		lanes_app_gone(app);
+	else
+		lanes_mapped_ask(app);
 }
 
 static void lanes_connect(struct lanes_app *app, int connection)
@@ -203,17 +203,6 @@ static int lanes_admit(struct lanes *lanes, const struct segment *segment, pid_t
 	return 0;
 }
 
-/*
- * Whose end of the connection is closed may be gone, and his number another's by now: it counts while
- * that process has the segment.
- */
-static pid_t lanes_owner(const struct lanes *lanes, pid_t pid, int connection, ino_t inode)
-{
-	bool closed = connection >= 0 && fd_hung_up(connection);
-
-	return closed && pid && !discovery_mapped(lanes->discovery, pid, inode) ? 0 : pid;
-}
-
 static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t pid, uid_t user,
 			   int connection)
 {
@@ -232,13 +221,16 @@ static int lanes_app_begin(struct lanes *lanes, struct segment *segment, pid_t p
 	if (redo >= 0)
 		lanes_redo_drop(lanes, (unsigned)redo);
 	app->lanes = lanes;
-	app->pid = lanes_owner(lanes, pid, connection, app->segment.segment.inode);
+	app->pid = pid;
 	app->user = user;
 	app->bytes = segment_bytes(&app->segment.segment);
 	app->lost_told = lanes_left_take(lanes, app->segment.segment.id);
 	app->connection = app->pidfd = -1;
 	lanes->apps[lanes->app_count++] = app;
 	lanes_watch(app);
+	/* Whose end is closed may be gone, and his number another's by now: he is asked first. */
+	if (pid && connection >= 0 && fd_hung_up(connection))
+		lanes_mapped_ask(app);
 	if (connection >= 0)
 		lanes_connect(app, connection);
 	if (app->connection < 0 && app->pid == 0) /* nothing would tell of its end */
@@ -335,8 +327,7 @@ void lanes_scanned(struct lanes *lanes)
 	for (unsigned i = 0; i < lanes->app_count; i++) {
 		struct lanes_app *app = lanes->apps[i];
 
-		if (app->connection < 0 && app->pid &&
-		    !discovery_mapped(lanes->discovery, app->pid, app->segment.segment.inode))
-			lanes_app_gone(app);
+		if (app->connection < 0 && app->pid && !app->ended)
+			lanes_mapped_ask(app);
 	}
 }

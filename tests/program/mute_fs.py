@@ -10,6 +10,7 @@ import threading
 LOOKUP, FORGET, GETATTR, OPEN, WRITE, RELEASE, FLUSH, INIT, INTERRUPT, BATCH_FORGET = (
     1, 2, 3, 14, 16, 18, 25, 26, 36, 42)
 WRITEBACK_CACHE = 1 << 16
+DIRECT_IO = 1 << 0
 MNT_FORCE, MNT_DETACH = 1, 2
 ROOT, FILE = 1, 2
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -21,7 +22,8 @@ def attributes(node):
 
 
 class MuteFs:
-    """Mounted at `path`, with one file, which has the name `file`."""
+    """Mounted at `path`, with one file, which has the name `file`. Opened with O_SYNC it is without a
+    cache: whoever maps it so waits, his memory locked, until all that was written has been taken."""
 
     def __init__(self, path, file="mute"):
         self.path, self.file = path, os.path.join(path, file)
@@ -48,7 +50,7 @@ class MuteFs:
                     continue
                 return
             _, code, unique, node = struct.unpack_from("<IIQQ", request)
-            answer = self.answer(code, node)
+            answer = self.answer(code, node, request[40:])
             if answer is None:
                 continue
             error, body = answer
@@ -57,7 +59,7 @@ class MuteFs:
             except OSError:
                 return
 
-    def answer(self, code, node):
+    def answer(self, code, node, asked):
         """(error, body), or None: nobody answers."""
         if code == INIT:
             return 0, struct.pack("<IIIIHHIIHHI28x", 7, 31, 65536, WRITEBACK_CACHE, 16, 12, 65536, 1,
@@ -67,7 +69,8 @@ class MuteFs:
         if code == GETATTR:
             return 0, struct.pack("<QII", 3600, 0, 0) + attributes(node)
         if code == OPEN:
-            return 0, struct.pack("<QII", 1, 0, 0)
+            flags, = struct.unpack_from("<I", asked)
+            return 0, struct.pack("<QII", 1, DIRECT_IO if flags & os.O_SYNC == os.O_SYNC else 0, 0)
         if code in (WRITE, FLUSH, RELEASE):
             self.waiting.append(code)
             return None

@@ -146,6 +146,14 @@ def command_path(name):
 
 # --- programs -------------------------------------------------------------------------------------
 
+def runtime(s):
+    """What a program that is none of ours must load first, to load a libvow with a sanitizer."""
+    library = {"asan": "libasan.so", "tsan": "libtsan.so"}.get(MODE)
+    if not library:
+        return {}
+    return {"LD_PRELOAD": s.run("gcc", f"-print-file-name={library}").stdout.strip()}
+
+
 def die_with_parent():
     """In the child before exec: the kernel ends it should this test be killed with SIGKILL."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

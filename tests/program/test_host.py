@@ -7,6 +7,7 @@ import socket
 import sys
 
 from story import *
+from story import runtime
 
 
 class Host:
@@ -258,14 +259,6 @@ def a_connection_says_why_it_did_not_come_about(s):
     for kind, label in (("given_up", f"10.9.9.1:{port}"), ("unreachable", f"10.9.9.2:{port}"),
                         ("timed_out", f"10.9.8.2:{port}")):
         s.until(lambda: host.gauges(f"tcp_connects_{kind}_total").get(("", label)) == 1, 10, kind)
-
-
-def runtime(s):
-    """What a program that is none of ours must load first, to load a libvow with a sanitizer."""
-    library = {"asan": "libasan.so", "tsan": "libtsan.so"}.get(MODE)
-    if not library:
-        return {}
-    return {"LD_PRELOAD": s.run("gcc", f"-print-file-name={library}").stdout.strip()}
 
 
 def service(s, host, name, *command, group=None):

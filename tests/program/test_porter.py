@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What strangers hand over: behind a descriptor may be a file system that never answers, and nobody but
-the one who sent it may have to wait for it."""
+"""What strangers hand over, or have mapped: behind it may be a file system that never answers, and nobody
+but the one who has it may have to wait for it."""
 import contextlib
 import shutil
 import signal
@@ -13,7 +13,7 @@ import testpoints
 from kept import *
 from mute_fs import MuteFs
 from story import *
-from story import die_with_parent
+from story import die_with_parent, runtime
 
 NOBODY = 65534
 # Becomes that user, opens the file, writes to it where it is told to, and hands it over so many times.
@@ -34,6 +34,42 @@ for _ in range(times):
     socket.send_fds(guest, [b"VOW-SHM1" + struct.pack("<II", 2, 0)], [file])
     kept.append(guest)
 print("sent", flush=True)
+time.sleep(3600)
+"""
+
+# Observes, then closes its connection in the midst of a mapping that takes the place of another, which
+# all readers of mappings wait for; observes more once that is over.
+FROZEN = """
+import ctypes, os, sys, threading, time
+library, path = sys.argv[1:]
+vow, libc = ctypes.CDLL(library), ctypes.CDLL(None)
+vow.vow_observe.argtypes = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int,
+                      ctypes.c_long)
+vow.vow_open(b"frozen")
+route = vow.vow_route(b"GET /")
+
+def observe():
+    for _ in range(100):
+        vow.vow_observe(route, 1000, 200)
+
+def freeze(file):
+    libc.mmap(there, 4096, 1, 2 | 16, file, 0)
+    observe()
+    print("thawed", flush=True)
+
+observe()
+sockets = [fd for fd in range(3, 64)
+           if os.path.islink(f"/proc/self/fd/{fd}") and "socket:" in os.readlink(f"/proc/self/fd/{fd}")]
+there = libc.mmap(1 << 17, 4096, 1, 2 | 16 | 32, -1, 0)  # what is read first of all mappings
+dirty, direct = os.open(path, os.O_RDWR), os.open(path, os.O_RDONLY | os.O_SYNC)
+os.write(dirty, b"x" * 4096)
+print("ready", len(sockets), flush=True)
+sys.stdin.readline()
+threading.Thread(target=freeze, args=(direct,)).start()
+time.sleep(0.5)
+os.close(sockets[0])
 time.sleep(3600)
 """
 
@@ -197,6 +233,50 @@ def hundreds_of_such_connections_hang_nobody_either(s):
     goes_on(s, "other", apps)
     equal(vowd.stop(), 0, "status of vowd, which ends")
     fs.end()
+
+
+def frozen(s, fs):
+    """A process in the midst of a mapping that never ends, without its connection."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", FROZEN, s.program("libvow.so"), fs.file],
+        env=dict(os.environ, VOW_DIR=s.dir("run"), **runtime(s)), stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+
+    def end():
+        fs.end()
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+    s.defer(end)
+    equal(process.stdout.readline(), b"ready 1\n", "what it says, with its connections")
+    s.until(lambda: counts(s).get("frozen") == 100, 10, "what it observed")
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    return process
+
+
+@test
+@needs("root", "vowd", "vow")
+def a_process_whose_mappings_cannot_be_read_holds_nobody_up(s):
+    settle(s)
+    vowd, apps = agent(s), {}
+    keeper(s, 0)
+    fs = mount(s)
+    process = frozen(s, fs)
+    word = f"the mappings of process {process.pid} cannot be read"
+    s.until(lambda: word in problem(s), 15, "word of it")
+    goes_on(s, "other", apps)
+    equal(vowd.stop(), 0, "status of vowd, which ends")
+    agent(s)
+    goes_on(s, "after", apps)
+    fs.end()
+    equal(process.stdout.readline(), b"thawed\n", "what it says when the mapping is over")
+    s.until(lambda: not problem(s), 15, "the end of it")
+    s.until(lambda: counts(s).get("frozen") == 200, 10, "what it observed then")
+    for app in apps.values():
+        app.rest()
+    all_reported(s, apps)
 
 
 @test

@@ -170,7 +170,7 @@ static void lanes_agent_poll(struct lanes_agent *agent)
 
 		loop_run(agent->loop);
 		loop_timer_stop(timer);
-	} while (discovery_busy(lanes->discovery));
+	} while (discovery_busy(lanes->discovery) || aside_busy(lanes->aside));
 	lanes_collector.poll(agent->collector, agent->now);
 	/* Rounds over overflow blocks begin every 100 ms of the agent's time. */
 	agent->now += 100 * NS_PER_MS;
