@@ -13,9 +13,10 @@
 #include "bpf/payload.h"
 #include "bpf/socket.h"
 
-#define PIECE_MAX     15 /* bytes of a call that are taken up as a piece of an answer */
-#define PIECES_ENOUGH 12 /* of a status line: "HTTP/1.1 200" */
-#define INTERIMS_MAX  8 /* interim answers in one call; servers hint at things once or twice */
+#define PIECE_MAX      15 /* bytes of a call that are taken up as a piece of an answer */
+#define PIECES_ENOUGH  12 /* of a status line: "HTTP/1.1 200" */
+#define PROXY_LINE_MAX 112 /* 107 at most, the line end included; in words */
+#define INTERIMS_MAX   8 /* interim answers in one call; servers hint at things once or twice */
 
 /*
  * One socket call that moved bytes. To functions that are __checked_once, and to who gave it to one
@@ -73,6 +74,39 @@ static __always_inline bool request_read(struct head_text *t, const struct http_
 	}
 	/* A fixed room, whatever was held. */
 	return text_read(t, p, held, headers.count ? FIND_ROOM : HTTP_PATH_MAX + 16);
+}
+
+/*
+ * Leaves behind what a proxy says of its client in front of the first request of a connection (HAProxy's
+ * PROXY protocol, of version 1 a line, of version 2 its length in the 15th and 16th byte), if the
+ * call moved something behind it.
+ */
+static __noinline void payload_skip_proxy(struct payload *p, struct head_text *t)
+{
+	__u32 n = 0;
+
+	if (!text_read(t, p, 0, PROXY_LINE_MAX) || t->length < 16)
+		return;
+	if (t->words[0] == WORD('\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q') &&
+	    (__u32)t->words[1] == WORD4('U', 'I', 'T', '\n')) {
+		n = 16 + __builtin_bswap16(t->words[1] >> 48);
+	} else if ((t->words[0] & 0x0000ffffffffffffULL) ==
+		   WORD('P', 'R', 'O', 'X', 'Y', ' ', 0, 0)) {
+#pragma clang loop unroll(disable)
+		for (__u32 i = 0; i < PROXY_LINE_MAX && !n; i += 8) {
+			__u64 hit = bytes_equal(t->words[i / 8], '\n');
+
+			if (hit)
+				n = i + byte_index(hit) + 1;
+		}
+		if (n > t->length)
+			n = 0;
+	}
+	if (n >= p->length)
+		return;
+	p->at += n;
+	p->length -= n;
+	p->skipped = n;
 }
 
 /* ---- requests --------------------------------------------------------------------------------- */
@@ -190,7 +224,7 @@ static __always_inline bool request_seen(const struct socket_call *call)
 		conn_finish(c, PHASE_RESPONSE, HTTP_COMPLETE);
 	if (c->held)
 		queue_ns = c->record.queue_ns;
-	request_begin(c, call, call->now, queue_ns, call->moved);
+	request_begin(c, call, call->now, queue_ns, call->moved - call->p.skipped);
 	c->record.role = call->received ? HTTP_SERVER : HTTP_CLIENT;
 	c->record.method = method;
 	request_path(c, t, path_at);
@@ -239,7 +273,7 @@ static __noinline void request_body(const struct socket_call *call)
 	struct http_conn *c = call->c;
 	struct head_text *t = call->t;
 	struct http_record *r = &c->record;
-	__u32 at = t->body_at;
+	__u32 at = t->body_at + call->p.skipped;
 
 	if (!c->body_wanted || c->phase != PHASE_REQUEST || at >= call->moved ||
 	    (r->role == HTTP_SERVER) != call->received)

@@ -92,6 +92,18 @@ def request_that_came_with_the_end_of_its_client_has_waited(s, tier):
 
 
 @test_tiers(tiers=ALL_TIERS)
+def first_request_behind_a_line_about_the_proxy_is_seen(s, tier):
+    """In one read, as servers do that are told the client's address by the PROXY protocol."""
+    for n, line in enumerate((b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 80\r\n", b"PROXY UNKNOWN\r\n",
+                              b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(range(12)),
+                              b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")):
+        for pair in between_own_ends(s, tier, line + get(f"/behind/{n}").encode(),
+                                     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"):
+            equal((pair.path, pair.outcome, pair.request_bytes),
+                  (f"/behind/{n}", "complete", len(get(f"/behind/{n}"))), f"pair of the {pair.role}")
+
+
+@test_tiers(tiers=ALL_TIERS)
 def response_until_close_ends_with_the_connection(s, tier):
     truth = Truth(s)
     capture = Capture(s, truth.port, ring_bytes=ROOMY, tier=tier)
