@@ -103,8 +103,18 @@ static char *line_file(char *line)
 	return strchr(line, 'x') < file && strstr(base_name(file), "ssl") ? file : NULL;
 }
 
+/* Whether the kernel says of a mapped file that nothing has its name any more. */
+static bool is_deleted(const char *mapped)
+{
+	static const char mark[] = " (deleted)";
+	size_t length = strlen(mapped), rest = sizeof(mark) - 1;
+
+	return length > rest && !strcmp(mapped + length - rest, mark);
+}
+
+/* deleted: the process runs code of a library that was removed, or replaced by another version. */
 static const struct tls_library *library_mapped(struct tls_libraries *libraries, pid_t pid,
-						int *file, struct diag *d)
+						int *file, bool *deleted, struct diag *d)
 {
 	const struct tls_library *library = NULL;
 	char name[32], line[PATH_MAX + 128], path[PATH_MAX];
@@ -118,6 +128,7 @@ static const struct tls_library *library_mapped(struct tls_libraries *libraries,
 		if (mapped &&
 		    snprintf(path, PATH_MAX, "/proc/%d/root%s", (int)pid, mapped) < PATH_MAX)
 			library = library_open(libraries, path, base_name(mapped), file, d);
+		*deleted = *deleted || (mapped && !library && is_deleted(mapped));
 	}
 	if (maps)
 		fclose(maps);
@@ -127,7 +138,8 @@ static const struct tls_library *library_mapped(struct tls_libraries *libraries,
 const struct tls_library *tls_library_find(struct tls_libraries *libraries, pid_t pid, int *file,
 					   struct diag *d)
 {
-	const struct tls_library *library = library_mapped(libraries, pid, file, d);
+	bool deleted = false;
+	const struct tls_library *library = library_mapped(libraries, pid, file, &deleted, d);
 	char path[32], program[PATH_MAX];
 	ssize_t length;
 
@@ -140,5 +152,9 @@ const struct tls_library *tls_library_find(struct tls_libraries *libraries, pid_
 		return NULL;
 	}
 	program[length] = '\0';
-	return library_open(libraries, path, base_name(program), file, d);
+	library = library_open(libraries, path, base_name(program), file, d);
+	if (!library && deleted)
+		diag_set(d, -ENOENT, base_name(program), "start it again",
+			 "the TLS library that it runs was removed or replaced since it started");
+	return library;
 }

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,5 +76,21 @@ CHECK_TEST(test_a_pipe_by_the_name_of_a_library_is_none_and_not_waited_for)
 	dlclose(code);
 }
 
+CHECK_TEST(test_library_that_was_replaced_is_said_to_be)
+{
+	static struct tls_libraries libraries;
+	char path[256], text[240];
+	void *code = own_library(path);
+
+	CHECK_OK(unlink(path));
+	CHECK(!find(&libraries));
+	CHECK_STR_HAS(diag_format(&d, text, sizeof(text)), "was removed or replaced");
+	CHECK_STR_HAS(text, "start it again");
+	dlclose(code);
+	CHECK(!find(&libraries));
+	CHECK(!strstr(diag_format(&d, text, sizeof(text)), "was removed or replaced"));
+}
+
 CHECK_MAIN("tls_library", test_places_in_a_file_are_remembered_until_it_changes,
-	   test_a_pipe_by_the_name_of_a_library_is_none_and_not_waited_for)
+	   test_a_pipe_by_the_name_of_a_library_is_none_and_not_waited_for,
+	   test_library_that_was_replaced_is_said_to_be)
