@@ -303,6 +303,9 @@ static int convert_service(const struct value_reader *r, const char *group,
 		   value_text(r, group, "name", raw->name, match->service, sizeof(match->service)));
 	if (!match->service[0])
 		return value_refuse(r, group, "name", NULL, "the name is empty");
+	if (!strcmp(match->service, "{other}"))
+		return value_refuse(r, group, "name", "choose another one",
+				    "'{other}' is the sum of services beyond the cap");
 	snprintf(inner, sizeof(inner), "%s.match", group);
 	VALUE_NEXT(r, value_text(r, inner, "command", raw->match.command, match->command,
 				 sizeof(match->command)));

@@ -43,13 +43,13 @@ static bool is_placeholder(const char *segment, size_t length)
 	       !memchr(segment + 1, '}', length - 2);
 }
 
-/* Whether a template can say it, and a line of YAML hold it. */
+/* Whether a template can say it, a request's path be it, which ends at '?', and a line of YAML hold it. */
 static bool can_say(const char *route)
 {
 	if (route[0] != '/' || strlen(route) >= SERIES_ROUTE_MAX)
 		return false;
 	for (const char *p = route; *p; p++)
-		if (*p <= ' ' || *p >= 127 || strchr("\"\\*", *p))
+		if (*p <= ' ' || *p >= 127 || strchr("\"\\*?", *p))
 			return false;
 	return true;
 }

@@ -192,6 +192,8 @@ CHECK_TEST(test_services_and_routes_are_checked)
 {
 	refused("services:\n  - match: {port: 80}\n", 2, "needs a name", "");
 	refused("services:\n  - name: a\n", 2, "matches no process", "");
+	refused("services:\n  - name: '{other}'\n    match: {port: 80}\n", 2,
+		"'{other}' is the sum", "another");
 	refused("services:\n  - name: a\n    match: {port: 70000}\n", 3, "70000", "65535");
 	refused("routes:\n  - /a\n  - b\n", 3, "'b' is not a route", "'/'");
 	refused("routes: [/a/*/b]\n", 1, "'*' in the middle", "");

@@ -102,9 +102,10 @@ CHECK_TEST(test_what_no_template_can_say_is_left_out)
 	seen(&scene, "shop", "GET", "/a\"b/{id}", 1);
 	seen(&scene, "shop", "GET", "/a/b*/{id}", 1);
 	seen(&scene, "shop", "GET", "/a/{id}/{rest}", 1);
+	seen(&scene, "shop", "GET", "/a/{id}/b?c", 1);
 	check_rows(&scene, "");
 	CHECK_OK(suggest_routes(&scene.view, &found));
-	CHECK_EQ_U64(found.requests, 23);
+	CHECK_EQ_U64(found.requests, 24);
 	CHECK_EQ_U64(found.other, 10);
 	suggest_free(&found);
 }
