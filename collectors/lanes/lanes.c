@@ -71,6 +71,8 @@ static bool lanes_hurry(const void *state)
 {
 	const struct lanes *lanes = state;
 
+	if (lanes->crowded)
+		return true;
 	for (unsigned i = 0; i < lanes->app_count; i++)
 		if (lanes->apps[i]->segment.hurry)
 			return true;
@@ -116,6 +118,7 @@ static void lanes_overflow(struct lanes *lanes, mono_ns now)
 			lanes->overflow_turn = at + 1;
 		blocks -= looked;
 		pending += segment->overflow.pending_bytes - own;
+		lanes->crowded |= blocks > 0 && !lane_segment_round_done(segment);
 	}
 }
 
@@ -186,6 +189,7 @@ static void lanes_commit(void *state)
 {
 	struct lanes *lanes = state;
 
+	lanes->crowded = false;
 	for (unsigned i = 0; i < lanes->app_count;) {
 		struct lanes_app *app = lanes->apps[i];
 

@@ -64,6 +64,7 @@ struct lanes {
 	unsigned app_count;
 	unsigned turn; /* who comes first in the next drain */
 	unsigned overflow_turn; /* and in the next look at overflow blocks */
+	bool crowded; /* overflow waits for the next record: this one has no room for more */
 	unsigned
 		exemplar_left; /* applications that this round over exemplars has still to look at */
 	struct lanes_redo *redo;

@@ -25,6 +25,7 @@ PER_LIFE = 4 * PATIENCE
 # the fast path, the first that finds its lane full, and one behind it.
 CALLS = (1, 500, 1025, 1200)
 INSTRUCTIONS_MAX = 2500  # a first call that spills makes so many; the rest of a sweep is chance
+TOGETHER = 200  # applications that die before all of theirs is looked for
 THREADS = 2  # of an application: each may be in a call when it dies
 
 # Reached while an agent starts, in its first turn, which begins a segment, in the steps of the
@@ -184,7 +185,12 @@ def an_application_killed_at_random_is_counted_to_the_calls_in_flight(s):
     chance = random.Random(SEED)
     settle(s)
     agent(s)
-    deaths = [(kill_at_random(s, number, chance), "random") for number in range(KILLS or 20)]
+    deaths = []
+    for number in range(KILLS or 20):
+        deaths.append((kill_at_random(s, number, chance), "random"))
+        if number % TOGETHER == TOGETHER - 1:
+            # One user has 512 applications at a time, those among them that ended and are still read.
+            check_reported(s, deaths)
     check_reported(s, deaths)
 
 

@@ -164,6 +164,39 @@ static void span_check(struct lanes_agent *agent, const char *name)
 	CHECK_LE_U64(took, most + most / 1000);
 }
 
+/* As when hundreds of applications that had much in overflow end at once. */
+CHECK_TEST(test_overflow_beyond_the_room_of_a_record_is_in_a_hurry_until_all_is_taken)
+{
+	enum { ROUTES = 12, LATENCIES = 4000 }; /* some 40 KiB of each route, of 300 in a record */
+	struct lanes_agent *agent = lanes_agent_new();
+	unsigned ticks = 0;
+	char name[32];
+
+	lanes_agent_start(agent);
+	open_here(agent);
+	lanes_agent_tick(agent);
+	for (unsigned i = 0; i < ROUTES; i++) {
+		double latency_ns = 1000;
+
+		snprintf(name, sizeof(name), "/wide/%u", i);
+		vow_id route = vow_route(name);
+		for (unsigned k = 0; k < LATENCIES; k++, latency_ns *= 1.004)
+			vow_observe(route, (uint64_t)latency_ns, 200);
+	}
+	lanes_agent_poll(agent);
+	CHECK(lanes_collector.hurry(agent->collector));
+	do {
+		lanes_agent_tick(agent);
+		lanes_agent_poll(agent);
+		CHECK(++ticks < 50);
+	} while (lanes_collector.hurry(agent->collector));
+	CHECK_GE_U64(ticks, 2);
+	lanes_agent_tick(agent);
+	CHECK_EQ_U64(lanes_agent_count(agent), ROUTES * LATENCIES);
+	vow_close();
+	lanes_agent_free(agent);
+}
+
 CHECK_TEST(test_span_measures_the_time_between_by_either_clock)
 {
 	const struct ticks vdso = {.clock = VOW_SHM_CLOCK_MONOTONIC, .ratio = UINT64_C(1) << 32};
@@ -362,6 +395,7 @@ CHECK_TEST(test_agent_that_dies_and_comes_back_loses_and_doubles_nothing)
 CHECK_MAIN("lanes", test_calls_before_opening_do_nothing, test_observations_reach_their_series,
 	   test_many_routes_and_statuses_each_reach_their_own_series,
 	   test_a_lane_more_than_half_full_is_in_a_hurry_until_its_commit,
+	   test_overflow_beyond_the_room_of_a_record_is_in_a_hurry_until_all_is_taken,
 	   test_span_measures_the_time_between_by_either_clock,
 	   test_two_processes_of_four_threads_are_counted_exactly,
 	   test_agent_that_dies_and_comes_back_loses_and_doubles_nothing)
