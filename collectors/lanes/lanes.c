@@ -118,7 +118,7 @@ static void lanes_overflow(struct lanes *lanes, mono_ns now)
 			lanes->overflow_turn = at + 1;
 		blocks -= looked;
 		pending += segment->overflow.pending_bytes - own;
-		lanes->crowded |= blocks > 0 && !lane_segment_round_done(segment);
+		lanes->crowded |= blocks > 0 && segment->block < segment->overflow.count;
 	}
 }
 
