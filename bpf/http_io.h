@@ -185,11 +185,8 @@ static __always_inline void conn_look_at(struct socket_call *call)
 		call->t->body_at = 0;
 		if (c->path_open)
 			request_path_more(c, call->t, &call->p);
-	} else {
-		if (c->phase == PHASE_NEW)
-			payload_skip_proxy(&call->p, call->t);
-		if (!request_seen(call))
-			conn_no_request(call);
+	} else if (!request_seen(call)) {
+		conn_no_request(call);
 	}
 	if (headers.field_count)
 		request_body(call);

@@ -78,15 +78,15 @@ static __always_inline bool request_read(struct head_text *t, const struct http_
 
 /*
  * Leaves behind what a proxy says of its client in front of the first request of a connection (HAProxy's
- * PROXY protocol, of version 1 a line, of version 2 its length in the 15th and 16th byte), if the
- * call moved something behind it.
+ * PROXY protocol, of version 1 a line, of version 2 its length in the 15th and 16th byte), if that is
+ * how the text that was read begins, and the call moved something behind it.
  */
-static __noinline void payload_skip_proxy(struct payload *p, struct head_text *t)
+static __noinline bool payload_skip_proxy(struct payload *p, const struct head_text *t)
 {
 	__u32 n = 0;
 
-	if (!text_read(t, p, 0, PROXY_LINE_MAX) || t->length < 16)
-		return;
+	if (t->held || t->length < 16)
+		return false;
 	if (t->words[0] == WORD('\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q') &&
 	    (__u32)t->words[1] == WORD4('U', 'I', 'T', '\n')) {
 		n = 16 + __builtin_bswap16(t->words[1] >> 48);
@@ -102,11 +102,12 @@ static __noinline void payload_skip_proxy(struct payload *p, struct head_text *t
 		if (n > t->length)
 			n = 0;
 	}
-	if (n >= p->length)
-		return;
+	if (!n || n >= p->length)
+		return false;
 	p->at += n;
 	p->length -= n;
 	p->skipped = n;
+	return true;
 }
 
 /* ---- requests --------------------------------------------------------------------------------- */
@@ -196,7 +197,7 @@ static __always_inline void request_path(struct http_conn *c, const struct head_
  * Bytes in the direction of requests, or in any direction while that is not known. Returns
  * whether they begin a request.
  */
-static __always_inline bool request_seen(const struct socket_call *call)
+static __always_inline bool request_seen(struct socket_call *call)
 {
 	struct http_conn *c = call->c;
 	struct head_text *t = call->t;
@@ -207,6 +208,12 @@ static __always_inline bool request_seen(const struct socket_call *call)
 	if (!request_read(t, c, &call->p))
 		return false;
 	method = head_method(t->words[0], &path_at);
+	if (method == HTTP_METHOD_NONE && c->phase == PHASE_NEW &&
+	    payload_skip_proxy(&call->p, t)) {
+		if (!request_read(t, c, &call->p))
+			return false;
+		method = head_method(t->words[0], &path_at);
+	}
 	if (method == HTTP_METHOD_NONE) {
 		if (t->length < 8 && head_may_begin(t->words[0], t->length)) {
 			if (c->phase == PHASE_RESPONSE)

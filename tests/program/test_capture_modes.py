@@ -47,13 +47,16 @@ def interim_answers_are_no_responses(s, tier):
                   ("/early/10", "GET", "\r\n")])
 
 
-def between_own_ends(s, tier, request, *answers, flags=0, half=False, held_s=0):
+def between_own_ends(s, tier, request, *answers, flags=0, half=False, held_s=0, before=b""):
     """The pairs of a server and its client, both ours, whose request goes out by these flags and is
-    answered call by call; half: with the client's FIN."""
+    answered call by call; half: with the client's FIN; before: what goes first, in calls of its own."""
     listener = socket.create_server(("127.0.0.1", 0))
     capture = Capture(s, listener.getsockname()[1], ring_bytes=ROOMY, tier=tier)
     client = Raw(listener.getsockname()[1])
     server, _ = listener.accept()
+    if before:
+        client.socket.send(before)
+        equal(server.recv(len(before), socket.MSG_WAITALL), before, "what came first")
     client.socket.send(request, flags)
     if half:
         client.socket.shutdown(socket.SHUT_WR)
@@ -93,14 +96,16 @@ def request_that_came_with_the_end_of_its_client_has_waited(s, tier):
 
 @test_tiers(tiers=ALL_TIERS)
 def first_request_behind_a_line_about_the_proxy_is_seen(s, tier):
-    """In one read, as servers do that are told the client's address by the PROXY protocol."""
+    """In one read or two, as servers do that are told the client's address by the PROXY protocol."""
     for n, line in enumerate((b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 80\r\n", b"PROXY UNKNOWN\r\n",
                               b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(range(12)),
                               b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")):
-        for pair in between_own_ends(s, tier, line + get(f"/behind/{n}").encode(),
-                                     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"):
+        request = get(f"/behind/{n}").encode()
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        for pair in (*between_own_ends(s, tier, line + request, answer),
+                     *between_own_ends(s, tier, request, answer, before=line)):
             equal((pair.path, pair.outcome, pair.request_bytes),
-                  (f"/behind/{n}", "complete", len(get(f"/behind/{n}"))), f"pair of the {pair.role}")
+                  (f"/behind/{n}", "complete", len(request)), f"pair of the {pair.role}")
 
 
 @test_tiers(tiers=ALL_TIERS)
